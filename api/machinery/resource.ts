@@ -1,0 +1,93 @@
+import type { FieldError } from './errors.ts';
+import type { GroupVersionKind, KubeObject } from './metadata.ts';
+
+/** A JSON schema node in the OpenAPI v3 dialect that Kubernetes calls structural. */
+export interface SchemaNode {
+  type?: string;
+  format?: string;
+  description?: string;
+  properties?: Record<string, SchemaNode>;
+  required?: string[];
+  items?: SchemaNode;
+  additionalProperties?: SchemaNode | boolean;
+  enum?: unknown[];
+  nullable?: boolean;
+  [keyword: string]: unknown;
+}
+
+/** A column of the server-printed table (meta.k8s.io/v1 TableColumnDefinition plus how to fill it). */
+export interface Column<T extends KubeObject> {
+  name: string;
+  type: 'string' | 'integer' | 'number' | 'boolean' | 'date';
+  format?: string;
+  description: string;
+  /** 0 is always shown, 1 only with `-o wide`. */
+  priority: number;
+  /** The cell as it is printed. `now` is wall time in milliseconds, for ages. */
+  cell(object: T, now: number): string | number | boolean | null;
+}
+
+/** Where the `scale` subresource finds its numbers: JSON paths without the leading dot. */
+export interface ScalePaths {
+  specReplicas: readonly string[];
+  statusReplicas: readonly string[];
+  /** Text form of the label selector that autoscalers use. */
+  statusSelector: readonly string[];
+}
+
+/** Result of holding an untrusted document against a schema. */
+export type ParseResult<T> =
+  | { ok: true; value: T }
+  /** `unknown` are the paths that the schema does not have; `errors` includes them. */
+  | { ok: false; errors: FieldError[]; unknown: string[][] };
+
+/** What a validation may look at besides the object itself; all of it is plain data. */
+export interface ValidationContext {
+  /** The stored object, on update. */
+  old?: KubeObject;
+}
+
+/**
+ * A kind as the server, the client and the printers see it, whether it was built from zod (our kinds)
+ * or from a CustomResourceDefinition (users' kinds). Everything in it is a pure function.
+ */
+export interface Resource<T extends KubeObject = KubeObject> {
+  gvk: GroupVersionKind;
+  /** Lower case, in URLs. */
+  plural: string;
+  singular: string;
+  shortNames: readonly string[];
+  categories: readonly string[];
+  namespaced: boolean;
+  /** Clients of the core kinds send strategic merge patches; custom kinds answer them 415. */
+  strategicMerge: boolean;
+  /** What happens to a field that the schema does not have: our kinds refuse, core kinds prune. */
+  unknownFields: 'refuse' | 'prune';
+  subresources: { status: boolean; scale?: ScalePaths };
+  /** Seconds after which a new object expires, for Events. */
+  ttlSeconds?: number;
+  /** Bound of one object's JSON in bytes; 1.5 MiB if absent. */
+  maxBytes?: number;
+  columns: readonly Column<T>[];
+  /** Field selectors beyond metadata.name and metadata.namespace, e.g. involvedObject.name. */
+  selectableFields: Readonly<Record<string, (object: T) => string>>;
+  /** The structural schema of a whole object. */
+  schema: SchemaNode;
+  /** Holds a document from a client or from storage against the schema, shape only. */
+  parse(document: unknown): ParseResult<T>;
+  /** The object with the defaults of this version; does not change its argument. */
+  defaults(object: T): T;
+  /** Rules beyond the shape; metadata rules are the server's. */
+  validate(object: T, context: ValidationContext): FieldError[];
+}
+
+/** Any resource whatever its object type: what registries hold. */
+export type AnyResource = Omit<
+  Resource,
+  'columns' | 'selectableFields' | 'defaults' | 'validate'
+> & {
+  columns: readonly Column<never>[];
+  selectableFields: Readonly<Record<string, (object: never) => string>>;
+  defaults(object: never): KubeObject;
+  validate(object: never, context: ValidationContext): FieldError[];
+};
