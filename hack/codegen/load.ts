@@ -8,5 +8,6 @@ export function loadProtos(folder: string): protobuf.Root {
   for (const name of files.sort()) {
     protobuf.parse(readFileSync(`${folder}/${name}`, 'utf8'), root, { keepCase: true });
   }
-  return root.resolveAll();
+  root.resolveAll();
+  return root;
 }
