@@ -1,0 +1,96 @@
+import { z } from 'zod';
+import { conditionSchema } from '../machinery/conditions.ts';
+import type { KubeObject } from '../machinery/metadata.ts';
+import { formatBytes } from '../machinery/quantity.ts';
+import { group, version } from './group.ts';
+import { ageColumn, defineResource } from './zod-resource.ts';
+
+const agentSpecSchema = z.strictObject({
+  unschedulable: z.boolean().optional().describe('No new task is placed on it.'),
+});
+
+const agentStatusSchema = z.strictObject({
+  id: z.string().optional().describe('AgentID that Mesos gave it.'),
+  hostname: z.string().optional(),
+  address: z.strictObject({ ip: z.string().optional(), port: z.int() }).optional(),
+  version: z.string().optional().describe('Version of Mesos.'),
+  active: z.boolean().optional().describe('Registered and connected when last seen.'),
+  attributes: z.record(z.string(), z.string()).optional().describe('Attributes in text form.'),
+  resources: z
+    .strictObject({
+      cpus: z.number().optional(),
+      memMiB: z.number().optional(),
+      diskMiB: z.number().optional(),
+      ports: z.string().optional().describe('Ranges: 31000-32000,33000-33010.'),
+    })
+    .optional()
+    .describe('Total resources.'),
+  unknownNetworks: z
+    .array(z.strictObject({ cniName: z.string(), until: z.string() }))
+    .optional()
+    .describe('CNI networks that a launch found missing; tried again after the time given.'),
+  conditions: z.array(conditionSchema).optional().describe('Ready.'),
+});
+export type AgentStatus = z.infer<typeof agentStatusSchema>;
+
+export interface Agent extends KubeObject {
+  apiVersion: 'mesocosm.dev/v1';
+  kind: 'Agent';
+  spec: z.infer<typeof agentSpecSchema>;
+  status?: AgentStatus | undefined;
+}
+
+export const agentResource = defineResource<Agent>({
+  group,
+  version,
+  kind: 'Agent',
+  plural: 'agents',
+  shortNames: ['ag'],
+  categories: ['mesocosm'],
+  namespaced: false,
+  description: 'A Mesos agent as observed.',
+  fields: { spec: agentSpecSchema, status: agentStatusSchema.optional() },
+  subresources: { status: true },
+  columns: [
+    {
+      name: 'Status',
+      type: 'string',
+      description: 'Whether the agent is registered and takes tasks.',
+      priority: 0,
+      cell: (agent) =>
+        `${agent.status?.active === true ? 'Active' : 'Inactive'}${agent.spec.unschedulable === true ? ',Unschedulable' : ''}`,
+    },
+    {
+      name: 'CPUs',
+      type: 'number',
+      description: 'Cores in all.',
+      priority: 0,
+      cell: (agent) => agent.status?.resources?.cpus ?? 0,
+    },
+    {
+      name: 'Memory',
+      type: 'string',
+      description: 'Memory in all.',
+      priority: 0,
+      cell: (agent) => formatBytes((agent.status?.resources?.memMiB ?? 0) * 2 ** 20),
+    },
+    ageColumn,
+    {
+      name: 'Attributes',
+      type: 'string',
+      description: 'Attributes of the agent.',
+      priority: 1,
+      cell: (agent) =>
+        Object.entries(agent.status?.attributes ?? {})
+          .map(([name, value]) => `${name}:${value}`)
+          .join(';'),
+    },
+    {
+      name: 'ID',
+      type: 'string',
+      description: 'AgentID that Mesos gave it.',
+      priority: 1,
+      cell: (agent) => agent.status?.id ?? '<none>',
+    },
+  ],
+});

@@ -1,0 +1,196 @@
+import { z } from 'zod';
+import type { KubeObject } from '../machinery/metadata.ts';
+import { ageColumn, defineResource } from './zod-resource.ts';
+
+/** Kinds of Kubernetes itself, as far as we keep them. Unknown fields are pruned, as upstream does. */
+
+const namespaceSpecSchema = z.strictObject({
+  finalizers: z.array(z.string()).optional().describe('Who must empty the namespace first.'),
+});
+const namespaceStatusSchema = z.strictObject({
+  phase: z.enum(['Active', 'Terminating']).optional(),
+  conditions: z.array(z.record(z.string(), z.unknown())).optional(),
+});
+
+export interface Namespace extends KubeObject {
+  apiVersion: 'v1';
+  kind: 'Namespace';
+  spec?: z.infer<typeof namespaceSpecSchema> | undefined;
+  status?: z.infer<typeof namespaceStatusSchema> | undefined;
+}
+
+export const namespaceResource = defineResource<Namespace>({
+  group: '',
+  version: 'v1',
+  kind: 'Namespace',
+  plural: 'namespaces',
+  shortNames: ['ns'],
+  namespaced: false,
+  strategicMerge: true,
+  unknownFields: 'prune',
+  description: 'A scope for names.',
+  fields: { spec: namespaceSpecSchema.optional(), status: namespaceStatusSchema.optional() },
+  subresources: { status: true },
+  columns: [
+    {
+      name: 'Status',
+      type: 'string',
+      description: 'Active or Terminating.',
+      priority: 0,
+      cell: (namespace) => namespace.status?.phase ?? 'Active',
+    },
+    ageColumn,
+  ],
+  defaults: (namespace) => ({
+    ...namespace,
+    spec: { ...namespace.spec, finalizers: namespace.spec?.finalizers ?? ['kubernetes'] },
+    status: { ...namespace.status, phase: namespace.status?.phase ?? 'Active' },
+  }),
+});
+
+const objectReferenceSchema = z.strictObject({
+  apiVersion: z.string().optional(),
+  kind: z.string().optional(),
+  namespace: z.string().optional(),
+  name: z.string().optional(),
+  uid: z.string().optional(),
+  resourceVersion: z.string().optional(),
+  fieldPath: z.string().optional(),
+});
+export type ObjectReference = z.infer<typeof objectReferenceSchema>;
+
+const eventFields = {
+  involvedObject: objectReferenceSchema.describe('The object that the event is about.'),
+  reason: z.string().optional().describe('One CamelCase word for programs.'),
+  message: z.string().optional().describe('A sentence for people.'),
+  source: z
+    .strictObject({ component: z.string().optional(), host: z.string().optional() })
+    .optional()
+    .describe('Who reports it.'),
+  firstTimestamp: z.string().nullable().optional(),
+  lastTimestamp: z.string().nullable().optional(),
+  count: z.int().optional().describe('How often it happened.'),
+  type: z.string().optional().describe('Normal or Warning.'),
+  eventTime: z.string().nullable().optional(),
+  series: z
+    .strictObject({ count: z.int().optional(), lastObservedTime: z.string().nullable().optional() })
+    .optional(),
+  action: z.string().optional(),
+  related: objectReferenceSchema.optional(),
+  reportingComponent: z.string().optional(),
+  reportingInstance: z.string().optional(),
+};
+
+export interface Event extends KubeObject, z.infer<z.ZodObject<typeof eventFields>> {
+  apiVersion: 'v1';
+  kind: 'Event';
+}
+
+export const eventResource = defineResource<Event>({
+  group: '',
+  version: 'v1',
+  kind: 'Event',
+  plural: 'events',
+  shortNames: ['ev'],
+  namespaced: true,
+  strategicMerge: true,
+  unknownFields: 'prune',
+  ttlSeconds: 3600,
+  description: 'A report of something that happened to an object; kept for an hour.',
+  fields: eventFields,
+  columns: [
+    {
+      name: 'Last Seen',
+      type: 'date',
+      description: 'When it last happened.',
+      priority: 0,
+      cell: (event) => event.lastTimestamp ?? event.eventTime ?? event.metadata.creationTimestamp,
+    },
+    {
+      name: 'Type',
+      type: 'string',
+      description: 'Normal or Warning.',
+      priority: 0,
+      cell: (event) => event.type ?? '',
+    },
+    {
+      name: 'Reason',
+      type: 'string',
+      description: 'One word for programs.',
+      priority: 0,
+      cell: (event) => event.reason ?? '',
+    },
+    {
+      name: 'Object',
+      type: 'string',
+      description: 'The object that it is about.',
+      priority: 0,
+      cell: ({ involvedObject: { kind, name } }) => `${(kind ?? '').toLowerCase()}/${name ?? ''}`,
+    },
+    {
+      name: 'Message',
+      type: 'string',
+      description: 'A sentence for people.',
+      priority: 0,
+      cell: (event) => event.message ?? '',
+    },
+    {
+      name: 'Count',
+      type: 'integer',
+      description: 'How often it happened.',
+      priority: 1,
+      cell: (event) => event.count ?? 1,
+    },
+  ],
+  selectableFields: {
+    'involvedObject.kind': ({ involvedObject }) => involvedObject.kind ?? '',
+    'involvedObject.namespace': ({ involvedObject }) => involvedObject.namespace ?? '',
+    'involvedObject.name': ({ involvedObject }) => involvedObject.name ?? '',
+    'involvedObject.uid': ({ involvedObject }) => involvedObject.uid ?? '',
+    'involvedObject.apiVersion': ({ involvedObject }) => involvedObject.apiVersion ?? '',
+    'involvedObject.resourceVersion': ({ involvedObject }) => involvedObject.resourceVersion ?? '',
+    'involvedObject.fieldPath': ({ involvedObject }) => involvedObject.fieldPath ?? '',
+    reason: (event) => event.reason ?? '',
+    reportingComponent: (event) => event.reportingComponent ?? '',
+    source: (event) => event.source?.component ?? '',
+    type: (event) => event.type ?? '',
+  },
+});
+
+const leaseSpecSchema = z.strictObject({
+  holderIdentity: z.string().optional().describe('Who holds the lease.'),
+  leaseDurationSeconds: z.int().min(1).optional().describe('Term after an unchanged renewTime.'),
+  acquireTime: z.string().optional(),
+  renewTime: z.string().optional(),
+  leaseTransitions: z.int().optional(),
+  strategy: z.string().optional(),
+  preferredHolder: z.string().optional(),
+});
+
+export interface Lease extends KubeObject {
+  apiVersion: 'coordination.k8s.io/v1';
+  kind: 'Lease';
+  spec?: z.infer<typeof leaseSpecSchema> | undefined;
+}
+
+export const leaseResource = defineResource<Lease>({
+  group: 'coordination.k8s.io',
+  version: 'v1',
+  kind: 'Lease',
+  plural: 'leases',
+  namespaced: true,
+  strategicMerge: true,
+  unknownFields: 'prune',
+  description: 'Who leads. Its create revision is the epoch that fences the writes of the leader.',
+  fields: { spec: leaseSpecSchema.optional() },
+  columns: [
+    {
+      name: 'Holder',
+      type: 'string',
+      description: 'Who holds the lease.',
+      priority: 0,
+      cell: (lease) => lease.spec?.holderIdentity ?? '',
+    },
+    ageColumn,
+  ],
+});

@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import type { FieldError } from '../machinery/errors.ts';
+import type { KubeObject } from '../machinery/metadata.ts';
+import { group, version } from './group.ts';
+import { templateSchema } from './template.ts';
+import { ageColumn, defineResource } from './zod-resource.ts';
+
+export const jobRevisionSpecSchema = z.strictObject({
+  revision: z.int().min(1).describe('Counts the templates of the Job.'),
+  template: templateSchema.describe('The template as it was submitted.'),
+});
+
+export interface JobRevision extends KubeObject {
+  apiVersion: 'mesocosm.dev/v1';
+  kind: 'JobRevision';
+  spec: z.infer<typeof jobRevisionSpecSchema>;
+}
+
+function validate(revision: JobRevision, context: { old?: KubeObject }): FieldError[] {
+  const old = context.old === undefined ? undefined : jobRevisionResource.parse(context.old);
+  if (old?.ok !== true) return [];
+  const same = JSON.stringify(old.value.spec.template) === JSON.stringify(revision.spec.template);
+  return same
+    ? []
+    : [
+        {
+          field: 'spec.template',
+          message: 'Forbidden: a revision does not change',
+          reason: 'FieldValueForbidden',
+        },
+      ];
+}
+
+export const jobRevisionResource = defineResource<JobRevision>({
+  group,
+  version,
+  kind: 'JobRevision',
+  plural: 'jobrevisions',
+  shortNames: ['jr'],
+  namespaced: true,
+  description: 'A template of a Job as it was submitted.',
+  fields: { spec: jobRevisionSpecSchema },
+  columns: [
+    {
+      name: 'Revision',
+      type: 'integer',
+      description: 'Number of the template.',
+      priority: 0,
+      cell: (revision) => revision.spec.revision,
+    },
+    ageColumn,
+  ],
+  validate,
+});

@@ -1,0 +1,21 @@
+import type { AnyResource } from '../machinery/resource.ts';
+import { agentResource } from './agent.ts';
+import { eventResource, leaseResource, namespaceResource } from './core.ts';
+import { jobResource } from './job.ts';
+import { jobRevisionResource } from './job-revision.ts';
+import { networkResource } from './network.ts';
+import { serverSetResource } from './serverset.ts';
+import { taskResource } from './task.ts';
+
+/** Every kind that this version serves, in the order of discovery: ours come first. */
+export const resources: readonly AnyResource[] = [
+  jobResource,
+  jobRevisionResource,
+  taskResource,
+  networkResource,
+  serverSetResource,
+  agentResource,
+  namespaceResource,
+  eventResource,
+  leaseResource,
+];

@@ -1,0 +1,325 @@
+import { isIPv6 } from 'node:net';
+import { z } from 'zod';
+import { conditionSchema, isConditionTrue } from '../machinery/conditions.ts';
+import type { FieldError } from '../machinery/errors.ts';
+import type { KubeObject } from '../machinery/metadata.ts';
+import { group, version } from './group.ts';
+import { launchFields, type Container } from './template.ts';
+import { validateLaunch } from './template-rules.ts';
+import { ageColumn, defineResource } from './zod-resource.ts';
+
+/** Held by a Task until Mesos has said that it is dead. */
+export const mesosFinalizer = 'mesocosm.dev/mesos';
+
+export const taskDefaults = {
+  terminationGracePeriodSeconds: 30,
+  probe: { initialDelaySeconds: 0, periodSeconds: 10, timeoutSeconds: 5 },
+  liveness: { failureThreshold: 3, gracePeriodSeconds: 10 },
+} as const;
+
+const stopSchema = z.strictObject({
+  reason: z
+    .enum(['ScaleDown', 'Update', 'Deleted', 'Replaced', 'Unhealthy', 'Requested'])
+    .describe('Why the task is to stop.'),
+  message: z.string().optional().describe('The reason in a sentence.'),
+  deadline: z.string().optional().describe('When patience with draining ends (RFC 3339).'),
+});
+
+export const taskSpecSchema = z.strictObject({
+  job: z.string().min(1).describe('Name of the Job.'),
+  instance: z.int().min(0).describe('Instance of the Job that this is a run of; the shard.'),
+  revision: z.string().min(1).describe('JobRevision that the template came from.'),
+  restarts: z.int().min(0).describe('Runs of this instance that died in a row before this one.'),
+  ...launchFields,
+  stop: stopSchema.optional().describe('Set once when the task is to stop; never unset.'),
+});
+export type TaskSpec = z.infer<typeof taskSpecSchema>;
+
+/**
+ * Pending: not yet placed. Launching: bound to an agent, Mesos asked. Starting, Running, Stopping: as
+ * Mesos says. Unreachable: Mesos lost sight of it, it may return. The last three are dead.
+ */
+export const taskPhases = [
+  'Pending',
+  'Launching',
+  'Starting',
+  'Running',
+  'Stopping',
+  'Unreachable',
+  'Finished',
+  'Failed',
+  'Killed',
+] as const;
+export type TaskPhase = (typeof taskPhases)[number];
+
+export const verdicts = ['Pending', 'Assigned', 'Missing', 'Mismatch', 'Rejected'] as const;
+
+const networkStatusSchema = z.strictObject({
+  name: z.string().describe('Name of the Network object.'),
+  cniName: z.string().describe('Name of the CNI network as the agent knows it.'),
+  interface: z.string().describe('Interface in the task: eth0 is the first network asked for.'),
+  ips: z.array(z.string()).describe('Addresses without prefix length; IPv4 first.'),
+  verdict: z.enum(verdicts).describe('Whether the addresses are what was asked for.'),
+  message: z.string().optional().describe('Why the verdict is what it is.'),
+  lastTransitionTime: z.string().describe('When verdict or addresses last changed.'),
+});
+export type NetworkStatus = z.infer<typeof networkStatusSchema>;
+
+const addressFields = {
+  ip: z.string().optional().describe('First address of the first network that has one.'),
+  ips: z.array(z.string()).optional().describe('All addresses, in the order of the networks.'),
+  networks: z.array(networkStatusSchema).optional().describe('Addresses by network.'),
+};
+
+const agentAddressSchema = z.strictObject({
+  hostname: z.string(),
+  ip: z.string().optional(),
+  port: z.int(),
+});
+
+const mesosStatusSchema = z.strictObject({
+  taskId: z.string().describe('TaskID: <namespace>.<task>.'),
+  frameworkId: z.string().optional(),
+  executorId: z.string().optional(),
+  containerId: z.string().optional(),
+  agentId: z.string().optional().describe('Agent that the task is bound to.'),
+  agentHostname: z.string().optional(),
+  agentAddress: agentAddressSchema.optional().describe('HTTP endpoint of the agent, for logs.'),
+  state: z.string().optional().describe('Last TaskState that Mesos reported.'),
+  source: z.string().optional(),
+  reason: z.string().optional(),
+  message: z.string().optional(),
+  healthy: z.boolean().optional().describe('Last result of the livenessProbe.'),
+  timestamp: z.number().optional().describe('When the state was made, in seconds since the epoch.'),
+});
+
+const containerStatusSchema = z.strictObject({
+  name: z.string(),
+  taskId: z.string().describe('Mesos TaskID of this container.'),
+  state: z.string().optional().describe('Last TaskState of this container.'),
+  reason: z.string().optional(),
+  message: z.string().optional(),
+  healthy: z.boolean().optional(),
+  ready: z.boolean().describe('Runs, and its readinessProbe succeeds if it has one.'),
+  containerId: z.string().optional(),
+});
+export type ContainerStatus = z.infer<typeof containerStatusSchema>;
+
+export const taskStatusSchema = z.strictObject({
+  phase: z.enum(taskPhases),
+  mesos: mesosStatusSchema.optional().describe('What Mesos said last.'),
+  containers: z.array(containerStatusSchema).optional().describe('State of each container.'),
+  ...addressFields,
+  lastKnown: z
+    .strictObject(addressFields)
+    .optional()
+    .describe('Addresses before the task became unreachable; not for discovery.'),
+  ports: z
+    .array(z.strictObject({ name: z.string(), hostPort: z.int() }))
+    .optional()
+    .describe('Ports taken from the offer, for tasks on the network of their agent.'),
+  scheduledTime: z.string().optional().describe('When the task was bound to an agent.'),
+  startTime: z.string().optional().describe('When it first ran.'),
+  unreachableTime: z.string().optional().describe('Since when it is unreachable.'),
+  finishTime: z.string().optional().describe('When it died.'),
+  conditions: z.array(conditionSchema).optional().describe('Ready, AddressesReady, Scheduled.'),
+});
+export type TaskStatus = z.infer<typeof taskStatusSchema>;
+
+export interface Task extends KubeObject {
+  apiVersion: 'mesocosm.dev/v1';
+  kind: 'Task';
+  spec: TaskSpec;
+  status?: TaskStatus | undefined;
+}
+
+export function phaseOf(task: Task): TaskPhase {
+  return task.status?.phase ?? 'Pending';
+}
+
+/** Finished, Failed or Killed: nothing, from any source, brings it back. */
+export function isDead(task: Task): boolean {
+  const phase = phaseOf(task);
+  return phase === 'Finished' || phase === 'Failed' || phase === 'Killed';
+}
+
+export function isReady(task: Task): boolean {
+  return isConditionTrue(task.status?.conditions, 'Ready');
+}
+
+/** TaskID of a Task with one container; each container of a group appends its name. */
+export function mesosTaskId(task: {
+  metadata: { namespace?: string | undefined; name: string };
+}): string {
+  return `${task.metadata.namespace ?? ''}.${task.metadata.name}`;
+}
+
+/** The Mesos TaskIDs that launching a Task uses, by container. */
+export function mesosTaskIds(task: Task): { container: string; taskId: string }[] {
+  const base = mesosTaskId(task);
+  const { containers } = task.spec;
+  return containers.map(({ name }) => ({
+    container: name,
+    taskId: containers.length === 1 ? base : `${base}.${name}`,
+  }));
+}
+
+/** The inverse of mesosTaskIds; undefined for an id that we cannot have made. */
+export function parseMesosTaskId(
+  taskId: string,
+): { namespace: string; name: string; container?: string } | undefined {
+  const [namespace, name, container, ...rest] = taskId.split('.');
+  if (namespace === undefined || namespace === '' || name === undefined || name === '')
+    return undefined;
+  if (rest.length > 0 || container === '') return undefined;
+  return { namespace, name, ...(container === undefined ? {} : { container }) };
+}
+
+/** A Task shows what it is launched with: the defaults of its time are written down in it. */
+function withDefaults(task: Task): Task {
+  const { spec } = task;
+  return {
+    ...task,
+    spec: {
+      ...spec,
+      terminationGracePeriodSeconds:
+        spec.terminationGracePeriodSeconds ?? taskDefaults.terminationGracePeriodSeconds,
+      containers: spec.containers.map(containerWithDefaults),
+    },
+  };
+}
+
+function containerWithDefaults(container: Container): Container {
+  const { resources, readinessProbe, livenessProbe, ports } = container;
+  const memory = resources?.limits?.memory ?? resources?.requests?.memory;
+  return {
+    ...container,
+    resources: {
+      ...resources,
+      ...(memory === undefined ? {} : { limits: { ...resources?.limits, memory } }),
+    },
+    ...(ports === undefined
+      ? {}
+      : { ports: ports.map((port) => ({ ...port, protocol: port.protocol ?? ('TCP' as const) })) }),
+    ...(readinessProbe === undefined
+      ? {}
+      : { readinessProbe: { ...taskDefaults.probe, ...readinessProbe } }),
+    ...(livenessProbe === undefined
+      ? {}
+      : { livenessProbe: { ...taskDefaults.probe, ...taskDefaults.liveness, ...livenessProbe } }),
+  };
+}
+
+/** A Task is one run: only `stop` may be added to it. */
+function validate(task: Task, context: { old?: KubeObject }): FieldError[] {
+  const old = context.old === undefined ? undefined : taskResource.parse(context.old);
+  if (old === undefined) return validateLaunch(task.spec, 'spec');
+  if (!old.ok) return [];
+  const { stop: oldStop, ...before } = old.value.spec;
+  const { stop, ...after } = task.spec;
+  const errors: FieldError[] = [];
+  if (canonical(before) !== canonical(after)) {
+    errors.push({
+      field: 'spec',
+      message:
+        'Forbidden: a Task is one run and does not change; only stop may be set. Change the Job',
+      reason: 'FieldValueForbidden',
+    });
+  }
+  if (oldStop !== undefined && canonical(oldStop) !== canonical(stop)) {
+    errors.push({
+      field: 'spec.stop',
+      message: 'Forbidden: stop is set once and never changed or unset',
+      reason: 'FieldValueForbidden',
+    });
+  }
+  return errors;
+}
+
+/** JSON with sorted keys: equal for equal content. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) =>
+    typeof part === 'object' && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  );
+}
+
+function addressesByNetwork(task: Task): string {
+  const networks = task.status?.networks ?? [];
+  if (networks.length === 0) return task.status?.mesos?.agentHostname ?? '<none>';
+  return networks
+    .map(
+      ({ name, ips }) =>
+        `${name}=${ips.map((ip) => (isIPv6(ip) ? `[${ip}]` : ip)).join('+') || '<none>'}`,
+    )
+    .join(',');
+}
+
+export const taskResource = defineResource<Task>({
+  group,
+  version,
+  kind: 'Task',
+  plural: 'tasks',
+  shortNames: ['mt'],
+  categories: ['all', 'mesocosm'],
+  namespaced: true,
+  description:
+    'One run of one instance of a Job: what is launched, and what Mesos said. Made by controllers.',
+  fields: { spec: taskSpecSchema, status: taskStatusSchema.optional() },
+  subresources: { status: true },
+  columns: [
+    {
+      name: 'Phase',
+      type: 'string',
+      description: 'Where the task is in its life.',
+      priority: 0,
+      cell: (task) => (task.spec.stop !== undefined && !isDead(task) ? 'Stopping' : phaseOf(task)),
+    },
+    {
+      name: 'Ready',
+      type: 'string',
+      description: 'Whether the task may get traffic.',
+      priority: 0,
+      cell: (task) => (isReady(task) ? 'True' : 'False'),
+    },
+    {
+      name: 'Restarts',
+      type: 'integer',
+      description: 'Runs of the instance that died in a row before.',
+      priority: 0,
+      cell: (task) => task.spec.restarts,
+    },
+    {
+      name: 'IP',
+      type: 'string',
+      description: 'First address of the task.',
+      priority: 0,
+      cell: (task) => task.status?.ip ?? '<none>',
+    },
+    {
+      name: 'Agent',
+      type: 'string',
+      description: 'Host name of the agent.',
+      priority: 0,
+      cell: (task) => task.status?.mesos?.agentHostname ?? '<none>',
+    },
+    ageColumn,
+    {
+      name: 'Addresses',
+      type: 'string',
+      description: 'Addresses on each network.',
+      priority: 1,
+      cell: addressesByNetwork,
+    },
+    {
+      name: 'Message',
+      type: 'string',
+      description: 'What Mesos said last.',
+      priority: 1,
+      cell: (task) => task.status?.mesos?.message ?? '',
+    },
+  ],
+  defaults: withDefaults,
+  validate,
+});

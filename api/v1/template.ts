@@ -1,0 +1,207 @@
+import { z } from 'zod';
+
+/** Bounds of a template, stated to users in the messages that name them. */
+export const limits = {
+  templateBytes: 128 * 1024,
+  containers: 16,
+  networks: 16,
+  ports: 64,
+  cores: 4096,
+  bytes: 2 ** 50,
+} as const;
+
+const labelMap = z.record(z.string(), z.string());
+
+const quantity = z
+  .union([z.string(), z.number()])
+  .meta({ 'x-kubernetes-int-or-string': true, description: 'A quantity: 200m, 1, 64Mi.' });
+
+const resourceMap = z.strictObject({
+  cpu: quantity.optional(),
+  memory: quantity.optional(),
+  'ephemeral-storage': quantity.optional(),
+});
+
+const ipFamily = z.enum(['IPv4', 'IPv6']);
+export type IPFamily = z.infer<typeof ipFamily>;
+
+const portMapping = z.strictObject({
+  hostPort: z.int().min(1).max(65535).describe('Port of the agent, taken from its offered ports.'),
+  containerPort: z.int().min(1).max(65535).describe('Port inside the container.'),
+  protocol: z.enum(['tcp', 'udp']).optional().describe('tcp (the default) or udp.'),
+});
+
+export const networkAttachmentSchema = z.strictObject({
+  name: z.string().min(1).describe('Name of a Network object that is offered to the namespace.'),
+  labels: labelMap.optional().describe('Labels passed to the CNI plugin.'),
+  groups: z.array(z.string()).optional().describe('Groups passed to the CNI plugin.'),
+  portMappings: z
+    .array(portMapping)
+    .max(limits.ports)
+    .optional()
+    .describe('Host ports for the plugins that map them.'),
+  ipFamilies: z
+    .array(ipFamily)
+    .min(1)
+    .max(2)
+    .optional()
+    .describe('Families that are expected; Mesos cannot request one, a missing one is a Mismatch.'),
+});
+export type NetworkAttachment = z.infer<typeof networkAttachmentSchema>;
+
+const portReference = z
+  .union([z.int().min(1).max(65535), z.string().min(1)])
+  .meta({ 'x-kubernetes-int-or-string': true, description: 'Number or name of a container port.' });
+
+const probeTiming = {
+  httpGet: z
+    .strictObject({
+      port: portReference,
+      path: z.string().optional().describe('Path of the request; / if absent.'),
+    })
+    .optional()
+    .describe(
+      'HTTP GET to loopback inside the namespace of the task: a server bound only to its CNI address needs exec.',
+    ),
+  tcpSocket: z
+    .strictObject({ port: portReference })
+    .optional()
+    .describe('TCP connect to loopback inside the namespace of the task.'),
+  exec: z
+    .strictObject({ command: z.array(z.string()).min(1) })
+    .optional()
+    .describe('Command run inside the container; exit status 0 is success.'),
+  initialDelaySeconds: z.number().min(0).optional().describe('Wait before the first; 0 if absent.'),
+  periodSeconds: z.number().positive().optional().describe('Time between two; 10 if absent.'),
+  timeoutSeconds: z.number().positive().optional().describe('Time for one; 5 if absent.'),
+};
+
+const readinessProbe = z.strictObject(probeTiming);
+const livenessProbe = z.strictObject({
+  ...probeTiming,
+  failureThreshold: z
+    .int()
+    .min(1)
+    .optional()
+    .describe('Failures in a row after which the task is killed; 3 if absent.'),
+  gracePeriodSeconds: z
+    .number()
+    .min(0)
+    .optional()
+    .describe('Time after the start in which failures do not count; 10 if absent.'),
+});
+export type ReadinessProbe = z.infer<typeof readinessProbe>;
+export type LivenessProbe = z.infer<typeof livenessProbe>;
+
+const containerPort = z.strictObject({
+  name: z
+    .string()
+    .regex(
+      /^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$/,
+      'must be a lower-case name of at most 15 characters',
+    )
+    .describe('Name that probes and ServerSets use.'),
+  containerPort: z
+    .int()
+    .min(1)
+    .max(65535)
+    .optional()
+    .describe('Port that the container listens on.'),
+  hostPort: z
+    .int()
+    .min(0)
+    .max(65535)
+    .optional()
+    .describe(
+      'For a task on the network of its agent: the port to take from the offer; 0 takes any and tells it in COSM_PORT_<NAME>. The containerPort if absent.',
+    ),
+  protocol: z.enum(['TCP', 'UDP']).optional().describe('TCP (the default) or UDP.'),
+});
+export type ContainerPort = z.infer<typeof containerPort>;
+
+export const containerSchema = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'must be a DNS label: lower case, digits and -')
+    .describe('Name of the container, unique in the task.'),
+  script: z.string().min(1).optional().describe('Text run by /bin/sh -c.'),
+  command: z
+    .array(z.string())
+    .min(1)
+    .optional()
+    .describe('Program and arguments, without a shell.'),
+  args: z.array(z.string()).optional().describe('Arguments after command.'),
+  env: z
+    .array(
+      z.strictObject({
+        name: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be a name that a shell accepts'),
+        value: z.string().optional(),
+      }),
+    )
+    .optional()
+    .describe('Environment variables.'),
+  resources: z
+    .strictObject({
+      requests: resourceMap.optional().describe('What is reserved: cpu and memory are needed.'),
+      limits: resourceMap
+        .optional()
+        .describe('What may be used at most; memory is the request if absent.'),
+    })
+    .optional()
+    .describe('What the container needs.'),
+  ports: z.array(containerPort).max(limits.ports).optional().describe('Ports that it listens on.'),
+  readinessProbe: readinessProbe.optional().describe('Tells when the task may get traffic.'),
+  livenessProbe: livenessProbe.optional().describe('Tells when the task must be replaced.'),
+});
+export type Container = z.infer<typeof containerSchema>;
+
+export const constraintSchema = z.strictObject({
+  attribute: z.string().min(1).describe('hostname, agentId, or an attribute of the agent.'),
+  operator: z
+    .enum(['Equals', 'In', 'Unique', 'MaxPerDomain'])
+    .describe(
+      'Equals and In compare with values; Unique and MaxPerDomain spread the tasks of the job.',
+    ),
+  values: z.array(z.string()).optional().describe('One for Equals, one or more for In.'),
+  max: z
+    .int()
+    .min(1)
+    .optional()
+    .describe('Most tasks of the job with one value, for MaxPerDomain.'),
+});
+export type Constraint = z.infer<typeof constraintSchema>;
+
+/** The fields that a template and a Task share: what is to be launched. */
+export const launchFields = {
+  networks: z
+    .array(networkAttachmentSchema)
+    .max(limits.networks)
+    .optional()
+    .describe(
+      'CNI networks to join, in the order of the interfaces; none: the network of the agent.',
+    ),
+  containers: z
+    .array(containerSchema)
+    .min(1)
+    .max(limits.containers)
+    .describe('What runs, together.'),
+  constraints: z.array(constraintSchema).optional().describe('Which agents may be chosen.'),
+  terminationGracePeriodSeconds: z
+    .number()
+    .min(0)
+    .max(86_400)
+    .optional()
+    .describe('Time between TERM and KILL; 30 if absent.'),
+};
+
+export const templateSpecSchema = z.strictObject(launchFields);
+export type TemplateSpec = z.infer<typeof templateSpecSchema>;
+
+export const templateSchema = z.strictObject({
+  metadata: z
+    .strictObject({ labels: labelMap.optional(), annotations: labelMap.optional() })
+    .optional()
+    .describe('Labels and annotations of the tasks.'),
+  spec: templateSpecSchema.describe('What a task of the job runs.'),
+});
+export type Template = z.infer<typeof templateSchema>;

@@ -1,0 +1,200 @@
+import { z } from 'zod';
+import type { FieldError } from '../machinery/errors.ts';
+import { fieldPath } from '../machinery/errors.ts';
+import {
+  apiVersionOf,
+  objectMetaSchema,
+  type KubeObject,
+  type ObjectMeta,
+} from '../machinery/metadata.ts';
+import type { Column, ParseResult, Resource, SchemaNode } from '../machinery/resource.ts';
+
+/**
+ * The shape check lets a draft without uid pass; the server completes metadata before it hands the
+ * object on, so that everyone else may rely on ObjectMeta. This is the one place that says so.
+ */
+const metadataSchema = objectMetaSchema as unknown as z.ZodType<ObjectMeta>;
+
+/** What a kind built from zod says about itself; the rest has defaults. */
+export interface ZodResource<T extends KubeObject> {
+  group: string;
+  version: string;
+  kind: string;
+  plural: string;
+  shortNames?: readonly string[];
+  categories?: readonly string[];
+  namespaced: boolean;
+  description: string;
+  /** Schemas of the top-level fields besides apiVersion, kind and metadata. */
+  fields: Readonly<Record<string, z.ZodType>>;
+  subresources?: Resource['subresources'];
+  columns: readonly Column<T>[];
+  selectableFields?: Readonly<Record<string, (object: T) => string>>;
+  strategicMerge?: boolean;
+  unknownFields?: Resource['unknownFields'];
+  ttlSeconds?: number;
+  maxBytes?: number;
+  defaults?: (object: T) => T;
+  validate?: Resource<T>['validate'];
+}
+
+export const ageColumn: Column<KubeObject> = {
+  name: 'Age',
+  type: 'date',
+  description: 'Time since the object was created.',
+  priority: 0,
+  cell: (object) => object.metadata.creationTimestamp,
+};
+
+/** Builds a Resource whose shape is a zod schema. */
+export function defineResource<T extends KubeObject>(definition: ZodResource<T>): Resource<T> {
+  const { group, version, kind } = definition;
+  const shape = z.strictObject({
+    apiVersion: z.literal(apiVersionOf({ group, version })),
+    kind: z.literal(kind),
+    metadata: metadataSchema,
+    ...definition.fields,
+  });
+  const singular = kind.toLowerCase();
+  return {
+    gvk: { group, version, kind },
+    plural: definition.plural,
+    singular,
+    shortNames: definition.shortNames ?? [],
+    categories: definition.categories ?? [],
+    namespaced: definition.namespaced,
+    strategicMerge: definition.strategicMerge ?? false,
+    unknownFields: definition.unknownFields ?? 'refuse',
+    subresources: definition.subresources ?? { status: false },
+    ...(definition.ttlSeconds === undefined ? {} : { ttlSeconds: definition.ttlSeconds }),
+    ...(definition.maxBytes === undefined ? {} : { maxBytes: definition.maxBytes }),
+    columns: definition.columns,
+    selectableFields: definition.selectableFields ?? {},
+    schema: schemaOf(definition),
+    // The shape has been checked field by field; T is its static side, given by the kind's file.
+    parse: (document) => parseWith(shape as unknown as z.ZodType<T>, document),
+    defaults: definition.defaults ?? ((object) => object),
+    validate: definition.validate ?? (() => []),
+  };
+}
+
+function parseWith<T>(shape: z.ZodType<T>, document: unknown): ParseResult<T> {
+  const result = shape.safeParse(document);
+  if (result.success) return { ok: true, value: result.data };
+  const unknown = result.error.issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys'
+      ? issue.keys.map((key) => [...issue.path.map(String), key])
+      : [],
+  );
+  return { ok: false, errors: result.error.issues.flatMap(toFieldErrors), unknown };
+}
+
+function toFieldErrors(issue: z.core.$ZodIssue): FieldError[] {
+  const field = fieldPath(issue.path);
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      return issue.keys.map((key) => ({
+        field: fieldPath([...issue.path, key]),
+        message: `unknown field "${fieldPath([...issue.path, key])}": remove it or check its spelling`,
+        reason: 'FieldValueInvalid',
+      }));
+    case 'invalid_type':
+      return issue.message.endsWith('received undefined')
+        ? [
+            {
+              field,
+              message: `Required value: ${expected(issue.expected)}`,
+              reason: 'FieldValueRequired',
+            },
+          ]
+        : [
+            {
+              field,
+              message: `Invalid value: ${expected(issue.expected)}`,
+              reason: 'FieldValueTypeInvalid',
+            },
+          ];
+    case 'invalid_value':
+      return [
+        {
+          field,
+          message: `Unsupported value: supported values: ${issue.values.map((value) => JSON.stringify(value)).join(', ')}`,
+          reason: 'FieldValueNotSupported',
+        },
+      ];
+    default:
+      return [{ field, message: `Invalid value: ${issue.message}`, reason: 'FieldValueInvalid' }];
+  }
+}
+
+function expected(type: string): string {
+  const names: Readonly<Record<string, string>> = {
+    int: 'must be a whole number',
+    number: 'must be a number',
+    string: 'must be a string (quote it in YAML)',
+    boolean: 'must be true or false',
+    array: 'must be a list',
+    object: 'must be an object',
+    record: 'must be a map',
+  };
+  return names[type] ?? `must be of type ${type}`;
+}
+
+function schemaOf<T extends KubeObject>(definition: ZodResource<T>): SchemaNode {
+  const properties: Record<string, SchemaNode> = {
+    apiVersion: {
+      type: 'string',
+      description: 'Version of the schema of this representation of an object.',
+    },
+    kind: { type: 'string', description: 'The kind that this object represents.' },
+    metadata: { type: 'object', description: 'Standard metadata of an object.' },
+  };
+  const required: string[] = [];
+  for (const [name, schema] of Object.entries(definition.fields)) {
+    properties[name] = structural(
+      z.toJSONSchema(schema, { target: 'openapi-3.0', io: 'input', unrepresentable: 'any' }),
+    );
+    if (!schema.safeParse(undefined).success) required.push(name);
+  }
+  return {
+    type: 'object',
+    description: definition.description,
+    properties,
+    ...(required.length === 0 ? {} : { required }),
+  };
+}
+
+const nodeSchema = z.record(z.string(), z.unknown());
+
+/** Removes what Kubernetes' structural schemas do not allow from a node that zod made. */
+function structural(node: unknown): SchemaNode {
+  const { anyOf, oneOf, ...kept } = nodeSchema.parse(node);
+  const result: SchemaNode = { ...kept };
+  delete result['$schema'];
+  delete result['propertyNames'];
+  if (result['x-kubernetes-int-or-string'] !== true) {
+    if (anyOf !== undefined) result['anyOf'] = anyOf;
+    if (oneOf !== undefined) result['oneOf'] = oneOf;
+  }
+  if (typeof kept['properties'] === 'object') {
+    result.properties = Object.fromEntries(
+      Object.entries(nodeSchema.parse(kept['properties'])).map(([name, child]) => [
+        name,
+        structural(child),
+      ]),
+    );
+  }
+  if (kept['items'] !== undefined) result.items = structural(kept['items']);
+  if (kept['additionalProperties'] === false) delete result.additionalProperties;
+  else if (typeof kept['additionalProperties'] === 'object') {
+    result.additionalProperties = structural(kept['additionalProperties']);
+    result.type = 'object';
+  }
+  // Whole numbers get a format; the bounds of the safe integers that zod adds say nothing to people.
+  if (result.type === 'integer') {
+    result.format = 'int64';
+    if (result['maximum'] === Number.MAX_SAFE_INTEGER) delete result['maximum'];
+    if (result['minimum'] === Number.MIN_SAFE_INTEGER) delete result['minimum'];
+  }
+  return result;
+}
