@@ -4,7 +4,7 @@
  */
 import { CodecError } from './errors.ts';
 import { checkScalar, wrongType } from './scalars.ts';
-import type { FieldSchema, MessageSchema, TypeSchema } from './schema.ts';
+import type { FieldSchema, MessageSchema, ScalarName, TypeSchema } from './schema.ts';
 
 export type PlainObject = Record<string, unknown>;
 
@@ -28,8 +28,12 @@ export function toPlainMessage(
     if (item === undefined || (item === null && strictness === 'lenient')) continue;
     const field = schema.byName.get(name);
     if (field !== undefined) {
-      const copy = at(name, () => plainField(field, item, strictness, depth));
-      if (copy !== undefined) result[name] = copy;
+      try {
+        const copy = plainField(field, item, strictness, depth);
+        if (copy !== undefined) result[name] = copy;
+      } catch (error) {
+        throw inside(name, error);
+      }
     } else if (strictness === 'strict') {
       throw new CodecError('UnknownField', [name], `${schema.name} has no such field`);
     }
@@ -57,13 +61,10 @@ export function isPlainObject(value: unknown): value is PlainObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Runs `read` and puts `segments` before the path of a CodecError that it throws. */
-export function at<T>(segment: string | number, read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    throw error instanceof CodecError ? error.within(segment) : error;
-  }
+/** The error as seen from the enclosing message: `segment` goes before a CodecError's path. */
+export function inside(segment: string | number, error: unknown): Error {
+  if (error instanceof CodecError) return error.within(segment);
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 function plainField(
@@ -72,22 +73,54 @@ function plainField(
   strictness: Strictness,
   depth: number,
 ): unknown {
-  const single = (item: unknown): unknown => plainValue(field.type, item, strictness, depth);
   if (field.cardinality === 'repeated') {
     if (!Array.isArray(value)) throw wrongType('a list', value);
-    const items: unknown[] = [];
-    value.forEach((item: unknown, index) => {
-      const copy = at(index, () => single(item));
-      if (copy !== undefined) items.push(copy);
-    });
-    return items.length > 0 ? items : undefined;
+    return plainList(field.type, value, strictness, depth);
   }
   if (field.cardinality === 'map') {
     if (!isPlainObject(value)) throw wrongType('a map', value);
-    const entries = Object.entries(value).map(([key, item]) => [key, at(key, () => single(item))]);
-    return entries.length > 0 ? Object.fromEntries(entries) : undefined;
+    return plainMap(field.type, value, strictness, depth);
   }
-  return single(value);
+  return plainValue(field.type, value, strictness, depth);
+}
+
+function plainList(
+  type: TypeSchema,
+  list: readonly unknown[],
+  strictness: Strictness,
+  depth: number,
+): unknown[] | undefined {
+  const items: unknown[] = [];
+  for (let index = 0; index < list.length; index++) {
+    try {
+      const copy = plainValue(type, list[index], strictness, depth);
+      if (copy !== undefined) items.push(copy);
+    } catch (error) {
+      throw inside(index, error);
+    }
+  }
+  return items.length > 0 ? items : undefined;
+}
+
+function plainMap(
+  type: TypeSchema,
+  map: PlainObject,
+  strictness: Strictness,
+  depth: number,
+): PlainObject | undefined {
+  const entries: [string, unknown][] = [];
+  for (const [key, item] of Object.entries(map)) {
+    try {
+      entries.push([key, plainValue(type, item, strictness, depth)]);
+    } catch (error) {
+      throw inside(key, error);
+    }
+  }
+  return entries.length > 0 ? Object.fromEntries(entries) : undefined;
+}
+
+function isNumeric(type: ScalarName): boolean {
+  return type !== 'string' && type !== 'bytes' && type !== 'bool';
 }
 
 function plainValue(
@@ -98,9 +131,8 @@ function plainValue(
 ): unknown {
   if (type.kind === 'message') return toPlainMessage(type, value, strictness, depth + 1);
   if (type.kind === 'scalar') {
-    const number = strictness === 'lenient' && !['string', 'bytes', 'bool'].includes(type.name);
-    const numeric = number && typeof value === 'string' && value.trim() !== '';
-    return checkScalar(type.name, numeric ? Number(value) : value);
+    const fromText = strictness === 'lenient' && typeof value === 'string' && isNumeric(type.name);
+    return checkScalar(type.name, fromText && value.trim() !== '' ? Number(value) : value);
   }
   if (typeof value !== 'string') throw wrongType(type.name, value);
   if (type.byName.has(value)) return value;

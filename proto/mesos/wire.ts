@@ -8,7 +8,7 @@
 import Long from 'long';
 import protobuf from 'protobufjs/minimal.js';
 import { CodecError } from './errors.ts';
-import { at, checkDepth, checkRequired, isPlainObject } from './objects.ts';
+import { checkDepth, checkRequired, inside, isPlainObject } from './objects.ts';
 import type { PlainObject } from './objects.ts';
 import { checkScalar, wrongType } from './scalars.ts';
 import type { FieldSchema, MessageSchema, ScalarName, TypeSchema } from './schema.ts';
@@ -57,12 +57,16 @@ function readMessage(
     const wireType = tag & 7;
     const field = schema.byNumber.get(tag >>> 3);
     if (tag >>> 3 === 0) throw new CodecError('Malformed', [], 'field number 0');
-    if (field !== undefined && wireType === wireTypeOf(field.type)) {
-      at(field.name, () => readField(field, reader, message, depth));
-    } else if (field !== undefined && wireType === delimited && isPackable(field)) {
-      at(field.name, () => readPacked(field, reader, message, depth));
-    } else {
+    const packed = wireType === delimited && field !== undefined && isPackable(field);
+    if (field === undefined || (wireType !== wireTypeOf(field.type) && !packed)) {
       reader.skipType(wireType);
+      continue;
+    }
+    try {
+      if (packed) readPacked(field, reader, message, depth);
+      else readField(field, reader, message, depth);
+    } catch (error) {
+      throw inside(field.name, error);
     }
   }
   if (reader.pos !== end) throw new CodecError('Malformed', [], 'a field overruns its message');
@@ -218,7 +222,12 @@ function writeMessage(
   }
   for (const field of schema.fields) {
     const value = message[field.name];
-    if (value !== undefined) at(field.name, () => writeField(field, value, writer, depth));
+    if (value === undefined) continue;
+    try {
+      writeField(field, value, writer, depth);
+    } catch (error) {
+      throw inside(field.name, error);
+    }
   }
 }
 
@@ -231,21 +240,39 @@ function writeField(
   const tag = (field.number << 3) | wireTypeOf(field.type);
   if (field.cardinality === 'repeated') {
     if (!Array.isArray(value)) throw wrongType('a list', value);
-    value.forEach((item: unknown, index) =>
-      at(index, () => writeValue(field.type, item, writer.uint32(tag), depth)),
-    );
+    for (let index = 0; index < value.length; index++) {
+      try {
+        writeValue(field.type, value[index], writer.uint32(tag), depth);
+      } catch (error) {
+        throw inside(index, error);
+      }
+    }
   } else if (field.cardinality === 'map') {
     if (!isPlainObject(value)) throw wrongType('a map', value);
     for (const [key, item] of Object.entries(value)) {
-      const entry = writer.uint32((field.number << 3) | delimited).fork();
-      entry.uint32((1 << 3) | delimited).string(key);
-      entry.uint32((2 << 3) | wireTypeOf(field.type));
-      at(key, () => writeValue(field.type, item, entry, depth));
-      entry.ldelim();
+      writeMapEntry(field, key, item, writer, depth);
     }
   } else {
     writeValue(field.type, value, writer.uint32(tag), depth);
   }
+}
+
+function writeMapEntry(
+  field: FieldSchema,
+  key: string,
+  value: unknown,
+  writer: protobuf.Writer,
+  depth: number,
+): void {
+  const entry = writer.uint32((field.number << 3) | delimited).fork();
+  entry.uint32((1 << 3) | delimited).string(key);
+  entry.uint32((2 << 3) | wireTypeOf(field.type));
+  try {
+    writeValue(field.type, value, entry, depth);
+  } catch (error) {
+    throw inside(key, error);
+  }
+  entry.ldelim();
 }
 
 function writeValue(
