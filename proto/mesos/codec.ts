@@ -24,8 +24,8 @@ export const contentTypes: Readonly<Record<Format, string>> = {
 /** Throws CodecError, and nothing else, on what is no such message. */
 export interface Codec<T> {
   readonly name: string;
-  encode(message: T): Uint8Array;
-  decode(bytes: Uint8Array): T;
+  readonly encode: (message: T) => Uint8Array;
+  readonly decode: (bytes: Uint8Array) => T;
 }
 
 const schemas = linkDescriptor(descriptor);
