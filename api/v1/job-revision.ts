@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { jsonEqual } from '../machinery/json.ts';
 import type { FieldError } from '../machinery/errors.ts';
 import type { KubeObject } from '../machinery/metadata.ts';
 import { group, version } from './group.ts';
@@ -19,8 +20,7 @@ export interface JobRevision extends KubeObject {
 function validate(revision: JobRevision, context: { old?: KubeObject }): FieldError[] {
   const old = context.old === undefined ? undefined : jobRevisionResource.parse(context.old);
   if (old?.ok !== true) return [];
-  const same = JSON.stringify(old.value.spec.template) === JSON.stringify(revision.spec.template);
-  return same
+  return jsonEqual(old.value.spec.template, revision.spec.template)
     ? []
     : [
         {

@@ -1,6 +1,7 @@
 import { isIPv6 } from 'node:net';
 import { z } from 'zod';
 import { conditionSchema, isConditionTrue } from '../machinery/conditions.ts';
+import { jsonEqual } from '../machinery/json.ts';
 import type { FieldError } from '../machinery/errors.ts';
 import type { KubeObject } from '../machinery/metadata.ts';
 import { group, version } from './group.ts';
@@ -89,7 +90,6 @@ const mesosStatusSchema = z.strictObject({
   source: z.string().optional(),
   reason: z.string().optional(),
   message: z.string().optional(),
-  healthy: z.boolean().optional().describe('Last result of the livenessProbe.'),
   timestamp: z.number().optional().describe('When the state was made, in seconds since the epoch.'),
 });
 
@@ -99,8 +99,8 @@ const containerStatusSchema = z.strictObject({
   state: z.string().optional().describe('Last TaskState of this container.'),
   reason: z.string().optional(),
   message: z.string().optional(),
-  healthy: z.boolean().optional(),
-  ready: z.boolean().describe('Runs, and its readinessProbe succeeds if it has one.'),
+  healthy: z.boolean().optional().describe('Last result of the livenessProbe.'),
+  probe: z.enum(['Succeeded', 'Failed']).optional().describe('Last result of the readinessProbe.'),
   containerId: z.string().optional(),
 });
 export type ContainerStatus = z.infer<typeof containerStatusSchema>;
@@ -122,7 +122,7 @@ export const taskStatusSchema = z.strictObject({
   startTime: z.string().optional().describe('When it first ran.'),
   unreachableTime: z.string().optional().describe('Since when it is unreachable.'),
   finishTime: z.string().optional().describe('When it died.'),
-  conditions: z.array(conditionSchema).optional().describe('Ready, AddressesReady, Scheduled.'),
+  conditions: z.array(conditionSchema).optional().describe('Scheduled, Ready, AddressesReady.'),
 });
 export type TaskStatus = z.infer<typeof taskStatusSchema>;
 
@@ -218,7 +218,7 @@ function validate(task: Task, context: { old?: KubeObject }): FieldError[] {
   const { stop: oldStop, ...before } = old.value.spec;
   const { stop, ...after } = task.spec;
   const errors: FieldError[] = [];
-  if (canonical(before) !== canonical(after)) {
+  if (!jsonEqual(before, after)) {
     errors.push({
       field: 'spec',
       message:
@@ -226,7 +226,7 @@ function validate(task: Task, context: { old?: KubeObject }): FieldError[] {
       reason: 'FieldValueForbidden',
     });
   }
-  if (oldStop !== undefined && canonical(oldStop) !== canonical(stop)) {
+  if (oldStop !== undefined && !jsonEqual(oldStop, stop)) {
     errors.push({
       field: 'spec.stop',
       message: 'Forbidden: stop is set once and never changed or unset',
@@ -234,15 +234,6 @@ function validate(task: Task, context: { old?: KubeObject }): FieldError[] {
     });
   }
   return errors;
-}
-
-/** JSON with sorted keys: equal for equal content. */
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, part: unknown) =>
-    typeof part === 'object' && part !== null && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : part,
-  );
 }
 
 function addressesByNetwork(task: Task): string {
