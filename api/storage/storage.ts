@@ -1,12 +1,18 @@
 /**
  * The Storage contract. Two drivers keep it (etcd, memory) and one contract suite holds them to it.
  *
- * Keys are `/`-separated strings under the driver's prefix; values are bytes. A revision is etcd's: one
- * counter for the store, one revision a transaction. Every write is one transaction on one object.
+ * Keys are relative to the driver's own prefix: they begin with `/`, are printable ASCII without spaces
+ * (so that every order of strings is the order of bytes), and a prefix is a plain prefix of the string:
+ * end it with `/` to mean a folder. Values are bytes, at most `maxValueBytes`, and not to be changed once
+ * handed over. A revision is etcd's: one counter for the store, one revision a transaction. Every write
+ * is one transaction on one object. Reads are linearizable.
  */
 
 /** Revision of the store or of a key; etcd's int64 as a number (below 2^53 for centuries). */
 export type Revision = number;
+
+/** Largest value a driver takes; etcd refuses requests over 1.5 MiB. */
+export const maxValueBytes = 1_500_000;
 
 export interface StoredValue {
   key: string;
@@ -28,23 +34,35 @@ export interface Fence {
 
 export interface WriteOptions {
   fence?: Fence;
-  /** Seconds after which the key expires; the driver may share leases and so be up to 5 % late. */
+  /**
+   * Whole seconds after which the key expires, which watchers see as a delete; absent: never, also for a
+   * key that had a time to live before. Keys share leases, so one may live longer by a twentieth of this,
+   * at least 1 s and at most 60 s. etcd keeps no lease shorter than about 2 s.
+   */
   ttlSeconds?: number;
-  /** Overrides the driver's deadline for this call, in milliseconds. */
+  /** Overrides the driver's deadline for one request to the store, in milliseconds. */
   timeoutMs?: number;
 }
 
-/** Outcome of a transaction. `conflict` carries what is stored now (undefined: nothing is). */
+/**
+ * Outcome of a transaction. `conflict` carries what is stored now (undefined: nothing is); `fenced` means
+ * that the lease is not the one of the epoch, whatever else would have happened. For `written`, the
+ * revision is the write's own; for the others, the store's when it was read.
+ */
 export type WriteResult =
   | { outcome: 'written'; revision: Revision }
   | { outcome: 'conflict'; current: StoredValue | undefined; revision: Revision }
   | { outcome: 'fenced'; revision: Revision };
 
 export interface ListOptions {
-  /** Read the store as of this revision; the newest if absent. Compacted: StorageError `compacted`. */
+  /**
+   * Read the store as of this revision; the newest if absent. StorageError `compacted` if it is gone,
+   * `future` if it has not been reached.
+   */
   revision?: Revision;
+  /** Most items to return; all if absent. */
   limit?: number;
-  /** First key to return; must lie under the prefix. */
+  /** Return keys at or after this one only: the last key of a page followed by `\0` goes on after it. */
   from?: string;
 }
 
@@ -52,7 +70,7 @@ export interface ListResult {
   items: StoredValue[];
   /** Revision that the list is consistent with (the requested one, or the store's at the read). */
   revision: Revision;
-  /** Keys under the prefix at and after the last one returned that did not fit. */
+  /** How many keys after the last one returned did not fit the limit. */
   remaining: number;
 }
 
@@ -61,9 +79,11 @@ export interface KeyEvent {
   key: string;
   /** The value written, or undefined for a delete. */
   value: Uint8Array | undefined;
-  /** The value before, if there was one (etcd's prev_kv). */
+  /** What the event replaced or deleted; undefined if, and only if, the event creates the key. */
   previous: StoredValue | undefined;
+  /** Revision of this event: of the put, or of the delete. */
   modRevision: Revision;
+  /** Revision at which the object, put or deleted, was created. */
   createRevision: Revision;
 }
 
@@ -93,13 +113,19 @@ export interface Storage {
   delete(key: string, expected: Revision, options?: WriteOptions): Promise<WriteResult>;
   /**
    * Streams every change under `prefix` from revision `from` on, across lost connections, until the
-   * signal aborts. Throws StorageError `compacted` when `from` (or the resume point) is gone: re-list.
-   * Nothing is lost, doubled, reordered, or split within a revision.
+   * signal aborts or the storage closes (it then ends without error). Nothing is lost, doubled,
+   * reordered, or split within a revision; a slow reader holds the stream back and fills no buffer.
+   * Throws StorageError `compacted` when revision `from` - 1, or the one last delivered, is not readable
+   * any more, and `future` when the store has not reached it (on a resumption: it went back in time, as
+   * after a restore from a backup). Either way: list again. Also `denied` and `internal`.
    */
   watch(prefix: string, from: Revision, signal: AbortSignal): AsyncIterable<WatchBatch>;
   /** The store's revision by a linearizable read. */
   head(): Promise<Revision>;
-  /** Discards history up to `revision`, which itself stays readable. */
+  /**
+   * Discards history before `revision`, which itself stays readable. StorageError `compacted` if that
+   * has been done already, `future` if the revision has not been reached.
+   */
   compact(revision: Revision): Promise<void>;
   /** What operators must know: version warnings, alarms such as NOSPACE. Empty: all is well. */
   problems(): Promise<StorageProblem[]>;
@@ -114,8 +140,9 @@ export interface StorageProblem {
 }
 
 /**
- * `unavailable`: nothing was written, try again. `unknown`: a write whose answer was lost and whose
- * outcome could not be read back within the deadline; it may or may not be stored.
+ * `unavailable`: nothing was read, or written; try again. `unknown`: a write whose answer was lost and
+ * whose outcome could not be established within the deadline; it may be stored, or yet be: read the
+ * object again and decide on what is there.
  */
 export type StorageErrorCode =
   | 'unavailable'
