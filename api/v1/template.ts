@@ -57,7 +57,11 @@ const probeTiming = {
   httpGet: z
     .strictObject({
       port: portReference,
-      path: z.string().optional().describe('Path of the request; / if absent.'),
+      path: z
+        .string()
+        .startsWith('/', 'must start with /')
+        .optional()
+        .describe('Path of the request; / if absent.'),
     })
     .optional()
     .describe(

@@ -1,0 +1,215 @@
+import { objectKey } from '../../api/machinery/metadata.ts';
+import type { Task } from '../../api/v1/task.ts';
+import type { Constraint } from '../../api/v1/template.ts';
+import type { Resource } from '../../proto/mesos/generated/messages.ts';
+import {
+  ResourceLedger,
+  containerDemand,
+  executorDemand,
+  portDemand,
+  taskDemand,
+  type Carving,
+  type Demand,
+  type Shortage,
+} from './resources.ts';
+
+/**
+ * Placement: a pure function from offers, waiting tasks and what runs to launches and reasons.
+ * Tasks of a job are spread over agents; ties go to the agent with more free cores, then by name.
+ */
+
+export interface AgentIdentity {
+  agentId: string;
+  hostname: string;
+  /** Attributes in text form. */
+  attributes: Readonly<Record<string, string>>;
+}
+
+/** Everything that one agent offers to one role at the moment. */
+export interface AgentOffer extends AgentIdentity {
+  role: string;
+  offerIds: readonly string[];
+  resources: readonly Resource[];
+  unschedulable: boolean;
+  /** CNI networks that the agent turned out not to have; unknown ones are eligible. */
+  lacks: ReadonlySet<string>;
+}
+
+/** A live task that counts for Unique and MaxPerDomain: bound, neither dead nor unreachable. */
+export interface PlacedTask {
+  /** `namespace/job`. */
+  job: string;
+  agent: AgentIdentity;
+}
+
+export interface PlacementInput {
+  /** In the order in which they are served. */
+  tasks: readonly Task[];
+  offers: readonly AgentOffer[];
+  placed: readonly PlacedTask[];
+  cniNameOf: (network: string) => string;
+}
+
+export interface Placement {
+  task: Task;
+  offer: AgentOffer;
+  /** Resources of each container, by its name. */
+  containers: ReadonlyMap<string, Resource[]>;
+  /** Resources of the default executor, for a group. */
+  executor: Resource[];
+  /** Host ports by port name, for a task on the network of its agent. */
+  ports: readonly { name: string; hostPort: number }[];
+}
+
+export interface Unplaced {
+  task: Task;
+  /** `0 of 3 offered agents fit: 2 short of cpus, 1 hostname is not Unique`. */
+  message: string;
+}
+
+export function place(input: PlacementInput): { placements: Placement[]; unplaced: Unplaced[] } {
+  const candidates = input.offers.map((offer) => ({
+    offer,
+    ledger: new ResourceLedger(offer.resources),
+  }));
+  const placed = [...input.placed];
+  const placements: Placement[] = [];
+  const unplaced: Unplaced[] = [];
+  for (const task of input.tasks) {
+    const job = objectKey({ namespace: task.metadata.namespace, name: task.spec.job });
+    const demand = taskDemand(task.spec);
+    const siblings = placed.filter((other) => other.job === job);
+    const refusals: string[] = [];
+    const fitting = candidates.filter(({ offer, ledger }) => {
+      const refusal =
+        refuse(task, offer, siblings, input.cniNameOf) ?? shortage(ledger.shortages(demand));
+      if (refusal !== undefined) refusals.push(refusal);
+      return refusal === undefined;
+    });
+    const best = choose(fitting, siblings);
+    if (best === undefined) {
+      unplaced.push({ task, message: explain(refusals, candidates.length) });
+      continue;
+    }
+    placements.push(take(task, best.offer, best.ledger));
+    placed.push({ job, agent: best.offer });
+  }
+  return { placements, unplaced };
+}
+
+interface Candidate {
+  offer: AgentOffer;
+  ledger: ResourceLedger;
+}
+
+function choose(
+  fitting: readonly Candidate[],
+  siblings: readonly PlacedTask[],
+): Candidate | undefined {
+  const load = new Map<string, number>();
+  for (const { agent } of siblings) load.set(agent.agentId, (load.get(agent.agentId) ?? 0) + 1);
+  const better = (a: Candidate, b: Candidate): number =>
+    (load.get(a.offer.agentId) ?? 0) - (load.get(b.offer.agentId) ?? 0) ||
+    b.ledger.total('cpus') - a.ledger.total('cpus') ||
+    (a.offer.hostname < b.offer.hostname ? -1 : 1);
+  return fitting.reduce<Candidate | undefined>(
+    (best, candidate) => (best === undefined || better(candidate, best) < 0 ? candidate : best),
+    undefined,
+  );
+}
+
+function refuse(
+  task: Task,
+  offer: AgentOffer,
+  siblings: readonly PlacedTask[],
+  cniNameOf: (network: string) => string,
+): string | undefined {
+  if (offer.unschedulable) return 'unschedulable';
+  const lacking = (task.spec.networks ?? []).find(({ name }) => offer.lacks.has(cniNameOf(name)));
+  if (lacking !== undefined) return `without network ${lacking.name}`;
+  for (const constraint of task.spec.constraints ?? []) {
+    const refusal = violates(constraint, offer, siblings);
+    if (refusal !== undefined) return refusal;
+  }
+  return undefined;
+}
+
+/** The value of an attribute; hostname and agentId are attributes of every agent. */
+export function attributeOf(agent: AgentIdentity, attribute: string): string | undefined {
+  if (attribute === 'hostname') return agent.hostname;
+  if (attribute === 'agentId') return agent.agentId;
+  return Object.hasOwn(agent.attributes, attribute) ? agent.attributes[attribute] : undefined;
+}
+
+/** An agent without the attribute satisfies no constraint on it. */
+function violates(
+  { attribute, operator, values = [], max = 1 }: Constraint,
+  agent: AgentIdentity,
+  siblings: readonly PlacedTask[],
+): string | undefined {
+  const value = attributeOf(agent, attribute);
+  if (value === undefined) return `without attribute ${attribute}`;
+  switch (operator) {
+    case 'Equals':
+    case 'In':
+      return values.includes(value) ? undefined : `${attribute} is not ${values.join(' or ')}`;
+    case 'Unique':
+    case 'MaxPerDomain': {
+      const most = operator === 'Unique' ? 1 : max;
+      const same = siblings.filter((other) => attributeOf(other.agent, attribute) === value);
+      if (same.length < most) return undefined;
+      return operator === 'Unique'
+        ? `${attribute} is not Unique`
+        : `${attribute} already has ${most}`;
+    }
+  }
+}
+
+function shortage(short: readonly Shortage[]): string | undefined {
+  return short.length === 0 ? undefined : `short of ${short.join(' and ')}`;
+}
+
+function explain(refusals: readonly string[], offered: number): string {
+  if (offered === 0) return 'no agent offers resources at the moment';
+  const counts = new Map<string, number>();
+  for (const refusal of refusals) counts.set(refusal, (counts.get(refusal) ?? 0) + 1);
+  const parts = [...counts]
+    .sort((a, b) => b[1] - a[1])
+    .map(([refusal, count]) => `${count} ${refusal}`);
+  return `0 of ${offered} offered agents fit: ${parts.join(', ')}`;
+}
+
+function take(task: Task, offer: AgentOffer, ledger: ResourceLedger): Placement {
+  const { containers } = task.spec;
+  const ports = portDemand(task.spec);
+  const executor = containers.length > 1 ? carve(ledger, executorDemand).resources : [];
+  const pieces = new Map<string, Resource[]>();
+  let free: number[] = [];
+  containers.forEach((container, index) => {
+    // The ports of the task are booked on its first container: they share one namespace.
+    const demand: Demand = { ...containerDemand(container), ...(index === 0 ? ports : {}) };
+    const carving = carve(ledger, demand);
+    if (index === 0) free = carving.anyPorts;
+    pieces.set(container.name, carving.resources);
+  });
+  return { task, offer, containers: pieces, executor, ports: assignPorts(task, free) };
+}
+
+/** The whole demand was checked before; a part of it that does not fit is an error of this file. */
+function carve(ledger: ResourceLedger, demand: Demand): Extract<Carving, { ok: true }> {
+  const carving = ledger.carve(demand);
+  if (!carving.ok)
+    throw new Error(`the ledger is short of ${carving.short.join(', ')} after it fitted`);
+  return carving;
+}
+
+function assignPorts(task: Task, free: readonly number[]): Placement['ports'] {
+  if ((task.spec.networks ?? []).length > 0) return [];
+  const rest = [...free];
+  return task.spec.containers.flatMap(({ ports = [] }) =>
+    ports.map((port) => {
+      const fixed = port.hostPort ?? port.containerPort ?? 0;
+      return { name: port.name, hostPort: fixed === 0 ? (rest.shift() ?? 0) : fixed };
+    }),
+  );
+}
