@@ -1,0 +1,35 @@
+import type { Clock } from '../machinery/clock.ts';
+
+/** A stream that a command writes to. */
+export interface Output {
+  write(data: string | Uint8Array): void;
+  /** A person reads it: colour and progress are welcome. */
+  isTerminal: boolean;
+}
+
+/** Everything that a command may touch besides the server: tests give their own. */
+export interface Context {
+  stdout: Output;
+  stderr: Output;
+  /** All of standard input; rejects beyond `maxBytes`. */
+  readStdin(maxBytes: number): Promise<string>;
+  env: Readonly<Record<string, string | undefined>>;
+  /** Directory that relative file names start from. */
+  cwd: string;
+  home: string;
+  clock: Clock;
+  /** Aborts on Ctrl-C. */
+  signal: AbortSignal;
+}
+
+/** One call of a command: operands and options are as the command line gave them, not yet checked. */
+export interface Invocation {
+  context: Context;
+  args: readonly string[];
+  options: unknown;
+}
+
+/** A command's file, imported when it is called. */
+export interface CommandModule {
+  run(invocation: Invocation): Promise<void>;
+}
