@@ -1,0 +1,245 @@
+import { readFileSync } from 'node:fs';
+import { LineCounter, parseDocument } from 'yaml';
+import { z } from 'zod';
+import { fieldPath } from '../../api/machinery/errors.ts';
+
+/** `cosmd.yaml`: every field, its default and its meaning. A field that is not here is refused. */
+
+const path = z.string().min(1);
+const zooKeeperPath = z
+  .string()
+  .regex(
+    /^(\/[A-Za-z0-9_.:@-]+)+$/,
+    'must be an absolute ZooKeeper path without a slash at the end',
+  );
+const hostPort = z.string().regex(/^.+:\d+$/, 'must be host:port');
+
+const mastersSchema = z.union(
+  [
+    z
+      .string()
+      .regex(
+        /^zk:\/\/[^/]+\/.+$/,
+        'must be zk://host:port[,host:port…]/path or a list of host:port',
+      ),
+    z.array(hostPort).min(1),
+  ],
+  { error: 'must be zk://host:port[,host:port…]/path or a list of host:port' },
+);
+
+const tlsSchema = {
+  caFile: path.optional().describe('PEM of the authorities that the server must be signed by.'),
+  certFile: path.optional().describe('PEM certificate that we show.'),
+  keyFile: path.optional().describe('PEM key of that certificate.'),
+};
+
+export const configSchema = z.strictObject({
+  clusterName: z
+    .string()
+    .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'must be a DNS label: lower case, digits and -')
+    .describe(
+      'Name of this control plane: in the name of the framework and in every ServerSet member.',
+    ),
+  mesos: z
+    .strictObject({
+      masters: mastersSchema.describe('zk://host:port/path, or a list of host:port.'),
+      principal: z.string().min(1).optional().describe('Principal that we authenticate as.'),
+      secretFile: path.optional().describe('File with the secret of the principal.'),
+      roles: z
+        .array(z.string().min(1))
+        .min(1)
+        .default(['mesocosm'])
+        .describe('Roles that we take offers for.'),
+      user: z.string().min(1).default('root').describe('Unix user that tasks run as.'),
+      failoverTimeoutSeconds: z
+        .number()
+        .positive()
+        .default(604_800)
+        .describe('How long Mesos keeps our tasks while we are away.'),
+      orphans: z
+        .enum(['Keep', 'Kill'])
+        .default('Keep')
+        .describe('What happens to tasks of our framework that etcd does not know.'),
+    })
+    .optional()
+    .describe('Needed where the controllers run.'),
+  storage: z
+    .enum(['etcd', 'memory'])
+    .default('etcd')
+    .describe('memory loses everything at the end.'),
+  etcd: z
+    .strictObject({
+      endpoints: z
+        .array(z.url({ protocol: /^https?$/ }))
+        .min(1)
+        .describe('http:// or https:// addresses of the members.'),
+      prefix: z
+        .string()
+        .regex(/^\/.+[^/]$/, 'must start with / and not end with it')
+        .default('/mesocosm/registry')
+        .describe('Everything of ours lies under it.'),
+      ...tlsSchema,
+      username: z.string().optional().describe('User of etcd.'),
+      passwordFile: path.optional().describe('File with the password of that user.'),
+    })
+    .optional()
+    .describe('Needed with storage: etcd.'),
+  zookeeper: z
+    .strictObject({
+      connect: z.string().min(1).describe('host:port[,host:port…][/chroot]'),
+      sessionTimeoutSeconds: z.number().min(1).max(600).default(15),
+    })
+    .optional()
+    .describe('Needed where the controllers run: ServerSets are written there.'),
+  serverSetRoots: z
+    .array(
+      z.strictObject({
+        prefix: zooKeeperPath.describe('Paths below it may be published on.'),
+        namespaces: z
+          .array(z.string().min(1))
+          .optional()
+          .describe('By these namespaces; all if absent.'),
+      }),
+    )
+    .optional()
+    .describe('Where who may publish; <serverSetRoot>/<namespace>/ if absent.'),
+  serverSetRoot: zooKeeperPath
+    .default('/mesocosm')
+    .describe('Root of the default places: <root>/<namespace>/.'),
+  brake: z
+    .strictObject({
+      members: z
+        .int()
+        .min(1)
+        .default(10)
+        .describe('So many members may go at once, whatever the share.'),
+      percent: z.number().min(0).max(100).default(20).describe('Or this share of all members.'),
+      windowSeconds: z.number().positive().default(300),
+    })
+    .prefault({})
+    .describe('When removals of members of unreachable tasks are held.'),
+  api: z
+    .strictObject({
+      listen: hostPort.default('127.0.0.1:6443').describe('Address of the API.'),
+      certFile: path.describe('PEM certificate of the API, with its chain.'),
+      keyFile: path.describe('PEM key of that certificate.'),
+      clientCaFile: path.describe('PEM of the authority that signs client certificates.'),
+    })
+    .optional()
+    .describe('Needed where the API runs.'),
+  kubeconfig: path
+    .optional()
+    .describe('How controllers reach the API when it runs in another process.'),
+  featureGates: z
+    .strictObject({
+      ContainerNetworking: z
+        .boolean()
+        .default(true)
+        .describe('false: Jobs with networks are refused; running ones are left alone.'),
+    })
+    .prefault({})
+    .describe('Features that operators turn on and off.'),
+  log: z
+    .strictObject({
+      level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
+    })
+    .prefault({})
+    .describe('Logs go to standard output, a JSON object a line.'),
+});
+export type Config = z.infer<typeof configSchema>;
+
+/** A configuration that cannot be used; the message names the file, the place and the field. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+export type Role = 'api' | 'controllers';
+
+export function loadConfig(file: string, roles: readonly Role[]): Config {
+  return parseConfig(readText(file, 'the configuration'), file, roles);
+}
+
+/** Parses and checks a configuration. Every fault is reported, each with file, line and field. */
+export function parseConfig(text: string, file: string, roles: readonly Role[]): Config {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines });
+  const [fault] = document.errors;
+  if (fault !== undefined) {
+    const { line, col } = lines.linePos(fault.pos[0]);
+    throw new ConfigError(`${file}:${line}:${col}: ${fault.message.split('\n')[0] ?? 'not YAML'}`);
+  }
+  const result = configSchema.safeParse(document.toJS());
+  if (!result.success) {
+    const faults = result.error.issues.map((issue) => {
+      const keys = issue.code === 'unrecognized_keys' ? issue.keys : [];
+      const at = keys[0] === undefined ? issue.path : [...issue.path, keys[0]];
+      const node = document.getIn(at, true) ?? document.getIn(issue.path, true);
+      const where = position(node, lines);
+      const what =
+        keys[0] === undefined ? issue.message : 'unknown field: remove it or check its spelling';
+      return `${file}${where}: ${fieldPath(at)}: ${what}`;
+    });
+    throw new ConfigError(faults.join('\n'));
+  }
+  const missing = absentSections(result.data, roles);
+  if (missing.length > 0)
+    throw new ConfigError(missing.map((words) => `${file}: ${words}`).join('\n'));
+  return result.data;
+}
+
+const ranged = z.object({ range: z.tuple([z.number(), z.number(), z.number()]) });
+
+function position(node: unknown, lines: LineCounter): string {
+  const found = ranged.safeParse(node);
+  if (!found.success) return '';
+  const { line, col } = lines.linePos(found.data.range[0]);
+  return `:${line}:${col}`;
+}
+
+/** Sections that the roles of this process need, and pairs of fields that go together. */
+function absentSections(config: Config, roles: readonly Role[]): string[] {
+  const faults: string[] = [];
+  const need = (present: boolean, words: string): void => {
+    if (!present) faults.push(words);
+  };
+  const { mesos, etcd, api } = config;
+  if (roles.includes('api')) {
+    need(api !== undefined, 'api: is needed where the API runs');
+    need(config.storage === 'memory' || etcd !== undefined, 'etcd: is needed with storage: etcd');
+  }
+  if (roles.includes('controllers')) {
+    need(mesos !== undefined, 'mesos: is needed where the controllers run');
+    need(config.zookeeper !== undefined, 'zookeeper: is needed where the controllers run');
+    need(
+      roles.includes('api') || config.kubeconfig !== undefined,
+      'kubeconfig: is needed where controllers run without the API',
+    );
+  }
+  need(
+    (mesos?.principal === undefined) === (mesos?.secretFile === undefined),
+    'mesos.secretFile: principal and secretFile go together',
+  );
+  need(
+    (etcd?.certFile === undefined) === (etcd?.keyFile === undefined),
+    'etcd.keyFile: certFile and keyFile go together',
+  );
+  need(
+    (etcd?.username === undefined) === (etcd?.passwordFile === undefined),
+    'etcd.passwordFile: username and passwordFile go together',
+  );
+  return faults;
+}
+
+/** The text of a file that the configuration names. */
+export function readText(file: string, what: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new ConfigError(
+      `cannot read ${what}: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}

@@ -1,0 +1,82 @@
+import { describe, expect, it } from 'vitest';
+import { ConfigError, configSchema, parseConfig } from '../../../../controllers/cosmd/config.ts';
+
+const whole = `
+clusterName: dev
+mesos:
+  masters: zk://127.0.0.1:2181/mesos
+etcd:
+  endpoints: [http://127.0.0.1:2379]
+zookeeper:
+  connect: 127.0.0.1:2181
+api:
+  certFile: api.crt
+  keyFile: api.key
+  clientCaFile: ca.crt
+`;
+
+function refusal(
+  text: string,
+  roles: readonly ('api' | 'controllers')[] = ['api', 'controllers'],
+): string {
+  try {
+    parseConfig(text, 'cosmd.yaml', roles);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
+  return 'accepted';
+}
+
+describe('the configuration of cosmd', () => {
+  it('is complete with what has no default', () => {
+    const config = parseConfig(whole, 'cosmd.yaml', ['api', 'controllers']);
+    expect(config.mesos).toMatchObject({ roles: ['mesocosm'], user: 'root', orphans: 'Keep' });
+    expect(config.brake).toEqual({ members: 10, percent: 20, windowSeconds: 300 });
+    expect(config.featureGates.ContainerNetworking).toBe(true);
+  });
+
+  it('names file, line, column and field of everything that is wrong', () => {
+    const text = whole
+      .replace('clusterName: dev', 'clusterName: Dev!')
+      .replace('masters: zk://127.0.0.1:2181/mesos', 'masters: 7');
+    expect(refusal(text).split('\n')).toEqual([
+      'cosmd.yaml:2:14: clusterName: must be a DNS label: lower case, digits and -',
+      'cosmd.yaml:4:12: mesos.masters: must be zk://host:port[,host:port…]/path or a list of host:port',
+    ]);
+  });
+
+  it('refuses a field that it does not have', () => {
+    expect(refusal(`${whole}extra: 1\n`)).toBe(
+      'cosmd.yaml:13:8: extra: unknown field: remove it or check its spelling',
+    );
+    expect(refusal(`${whole}featureGates: {Flying: true}\n`)).toContain(
+      'featureGates.Flying: unknown field',
+    );
+  });
+
+  it('names the section that a role needs', () => {
+    const api = whole.replace(/mesos:\n.*\n/, '').replace(/zookeeper:\n.*\n/, '');
+    expect(refusal(api, ['api'])).toBe('accepted');
+    expect(refusal(api).split('\n')).toEqual([
+      'cosmd.yaml: mesos: is needed where the controllers run',
+      'cosmd.yaml: zookeeper: is needed where the controllers run',
+    ]);
+  });
+
+  it('refuses a principal without its secret', () => {
+    expect(refusal(whole.replace('  masters', '  principal: me\n  masters'))).toContain(
+      'mesos.secretFile',
+    );
+  });
+
+  it('says where it is not YAML', () => {
+    expect(refusal('a: [1\nb: }')).toMatch(/^cosmd\.yaml:2:\d+: /);
+  });
+
+  it('describes each of its fields at the top', () => {
+    for (const [name, field] of Object.entries(configSchema.shape)) {
+      expect(field.description, name).toBeTruthy();
+    }
+  });
+});
