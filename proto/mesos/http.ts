@@ -1,0 +1,245 @@
+/** HTTP to masters and agents: redirects, deadlines, credentials and bounded bodies. */
+import { Buffer } from 'node:buffer';
+import { gzipSync } from 'node:zlib';
+import { Client } from 'undici';
+import type { Dispatcher } from 'undici';
+import type { Clock } from '../../api/machinery/clock.ts';
+import { contentTypes } from './codec.ts';
+import type { Format } from './codec.ts';
+import { MesosRequestError } from './transport.ts';
+import type { MesosAddress } from './transport.ts';
+
+export interface Credential {
+  readonly principal: string;
+  readonly secret: string;
+}
+
+export interface HttpOptions {
+  readonly clock: Clock;
+  /** Default protobuf. */
+  readonly format?: Format;
+  /** Sent as HTTP Basic. Never part of an error or a log. */
+  readonly credential?: Credential;
+  /** If present, masters and agents are asked over TLS, with this CA (PEM) instead of the system's. */
+  readonly tls?: { readonly ca?: string };
+  /** Milliseconds until a request counts as unanswered. Default 30,000. */
+  readonly requestTimeoutMs?: number;
+  /** Bytes of an answer's body, other than a stream's. Default 256 MiB. */
+  readonly maxResponseBytes?: number;
+}
+
+/** Bytes of an error's body that are kept: Mesos writes one sentence. */
+export const maxErrorBytes = 16 * 1024;
+const maxRedirects = 5;
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Dispatcher.ResponseData['headers'];
+  readonly body: Dispatcher.ResponseData['body'];
+}
+
+export interface HttpClient {
+  readonly format: Format;
+  /** A connection to one address, with no timeouts of its own; the caller closes it. */
+  connect(address: MesosAddress): Client;
+  /** Posts a body, gzipped; resolves with the answer's head. The signal covers the body too. */
+  post(client: Client, path: string, body: Uint8Array, options: PostOptions): Promise<Answer>;
+  /** Reads an answer's body. Throws MesosRequestError BadAnswer if it is longer than the bound. */
+  read(answer: Answer, maxBytes?: number): Promise<Uint8Array>;
+  /** Where a GET of `path` is redirected to. Throws MesosRequestError. */
+  redirectOf(address: MesosAddress, path: string, signal: AbortSignal): Promise<MesosAddress>;
+  /**
+   * Runs `attempt` at an address and at those that it is redirected to; throws TooManyRedirects.
+   * `attempt` returns what `redirection` gave it, or its own result.
+   */
+  follow<T>(
+    address: MesosAddress,
+    attempt: (address: MesosAddress) => Promise<T | Redirect>,
+  ): Promise<T>;
+  /** The redirect that a 307 or 308 asks for, undefined for any other answer. */
+  redirection(answer: Answer, from: MesosAddress): Redirect | undefined;
+  /** Runs `work` with a signal that aborts with an Unanswered error after the request timeout. */
+  withDeadline<T>(
+    signal: AbortSignal | undefined,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T>;
+}
+
+export interface PostOptions {
+  readonly signal: AbortSignal;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export class Redirect {
+  readonly to: MesosAddress;
+
+  constructor(to: MesosAddress) {
+    this.to = to;
+  }
+}
+
+export function httpClient(options: HttpOptions): HttpClient {
+  const { clock, format = 'protobuf', tls, requestTimeoutMs = 30_000 } = options;
+  const { maxResponseBytes = 256 * 1024 * 1024 } = options;
+  const scheme = tls === undefined ? 'http' : 'https';
+  const authorization = basic(options.credential);
+
+  const http: HttpClient = {
+    format,
+    connect: (address) =>
+      new Client(origin(scheme, address), {
+        headersTimeout: 0,
+        bodyTimeout: 0,
+        pipelining: 1,
+        connect: { timeout: requestTimeoutMs, ...(tls?.ca === undefined ? {} : { ca: tls.ca }) },
+      }),
+
+    post: async (client, path, body, { signal, headers }) => {
+      const { statusCode, ...answer } = await client.request({
+        method: 'POST',
+        path,
+        signal,
+        body: gzipSync(body),
+        headers: {
+          'content-type': contentTypes[format],
+          'content-encoding': 'gzip',
+          accept: contentTypes[format],
+          ...authorization,
+          ...headers,
+        },
+      });
+      return { status: statusCode, headers: answer.headers, body: answer.body };
+    },
+
+    read: async (answer, maxBytes = maxResponseBytes) => {
+      const chunks: Uint8Array[] = [];
+      let size = 0;
+      for await (const chunk of byteChunks(answer.body)) {
+        size += chunk.length;
+        if (size > maxBytes) {
+          throw new MesosRequestError('BadAnswer', `the answer exceeds ${maxBytes} bytes`);
+        }
+        chunks.push(chunk);
+      }
+      return Buffer.concat(chunks);
+    },
+
+    redirectOf: async (address, path, signal) => {
+      const client = http.connect(address);
+      try {
+        return await http.withDeadline(signal, async (deadline) => {
+          const { statusCode, ...rest } = await client
+            .request({ method: 'GET', path, signal: deadline, headers: authorization })
+            .catch((error: unknown) => {
+              throw requestError(error, address);
+            });
+          const answer = { status: statusCode, headers: rest.headers, body: rest.body };
+          const redirect = http.redirection(answer, address);
+          if (redirect === undefined) throw await refusal(http, answer, address);
+          return redirect.to;
+        });
+      } finally {
+        await client.destroy();
+      }
+    },
+
+    follow: async (address, attempt) => {
+      let current = address;
+      for (let hop = 0; hop <= maxRedirects; hop++) {
+        const result = await attempt(current);
+        if (!(result instanceof Redirect)) return result;
+        current = result.to;
+      }
+      throw new MesosRequestError('TooManyRedirects', `more than ${maxRedirects} redirects`);
+    },
+
+    redirection: ({ status, headers }, from) => {
+      if (status !== 307 && status !== 308) return undefined;
+      return new Redirect(redirectTarget(headers['location'], scheme, from));
+    },
+
+    withDeadline: async (signal, work) => {
+      const controller = new AbortController();
+      const timer = clock.after(requestTimeoutMs, () => {
+        const message = `no answer in ${requestTimeoutMs} ms`;
+        controller.abort(new MesosRequestError('Unanswered', message));
+      });
+      const signals = [controller.signal, ...(signal === undefined ? [] : [signal])];
+      try {
+        return await work(AbortSignal.any(signals));
+      } finally {
+        timer.cancel();
+      }
+    },
+  };
+  return http;
+}
+
+function origin(scheme: string, { hostname, port }: MesosAddress): string {
+  const host = hostname.includes(':') ? `[${hostname}]` : hostname;
+  return `${scheme}://${host}:${port}`;
+}
+
+function basic(credential: Credential | undefined): Record<string, string> {
+  if (credential === undefined) return {};
+  const { principal, secret } = credential;
+  return { authorization: `Basic ${Buffer.from(`${principal}:${secret}`).toString('base64')}` };
+}
+
+/**
+ * Masters answer `//host:port`, with a path or without; only host and port are used. Another scheme
+ * is refused, because it could send the credential in clear.
+ */
+function redirectTarget(
+  location: string | string[] | undefined,
+  scheme: string,
+  from: MesosAddress,
+): MesosAddress {
+  const text = typeof location === 'string' ? location : '';
+  const base = origin(scheme, from);
+  const url = text !== '' && URL.canParse(text, base) ? new URL(text, base) : undefined;
+  if (url?.protocol !== `${scheme}:`) {
+    throw new MesosRequestError('BadAnswer', `${base} redirects to ${JSON.stringify(text)}`);
+  }
+  const port = url.port === '' ? (scheme === 'https' ? 443 : 80) : Number(url.port);
+  return { hostname: url.hostname.replace(/^\[|\]$/g, ''), port };
+}
+
+/** The error for an answer that is no success: NoLeader for 503, else Refused. */
+export async function refusal(
+  http: HttpClient,
+  answer: Answer,
+  { hostname, port }: MesosAddress,
+): Promise<MesosRequestError> {
+  const { status } = answer;
+  const text = Buffer.from(await http.read(answer, maxErrorBytes)).toString('utf8');
+  const message = `${hostname}:${port} answers ${status}${text === '' ? '' : `: ${text}`}`;
+  return new MesosRequestError(status === 503 ? 'NoLeader' : 'Refused', message, { status });
+}
+
+/** What went wrong with a request that has no answer: Unreachable if it cannot have left. */
+export function requestError(error: unknown, { hostname, port }: MesosAddress): Error {
+  if (error instanceof MesosRequestError) return error;
+  if (error instanceof Error && error.name === 'AbortError') return error;
+  const code = neverLeft(error) ? 'Unreachable' : 'Unanswered';
+  const detail = error instanceof Error ? error.message : String(error);
+  return new MesosRequestError(code, `${hostname}:${port}: ${detail}`, { cause: error });
+}
+
+/** True if the connection was never made, so that not a byte of the request was sent. */
+function neverLeft(error: unknown): boolean {
+  if (error instanceof AggregateError) return error.errors.every(neverLeft);
+  if (!(error instanceof Error)) return false;
+  if ('code' in error && error.code === 'UND_ERR_CONNECT_TIMEOUT') return true;
+  return 'syscall' in error && (error.syscall === 'connect' || error.syscall === 'getaddrinfo');
+}
+
+/** A body's chunks as bytes. */
+export async function* byteChunks(body: AsyncIterable<unknown>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of body) {
+    if (!(chunk instanceof Uint8Array)) {
+      throw new MesosRequestError('BadAnswer', 'a body came as text');
+    }
+    yield chunk;
+  }
+}
