@@ -1,0 +1,289 @@
+import type { Clock, Timer } from '../../../../api/machinery/clock.ts';
+import type { NetworkInfo } from '../../../../proto/mesos/generated/messages.ts';
+import { hostNetwork, namedNetworks, networkProblem, reportedNetworks } from '../../networks.ts';
+import {
+  exitStatus,
+  type ContainerEvents,
+  type ContainerSpec,
+  type LaunchFailure,
+  type Probe,
+  type ProbeResult,
+  type Runtime,
+  type StartedContainer,
+} from '../runtime.ts';
+import type { Lease, SimulatedNetworks } from './networks.ts';
+import { programOf, type Step } from './program.ts';
+
+export interface SimulatedRuntimeOptions {
+  clock: Clock;
+  networks: SimulatedNetworks;
+  /** The agent's advertised address, which containers on the host's network report. */
+  ip: string;
+  /** Milliseconds that a container takes to start. */
+  launchDelay?: (spec: ContainerSpec) => number;
+  /** What commands do; by default a reading of the shell text. */
+  program?: (spec: ContainerSpec) => Step[];
+}
+
+interface SimulatedContainer {
+  readonly spec: ContainerSpec;
+  events: ContainerEvents;
+  readonly files: Set<string>;
+  readonly ports: Set<number>;
+  leases: readonly Lease[];
+  networks: readonly NetworkInfo[];
+  timer: Timer | undefined;
+  ignoresTerm: boolean;
+  over: boolean;
+  /** The wait status that the command ended with. */
+  ended: number | undefined;
+}
+
+/** Containers that are states on a clock: no process, no namespace, made-up addresses. */
+export class SimulatedRuntime implements Runtime {
+  readonly #options: SimulatedRuntimeOptions;
+  readonly #containers = new Map<string, SimulatedContainer>();
+  #pids = 1000;
+
+  constructor(options: SimulatedRuntimeOptions) {
+    this.#options = options;
+  }
+
+  launch(spec: ContainerSpec, events: ContainerEvents): void {
+    const container: SimulatedContainer = {
+      spec,
+      events,
+      files: new Set(),
+      ports: new Set(),
+      leases: [],
+      networks: [],
+      timer: undefined,
+      ignoresTerm: false,
+      over: false,
+      ended: undefined,
+    };
+    this.#containers.set(spec.id.value, container);
+    const delay = this.#options.launchDelay?.(spec) ?? defaultLaunchDelay;
+    container.timer = this.#options.clock.after(delay, () => {
+      const failure = this.#attach(container);
+      if (failure !== undefined) events.failed(failure);
+      else this.#start(container);
+    });
+  }
+
+  recover(spec: ContainerSpec, started: StartedContainer, events: ContainerEvents): void {
+    const container = this.#containers.get(spec.id.value);
+    if (container !== undefined) {
+      container.events = events;
+      container.networks = started.networks;
+      if (!container.over) return;
+    }
+    const status = container?.ended;
+    this.#options.clock.after(0, () => {
+      // A default executor waits for the agent; a command executor leaves after a second.
+      if (spec.id.parent !== undefined && status !== undefined) events.exited(status);
+      else events.terminated(9);
+    });
+  }
+
+  kill(id: string, signal: 'SIGTERM' | 'SIGKILL'): void {
+    const container = this.#containers.get(id);
+    if (container === undefined || container.over) return;
+    if (signal === 'SIGTERM' && container.ignoresTerm) return;
+    const status = signal === 'SIGTERM' ? 15 : 9;
+    container.timer?.cancel();
+    container.timer = this.#options.clock.after(signalDelay, () => {
+      this.#exit(container, status);
+    });
+  }
+
+  destroy(id: string, done: () => void): void {
+    const container = this.#containers.get(id);
+    this.#containers.delete(id);
+    if (container !== undefined) {
+      container.over = true;
+      container.timer?.cancel();
+      for (const { release } of container.leases) release();
+    }
+    this.#options.clock.after(0, done);
+  }
+
+  probe(id: string, probe: Probe, done: (result: ProbeResult) => void): void {
+    this.#options.clock.after(probeDelay, () => {
+      const container = this.#containers.get(id);
+      done(container === undefined ? { type: 'failed' } : this.#look(container, probe));
+    });
+  }
+
+  /** Ends a task's command from outside. */
+  finish(taskId: string, status: number): boolean {
+    const container = this.#find(taskId);
+    if (container === undefined) return false;
+    container.timer?.cancel();
+    this.#exit(container, status);
+    return true;
+  }
+
+  /** Kills the executor of a task (kill -9): everything in it dies unreported. */
+  crashExecutor(taskId: string): boolean {
+    const task = this.#find(taskId);
+    const executor = this.#containers.get(task?.spec.id.parent?.value ?? task?.spec.id.value ?? '');
+    if (executor === undefined) return false;
+    for (const container of this.#family(executor)) {
+      container.over = true;
+      container.timer?.cancel();
+    }
+    executor.events.terminated(9);
+    return true;
+  }
+
+  #find(taskId: string): SimulatedContainer | undefined {
+    return [...this.#containers.values()].find(({ spec, over }) => spec.taskId === taskId && !over);
+  }
+
+  #family(executor: SimulatedContainer): SimulatedContainer[] {
+    const id = executor.spec.id.value;
+    return [...this.#containers.values()].filter(
+      (container) => container === executor || container.spec.id.parent?.value === id,
+    );
+  }
+
+  #attach(container: SimulatedContainer): LaunchFailure | undefined {
+    const { networks, ip } = this.#options;
+    const { spec } = container;
+    const requested = namedNetworks(spec.container?.network_infos);
+    const problem = networkProblem(requested, (name) => networks.has(name));
+    if (problem !== undefined) return { kind: 'launch', message: problem };
+    const parent = this.#containers.get(spec.id.parent?.value ?? '');
+    if (requested.length === 0) {
+      container.networks = parent?.networks ?? hostNetwork(ip);
+    } else {
+      const leases: Lease[] = [];
+      for (const { name = '' } of requested) {
+        const lease = networks.lease(name);
+        if (lease === undefined) {
+          for (const { release } of leases) release();
+          return {
+            kind: 'launch',
+            message: exhausted(spec.id.value, name, networks.describe(name)),
+          };
+        }
+        leases.push(lease);
+      }
+      container.leases = leases;
+      if (!requested.every(({ name = '' }) => networks.isReadable(name))) {
+        return { kind: 'terminated', message: 'Executor terminated' };
+      }
+      container.networks = reportedNetworks(
+        requested.map((network, index) => ({ requested: network, ...leases[index] })),
+      );
+    }
+    const missing = spec.command?.uris?.find(({ value }) => value.startsWith('file:///no/such/'));
+    if (missing === undefined) return undefined;
+    return {
+      kind: 'launch',
+      message: `Failed to fetch all URIs for container '${spec.id.value}': exited with status 1`,
+    };
+  }
+
+  #start(container: SimulatedContainer): void {
+    container.timer = undefined;
+    const { spec } = container;
+    container.events.started({ networks: container.networks, pid: this.#pids++ });
+    if (spec.command === undefined) return;
+    const { clock, program } = this.#options;
+    const steps = program === undefined ? programOf(spec.command) : program(spec);
+    // Not before TASK_RUNNING was said.
+    container.timer = clock.after(commandDelay, () => {
+      this.#step(container, steps);
+    });
+  }
+
+  #step(container: SimulatedContainer, steps: readonly Step[]): void {
+    const [step, ...rest] = steps;
+    if (container.over) return;
+    const next = (): void => {
+      this.#step(container, rest);
+    };
+    switch (step?.do) {
+      case undefined:
+        this.#exit(container, exitStatus(0));
+        return;
+      case 'sleep':
+        container.timer = this.#options.clock.after(step.ms, next);
+        return;
+      case 'exit':
+        this.#exit(container, exitStatus(step.code));
+        return;
+      case 'signal':
+        this.#exit(container, step.signal);
+        return;
+      case 'exhaustMemory':
+        this.#exhaust(container);
+        return;
+      case 'forever':
+        return;
+      case 'ignoreTerm':
+        container.ignoresTerm = true;
+        break;
+      case 'listen':
+        container.ports.add(step.port);
+        break;
+      case 'touch':
+        container.files.add(step.file);
+        break;
+      case 'remove':
+        container.files.delete(step.file);
+    }
+    next();
+  }
+
+  #exit(container: SimulatedContainer, status: number): void {
+    if (container.over) return;
+    container.over = true;
+    container.ended = status;
+    container.events.exited(status);
+  }
+
+  #exhaust(container: SimulatedContainer): void {
+    const memory = (container.spec.memory ?? 0) / 2 ** 20;
+    container.over = true;
+    container.events.terminated(9, {
+      message: `Memory limit exceeded: Requested: ${memory}MB Maximum Used: ${memory}MB\n\nMEMORY STATISTICS: \n\n`,
+      memory,
+    });
+  }
+
+  #look(container: SimulatedContainer, probe: Probe): ProbeResult {
+    if (probe.type === 'COMMAND') {
+      const test = /^test -[ef] (\S+)$/.exec(probe.command.value ?? '');
+      if (test !== null) {
+        return { type: 'COMMAND', exitCode: container.files.has(test[1] ?? '') ? 0 : 1 };
+      }
+      const end = programOf(probe.command).find((step) => step.do === 'exit');
+      return { type: 'COMMAND', exitCode: end?.do === 'exit' ? end.code : 0 };
+    }
+    // Loopback is the namespace's: nested containers of one executor share it.
+    const executor = this.#containers.get(container.spec.id.parent?.value ?? '') ?? container;
+    const open = this.#family(executor).some(({ ports }) => ports.has(probe.port));
+    if (probe.type === 'TCP') return { type: 'TCP', succeeded: open };
+    return open ? { type: 'HTTP', statusCode: 200 } : { type: 'failed' };
+  }
+}
+
+const defaultLaunchDelay = 20;
+const commandDelay = 20;
+const signalDelay = 30;
+const probeDelay = 5;
+
+function exhausted(containerId: string, network: string, range: string): string {
+  const answer = JSON.stringify(
+    {
+      code: 999,
+      msg: `failed to allocate for range 0: no IP addresses available in range set: ${range}`,
+    },
+    undefined,
+    4,
+  );
+  return `Collect failed: The CNI plugin '/usr/lib/cni/bridge' failed to attach container ${containerId} to CNI network '${network}': stdout='${answer}', stderr=''`;
+}

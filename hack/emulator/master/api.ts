@@ -1,0 +1,192 @@
+import { codec, contentTypes, type Format } from '../../../proto/mesos/codec.ts';
+import type {
+  MasterInfo,
+  SchedulerCall,
+  SchedulerCallType,
+} from '../../../proto/mesos/generated/messages.ts';
+import { encodeRecord } from '../../../proto/mesos/recordio.ts';
+import {
+  acceptedFormat,
+  decodeCall,
+  json,
+  methodNotAllowed,
+  requestFormat,
+  respond,
+  text,
+  type ApiAnswer,
+  type ApiRequest,
+  type ApiResponse,
+  type ApiStream,
+} from '../http/messages.ts';
+import { legacyState, legacyTasks } from './legacy.ts';
+import type { Master } from './master.ts';
+import { operatorCall } from './operator.ts';
+import type { EventStream } from './state.ts';
+import { versionInfo } from './version.ts';
+
+/** A master process as its HTTP endpoints see it: leading, following, or without a leader. */
+export interface MasterNode {
+  readonly leading: Master | undefined;
+  readonly leader: MasterInfo | undefined;
+}
+
+/** Answers one request as a Mesos master does. */
+export function masterApi(node: MasterNode): (request: ApiRequest) => ApiAnswer {
+  return (request) => {
+    const [path = '/', query] = request.target.split('?', 2);
+    const route = path.startsWith('/master/') ? path.slice('/master'.length) : path;
+    // These every master answers by itself.
+    if (route === '/health') return respond(200);
+    if (route === '/version') return json(versionInfo);
+    if (!routes.has(route)) return text(404, '404 Not Found.');
+    if (node.leader === undefined) return text(503, 'No leader elected');
+    if (route === '/redirect') return redirect(node.leader, '');
+    if (node.leading === undefined) {
+      return redirect(node.leader, `/master${route}${query === undefined ? '' : `?${query}`}`);
+    }
+    return answer(node.leading, route, request);
+  };
+}
+
+const routes: ReadonlySet<string> = new Set([
+  '/api/v1/scheduler',
+  '/api/v1',
+  '/redirect',
+  '/state',
+  '/tasks',
+]);
+
+function answer(master: Master, route: string, request: ApiRequest): ApiAnswer {
+  if (route === '/state') return json(legacyState(master.state));
+  if (route === '/tasks') return json(legacyTasks(master.state));
+  if (request.method !== 'POST') return methodNotAllowed(request.method, 'POST');
+  const format = requestFormat(request);
+  if (typeof format !== 'string') return format;
+  return route === '/api/v1'
+    ? operator(master, format, request)
+    : scheduler(master, format, request);
+}
+
+function redirect(leader: MasterInfo, path: string): ApiResponse {
+  const host = leader.address?.hostname ?? leader.hostname ?? '';
+  const port = leader.address?.port ?? leader.port;
+  return respond(307, { Location: `//${host}:${port}${path}` });
+}
+
+function operator(master: Master, format: Format, request: ApiRequest): ApiAnswer {
+  const decoded = decodeCall('mesos.v1.master.Call', format, request);
+  if (!('call' in decoded)) return decoded;
+  const accepted = acceptedFormat(request);
+  if (accepted === undefined) return notAcceptable();
+  const result = operatorCall(master.state, decoded.call);
+  if (typeof result === 'string') return text(400, result);
+  if (result === undefined) return respond(200);
+  return respond(
+    200,
+    { 'Content-Type': contentTypes[accepted] },
+    codec('mesos.v1.master.Response', accepted).encode(result),
+  );
+}
+
+function notAcceptable(): ApiResponse {
+  return text(
+    406,
+    `Expecting 'Accept' to allow '${contentTypes.protobuf}' or '${contentTypes.json}'`,
+  );
+}
+
+function scheduler(master: Master, format: Format, request: ApiRequest): ApiAnswer {
+  const decoded = decodeCall('mesos.v1.scheduler.Call', format, request);
+  if (!('call' in decoded)) return decoded;
+  const { call } = decoded;
+  const problem = validateCall(call);
+  if (problem !== undefined) return text(400, `Failed to validate scheduler::Call: ${problem}`);
+  const streamId = request.headers['mesos-stream-id'];
+  if (call.type === 'SUBSCRIBE') {
+    if (streamId !== undefined) {
+      return text(400, "Subscribe calls should not include the 'Mesos-Stream-Id' header");
+    }
+    const accepted = acceptedFormat(request);
+    return accepted === undefined ? notAcceptable() : subscription(master, call, accepted);
+  }
+  const id = call.framework_id?.value ?? '';
+  const framework = master.state.frameworks.get(id);
+  if (framework === undefined) return text(400, 'Framework cannot be found');
+  if (framework.stream === undefined) return text(403, 'Framework is not subscribed');
+  if (streamId === undefined) {
+    return text(400, "All non-subscribe calls should include the 'Mesos-Stream-Id' header");
+  }
+  if (framework.stream.id !== streamId) {
+    return text(
+      400,
+      `The stream ID '${streamId}' included in this request didn't match the stream ID currently associated with framework ID ${id}`,
+    );
+  }
+  master.call(framework, call);
+  return respond(call.type === 'UPDATE_FRAMEWORK' ? 200 : 202);
+}
+
+function subscription(master: Master, call: SchedulerCall, format: Format): ApiStream {
+  const encoder = codec('mesos.v1.scheduler.Event', format);
+  const id = master.state.random.uuid();
+  return {
+    kind: 'stream',
+    headers: { 'Mesos-Stream-Id': id, 'Content-Type': contentTypes[format] },
+    open: (sink) => {
+      const stream: EventStream = {
+        id,
+        send: (event) => {
+          sink.write(encodeRecord(encoder.encode(event)));
+        },
+        end: () => {
+          sink.end();
+        },
+      };
+      const framework = master.subscribe(stream, call);
+      return {
+        closed: () => {
+          if (framework !== undefined) master.streamClosed(framework, stream);
+        },
+      };
+    },
+  };
+}
+
+/** The member that a call of each type must carry. */
+const members: Partial<Record<SchedulerCallType, keyof SchedulerCall>> = {
+  SUBSCRIBE: 'subscribe',
+  ACCEPT: 'accept',
+  DECLINE: 'decline',
+  ACCEPT_INVERSE_OFFERS: 'accept_inverse_offers',
+  DECLINE_INVERSE_OFFERS: 'decline_inverse_offers',
+  KILL: 'kill',
+  SHUTDOWN: 'shutdown',
+  ACKNOWLEDGE: 'acknowledge',
+  ACKNOWLEDGE_OPERATION_STATUS: 'acknowledge_operation_status',
+  RECONCILE: 'reconcile',
+  RECONCILE_OPERATIONS: 'reconcile_operations',
+  MESSAGE: 'message',
+  REQUEST: 'request',
+  UPDATE_FRAMEWORK: 'update_framework',
+};
+
+export function validateCall(call: SchedulerCall): string | undefined {
+  // UNKNOWN makes a real master exit; this one refuses it like a call without a type.
+  if (call.type === undefined || call.type === 'UNKNOWN') return expecting('type');
+  const member = members[call.type];
+  if (call.type === 'SUBSCRIBE') {
+    if (call.subscribe === undefined) return expecting('subscribe');
+    return call.subscribe.framework_info.id?.value === call.framework_id?.value
+      ? undefined
+      : "'framework_id' differs from 'subscribe.framework_info.id'";
+  }
+  if (call.framework_id === undefined) return expecting('framework_id');
+  if (member !== undefined && call[member] === undefined) return expecting(member);
+  const uuid = call.acknowledge?.uuid;
+  if (uuid !== undefined && Buffer.from(uuid, 'base64').length !== 16) return 'Not a valid UUID';
+  return undefined;
+}
+
+function expecting(field: string): string {
+  return `Expecting '${field}' to be present`;
+}

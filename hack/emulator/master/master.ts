@@ -1,0 +1,170 @@
+import type { Timer } from '../../../api/machinery/clock.ts';
+import type { SchedulerCall } from '../../../proto/mesos/generated/messages.ts';
+import type { Link, ToAgent, ToMaster } from '../protocol.ts';
+import * as agents from './agents.ts';
+import { allocate } from './allocator.ts';
+import * as frameworks from './frameworks.ts';
+import { accept, decline } from './offers.ts';
+import {
+  MasterState,
+  type AgentRecord,
+  type EventStream,
+  type FrameworkRecord,
+  type MasterOptions,
+} from './state.ts';
+import * as tasks from './tasks.ts';
+
+/**
+ * A leading Mesos master: a state machine fed with calls of frameworks, messages of agents and
+ * time. It does no I/O; what it has to say goes to event streams and agent links.
+ */
+export class Master {
+  readonly state: MasterState;
+  #timers: Timer[] = [];
+  #running = false;
+
+  constructor(options: MasterOptions) {
+    this.state = new MasterState(options);
+  }
+
+  /** Begins to lead: agents that a former leader admitted are expected back. */
+  start(): void {
+    const m = this.state;
+    this.#running = true;
+    m.recoveredAgents = new Map(Object.entries(m.registry.read().admitted));
+    this.#every(m.timings.allocationInterval, () => {
+      allocate(m);
+    });
+    this.#every(m.timings.agentPingTimeout, () => {
+      agents.pingAgents(m);
+    });
+    if (m.recoveredAgents.size > 0) {
+      this.#timers.push(
+        m.clock.after(m.timings.agentReregisterTimeout, () => {
+          this.#giveUpRecovered();
+        }),
+      );
+    }
+  }
+
+  /** Stops at once, as a killed process does: streams end, agents see their link close. */
+  stop(): void {
+    this.#running = false;
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers = [];
+    this.state.stopAllocating();
+    for (const framework of this.state.frameworks.values()) {
+      framework.heartbeat?.cancel();
+      framework.removal?.cancel();
+      framework.stream?.end();
+      framework.stream = undefined;
+    }
+    for (const agent of this.state.agents.values()) agent.link?.close();
+  }
+
+  subscribe(stream: EventStream, call: SchedulerCall): string | undefined {
+    if (call.subscribe === undefined) return undefined;
+    return frameworks.subscribe(this.state, stream, call.subscribe);
+  }
+
+  streamClosed(frameworkId: string, stream: EventStream): void {
+    if (this.#running) frameworks.streamClosed(this.state, frameworkId, stream);
+  }
+
+  /** A call other than SUBSCRIBE of a framework that is subscribed. */
+  call(framework: FrameworkRecord, call: SchedulerCall): void {
+    const m = this.state;
+    switch (call.type) {
+      case 'TEARDOWN':
+        frameworks.removeFramework(m, framework);
+        break;
+      case 'ACCEPT':
+        if (call.accept !== undefined) accept(m, framework, call.accept);
+        break;
+      case 'DECLINE':
+        if (call.decline !== undefined) decline(m, framework, call.decline);
+        break;
+      case 'REVIVE':
+        frameworks.revive(m, framework, call.revive?.roles ?? []);
+        break;
+      case 'SUPPRESS':
+        frameworks.suppress(framework, call.suppress?.roles ?? []);
+        break;
+      case 'KILL':
+        if (call.kill !== undefined) tasks.kill(m, framework, call.kill);
+        break;
+      case 'ACKNOWLEDGE':
+        if (call.acknowledge !== undefined) tasks.acknowledge(m, framework, call.acknowledge);
+        break;
+      case 'RECONCILE':
+        tasks.reconcile(m, framework, call.reconcile?.tasks ?? []);
+        break;
+      case 'SHUTDOWN':
+        if (call.shutdown !== undefined) {
+          const { agent_id, executor_id } = call.shutdown;
+          tasks.shutdownExecutor(m, framework, agent_id.value, executor_id.value);
+        }
+        break;
+      case 'UPDATE_FRAMEWORK':
+        if (call.update_framework !== undefined) {
+          frameworks.updateInfo(framework, call.update_framework.framework_info);
+          frameworks.setSuppressed(framework, call.update_framework.suppressed_roles ?? []);
+        }
+        break;
+      // Taken and without effect: nothing here has operations, inverse offers or custom executors.
+      default:
+        break;
+    }
+  }
+
+  /** A new connection of an agent; the returned function takes what it says. */
+  agentConnected(link: Link<ToAgent>): { receive(message: ToMaster): void; closed(): void } {
+    const m = this.state;
+    let agent: AgentRecord | undefined;
+    return {
+      receive: (message) => {
+        if (!this.#running) return;
+        if (message.type === 'REGISTER') agent = agents.register(m, link, message);
+        else if (message.type === 'REREGISTER') agent = agents.reregister(m, link, message);
+        else if (agent?.link === link) this.#fromAgent(agent, message);
+      },
+      closed: () => {
+        if (this.#running && agent !== undefined) agents.disconnected(m, agent, link);
+      },
+    };
+  }
+
+  #fromAgent(agent: AgentRecord, message: ToMaster): void {
+    const m = this.state;
+    if (message.type === 'UPDATE') tasks.update(m, agent, message);
+    else if (message.type === 'EXECUTOR_EXITED') tasks.executorExited(m, agent, message);
+    else if (message.type === 'PONG') agents.pong(agent);
+    else if (message.type === 'UNREGISTER') agents.removeAgent(m, agent, 'the agent unregistered');
+  }
+
+  /** Agents that never came back to a new leader are unreachable from now on. */
+  #giveUpRecovered(): void {
+    const m = this.state;
+    const content = m.registry.read();
+    const since = m.clock.now() * 1_000_000;
+    const lost = [...m.recoveredAgents.keys()].map((id) => [id, since] as const);
+    m.recoveredAgents = new Map();
+    m.registry.write({
+      ...content,
+      unreachable: { ...content.unreachable, ...Object.fromEntries(lost) },
+    });
+  }
+
+  #every(interval: number, work: () => void): void {
+    const next = (): void => {
+      const timer = this.state.clock.after(interval, () => {
+        this.#timers = this.#timers.filter((other) => other !== timer);
+        if (!this.#running) return;
+        work();
+        next();
+      });
+      this.#timers.push(timer);
+    };
+    next();
+  }
+}
