@@ -44,8 +44,13 @@ export class LeasePool<L> {
     return lease;
   }
 
-  /** Never hands out `lease` again: it could not be granted, or the store has lost it. */
+  /** Never hands out `lease` again: it could not be granted. */
   forget(lease: L): void {
     for (const [ttl, open] of this.#open) if (open.lease === lease) this.#open.delete(ttl);
+  }
+
+  /** Never hands out a lease of before again: the store has lost some. */
+  forgetAll(): void {
+    this.#open.clear();
   }
 }

@@ -60,7 +60,7 @@ export interface ListOptions {
    * `future` if it has not been reached.
    */
   revision?: Revision;
-  /** Most items to return; all if absent. */
+  /** Most items to return, at least 1; all if absent. */
   limit?: number;
   /** Return keys at or after this one only: the last key of a page followed by `\0` goes on after it. */
   from?: string;
