@@ -5,6 +5,7 @@ import { listDetector, zookeeperDetector } from '../../../../proto/mesos/detecto
 import { httpClient } from '../../../../proto/mesos/http.ts';
 import type { MesosAddress } from '../../../../proto/mesos/transport.ts';
 import { loadRecording } from '../../../golden/recordings.ts';
+import { makeCertificates } from '../../api/client/certificates.ts';
 import { startServer } from './scripted-server.ts';
 
 const { signal } = new AbortController();
@@ -70,6 +71,23 @@ describe('the ZooKeeper detector', () => {
     await expect(detect({ [name]: '{' })).rejects.toMatchObject({ code: 'Malformed' });
     await expect(detect({ [name]: info({}) })).rejects.toMatchObject({ code: 'BadAnswer' });
   });
+});
+
+test('the list detector asks over TLS, and only servers of the given authority', async () => {
+  const { ca, server } = makeCertificates();
+  const { address, close } = await startServer(({ response }) => {
+    response.writeHead(307, { location: '//leader.example:5050' }).end();
+  }, server);
+  const detect = (tls: { ca?: string }): Promise<MesosAddress> =>
+    listDetector([address], httpClient({ clock: systemClock(), tls }), seededRandom(1)).detect(
+      signal,
+    );
+  try {
+    expect(await detect({ ca })).toStrictEqual({ hostname: 'leader.example', port: 5050 });
+    await expect(detect({})).rejects.toMatchObject({ code: 'NoLeader' });
+  } finally {
+    await close();
+  }
 });
 
 describe('the list detector', () => {

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, RequestListener, ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { gunzipSync } from 'node:zlib';
 import { encodeRecord } from '../../../../proto/mesos/recordio.ts';
 import type { MesosAddress } from '../../../../proto/mesos/transport.ts';
@@ -25,10 +26,11 @@ export interface ScriptedServer {
 
 export async function startServer(
   answer: (request: Received, index: number) => void,
+  tls?: { cert: string; key: string },
 ): Promise<ScriptedServer> {
   const received: Received[] = [];
   const waiting = new Map<number, (request: Received) => void>();
-  const server = createServer((request, response) => {
+  const listener: RequestListener = (request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
@@ -40,7 +42,8 @@ export async function startServer(
       waiting.get(index)?.(entry);
       answer(entry, index);
     });
-  });
+  };
+  const server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const bound = server.address();
