@@ -11,6 +11,8 @@ export interface RealZooKeeper {
   readonly port: number;
   /** `host:port`, as a client's connect string. */
   readonly connectString: string;
+  /** The answer to a four-letter command (`dump`, `cons`, `wchp`, …); empty while the server is away. */
+  command(word: string): Promise<string>;
   /** What the server printed since it was first started. */
   log(): string;
   /** Stops the server if it runs and starts it again on the same port, with its data unless wiped. */
@@ -34,6 +36,14 @@ const classPath = [
   '/usr/share/java/netty-codec.jar',
   '/usr/share/java/slf4j-simple.jar',
 ].join(':');
+
+// --pdeathsig: a test runner that is killed leaves no server behind.
+const serverCommand = [
+  ...['setpriv', '--pdeathsig', 'KILL', 'java'],
+  ...['-Xmx64m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'],
+  ...['-Dorg.slf4j.simpleLogger.defaultLogLevel=warn', '-cp', classPath],
+  'org.apache.zookeeper.server.quorum.QuorumPeerMain',
+] as const;
 
 const readyWithinMs = 30_000;
 
@@ -81,22 +91,8 @@ class Server implements RealZooKeeper {
     const configFile = join(this.#directory, 'zoo.cfg');
     await mkdir(this.#dataDirectory, { recursive: true });
     await writeFile(configFile, this.#config());
-    // --pdeathsig: a test runner that is killed leaves no server behind.
-    const child = spawn(
-      'setpriv',
-      [
-        '--pdeathsig',
-        'KILL',
-        'java',
-        '-Xmx64m',
-        '-XX:+UseSerialGC',
-        '-XX:TieredStopAtLevel=1',
-      ].concat(
-        ['-Dorg.slf4j.simpleLogger.defaultLogLevel=warn', '-cp', classPath],
-        ['org.apache.zookeeper.server.quorum.QuorumPeerMain', configFile],
-      ),
-      { stdio: ['ignore', 'pipe', 'pipe'] },
-    );
+    const [program, ...options] = serverCommand;
+    const child = spawn(program, [...options, configFile], { stdio: ['ignore', 'pipe', 'pipe'] });
     const keep = (text: Buffer): void => {
       this.#output = (this.#output + text.toString()).slice(-64 * 1024);
     };
@@ -104,6 +100,17 @@ class Server implements RealZooKeeper {
     child.stderr.on('data', keep);
     this.#child = child;
     await this.#ready(child);
+  }
+
+  command(word: string): Promise<string> {
+    return new Promise((resolve) => {
+      let answer = '';
+      const socket = connect(this.port, this.host, () => socket.write(word));
+      socket.setTimeout(1000, () => socket.destroy());
+      socket.on('data', (text) => (answer += text.toString()));
+      socket.on('error', () => socket.destroy());
+      socket.on('close', () => resolve(answer));
+    });
   }
 
   async restart(options: { wipe?: boolean } = {}): Promise<void> {
@@ -148,23 +155,12 @@ class Server implements RealZooKeeper {
     const deadline = Date.now() + readyWithinMs;
     while (child.exitCode === null && child.signalCode === null && Date.now() < deadline) {
       // `conf` proves that it is this server that answers on the port, `srvr` that it serves.
-      const conf = await this.#ask('conf');
-      if (conf.includes(this.#dataDirectory) && (await this.#ask('srvr')).includes('Mode:')) return;
+      const conf = await this.command('conf');
+      if (conf.includes(this.#dataDirectory) && (await this.command('srvr')).includes('Mode:'))
+        return;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     throw new Error(`ZooKeeper on port ${this.port} did not become ready:\n${this.#output}`);
-  }
-
-  /** The answer to a four-letter command, or nothing while the server is away. */
-  #ask(command: string): Promise<string> {
-    return new Promise((resolve) => {
-      let answer = '';
-      const socket = connect(this.port, this.host, () => socket.write(command));
-      socket.setTimeout(1000, () => socket.destroy());
-      socket.on('data', (text) => (answer += text.toString()));
-      socket.on('error', () => socket.destroy());
-      socket.on('close', () => resolve(answer));
-    });
   }
 
   async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
