@@ -125,7 +125,7 @@ describe('malformed protobuf', () => {
     ['wire type 7', [0x0f, 0]],
     ['a group that does not end', [0xab, 0x1f, 0x08]],
     ['a group that ends without having begun', [0xac, 0x1f]],
-    ['a nested message that overruns its parent', [0x3a, 2, 0x0a, 3, ...ascii('abc')]],
+    ['a nested message that overruns its parent', [0x42, 2, 0x0a, 3, ...ascii('abc')]],
   ])('%s is a typed error', (_, content) => {
     expect(failure(() => events.decode(bytes(...content))).code).toBe('Malformed');
   });
