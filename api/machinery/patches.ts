@@ -1,0 +1,264 @@
+import jsonPatch from 'fast-json-patch';
+import { z } from 'zod';
+import { isObject, jsonClone, own, type JsonObject } from './json.ts';
+import type { SchemaNode } from './resource.ts';
+
+/**
+ * `malformed`: the patch is not a patch. `rejected`: it does not apply to this document.
+ * `too-large`: a bound was passed.
+ */
+export class PatchError extends Error {
+  override readonly name = 'PatchError';
+  readonly code: 'malformed' | 'rejected' | 'too-large';
+
+  constructor(code: PatchError['code'], message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+  }
+}
+
+/** Bounds of one JSON patch; bytes are of JSON text. */
+export interface JsonPatchLimits {
+  operations: number;
+  bytes: number;
+  /** Sum over all `copy` operations, so that doubling an array ten times ends early. */
+  copiedBytes: number;
+}
+
+export const defaultJsonPatchLimits: JsonPatchLimits = {
+  operations: 1_000,
+  bytes: 1 << 20,
+  copiedBytes: 3 << 20,
+};
+
+const pointer = z.string().regex(/^(?:\/|$)/, 'must be empty or start with "/"');
+const operationSchema = z.discriminatedUnion('op', [
+  z.object({ op: z.literal('add'), path: pointer, value: z.unknown() }),
+  z.object({ op: z.literal('replace'), path: pointer, value: z.unknown() }),
+  z.object({ op: z.literal('test'), path: pointer, value: z.unknown() }),
+  z.object({ op: z.literal('remove'), path: pointer }),
+  z.object({ op: z.literal('move'), path: pointer, from: pointer }),
+  z.object({ op: z.literal('copy'), path: pointer, from: pointer }),
+]);
+type Operation = z.infer<typeof operationSchema>;
+
+/**
+ * `document` after an RFC 6902 patch, all of it or none: the argument is not touched. Throws PatchError.
+ * fast-json-patch alone would pass missing targets, walk prototypes and leave a half-changed document.
+ */
+export function applyJsonPatch(
+  document: JsonObject,
+  patch: unknown,
+  limits: JsonPatchLimits = defaultJsonPatchLimits,
+): JsonObject {
+  const operations = parseOperations(patch, limits);
+  let result = jsonClone(document);
+  let copied = 0;
+  for (const operation of operations) {
+    checkPointers(result, operation);
+    if (operation.op === 'copy') {
+      copied += JSON.stringify(jsonPatch.getValueByPointer(result, operation.from)).length;
+      if (copied > limits.copiedBytes) {
+        throw new PatchError(
+          'too-large',
+          `the patch copies more than ${limits.copiedBytes} bytes in all`,
+        );
+      }
+    }
+    result = applyOne(result, operation);
+  }
+  if (!isObject(result) || typeof result['kind'] !== 'string') {
+    throw new PatchError('rejected', 'the patch leaves no object with apiVersion and kind');
+  }
+  if (typeof result['apiVersion'] !== 'string') {
+    throw new PatchError('rejected', 'the patch leaves no object with apiVersion and kind');
+  }
+  return result;
+}
+
+function parseOperations(patch: unknown, limits: JsonPatchLimits): Operation[] {
+  if (!Array.isArray(patch)) {
+    throw new PatchError('malformed', 'a JSON patch must be a list of operations');
+  }
+  if (patch.length > limits.operations) {
+    throw new PatchError('too-large', `a JSON patch may have ${limits.operations} operations`);
+  }
+  if (JSON.stringify(patch).length > limits.bytes) {
+    throw new PatchError('too-large', `a JSON patch may have ${limits.bytes} bytes`);
+  }
+  return patch.map((operation: unknown, index) => {
+    const parsed = operationSchema.safeParse(operation);
+    if (parsed.success) return parsed.data;
+    const [issue] = parsed.error.issues;
+    const where = issue === undefined ? '' : `${issue.path.join('.')}: ${issue.message}`;
+    throw new PatchError('rejected', `operation ${index} is not one of RFC 6902: ${where}`);
+  });
+}
+
+function applyOne(document: unknown, operation: Operation): unknown {
+  try {
+    const value: unknown = 'value' in operation ? jsonClone(operation.value) : undefined;
+    const given: jsonPatch.Operation =
+      'value' in operation ? { ...operation, value } : { ...operation };
+    return jsonPatch.applyOperation<unknown>(document, given, true, true).newDocument;
+  } catch (error) {
+    const text = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+    throw new PatchError(
+      'rejected',
+      `operation ${operation.op} at "${operation.path}" does not apply: ${text}`,
+      error,
+    );
+  }
+}
+
+const dangerous = new Set(['__proto__', 'constructor', 'prototype']);
+
+/** Every step but the last must be an own property; so must the last where something is read. */
+function checkPointers(document: unknown, operation: Operation): void {
+  checkPointer(document, operation.path, operation.op !== 'add' && !('from' in operation));
+  if ('from' in operation) {
+    checkPointer(document, operation.from, true);
+    if (operation.op === 'move' && `${operation.path}/`.startsWith(`${operation.from}/`)) {
+      if (operation.path !== operation.from) {
+        throw new PatchError('rejected', `cannot move "${operation.from}" into itself`);
+      }
+    }
+  }
+}
+
+function checkPointer(document: unknown, text: string, mustExist: boolean): void {
+  const segments = text.split('/').slice(1).map(jsonPatch.unescapePathComponent);
+  let value = document;
+  for (const [index, segment] of segments.entries()) {
+    if (dangerous.has(segment)) {
+      throw new PatchError('rejected', `path "${text}" names the forbidden key "${segment}"`);
+    }
+    const last = index === segments.length - 1;
+    if (Array.isArray(value)) value = (value as unknown[])[arrayIndex(value, segment, text, last)];
+    else if (isObject(value)) value = own(value, segment);
+    else throw new PatchError('rejected', `path "${text}" does not exist`);
+    if (value === undefined && (!last || mustExist)) {
+      throw new PatchError('rejected', `path "${text}" does not exist`);
+    }
+  }
+}
+
+function arrayIndex(array: unknown[], segment: string, text: string, last: boolean): number {
+  if (segment === '-' && last) return array.length;
+  if (!/^(?:0|[1-9]\d{0,8})$/.test(segment) || Number(segment) > array.length) {
+    throw new PatchError('rejected', `path "${text}" has no list index "${segment}"`);
+  }
+  return Number(segment);
+}
+
+/** RFC 7386. Returns new objects where something changes; shares the rest with its arguments. */
+export function applyMergePatch(target: unknown, patch: unknown): unknown {
+  if (!isObject(patch)) return patch;
+  const result: JsonObject = isObject(target) ? { ...target } : {};
+  for (const [key, value] of Object.entries(patch)) {
+    if (key === '__proto__' || value === undefined) continue;
+    if (value === null) Reflect.deleteProperty(result, key);
+    else result[key] = applyMergePatch(own(result, key), value);
+  }
+  return result;
+}
+
+/**
+ * Kubernetes' strategic merge for the core kinds. Lists are replaced unless their schema node carries
+ * `x-kubernetes-patch-strategy: merge` (with `x-kubernetes-patch-merge-key` for lists of objects).
+ * Directives: $patch, $deleteFromPrimitiveList/…, $setElementOrder/…, $retainKeys.
+ */
+export function applyStrategicMergePatch(
+  target: JsonObject,
+  patch: JsonObject,
+  schema: SchemaNode,
+): JsonObject {
+  if (patch['$patch'] === 'delete') return {};
+  const base = patch['$patch'] === 'replace' ? {} : target;
+  let result: JsonObject = { ...base };
+  for (const [key, value] of Object.entries(patch)) {
+    if (key.startsWith('$') || key === '__proto__' || value === undefined) continue;
+    const node = childSchema(schema, key);
+    if (value === null) Reflect.deleteProperty(result, key);
+    else if (Array.isArray(value)) result[key] = mergeList(own(result, key), value, node);
+    else if (isObject(value)) {
+      const child = own(result, key);
+      result[key] = applyStrategicMergePatch(isObject(child) ? child : {}, value, node);
+    } else result[key] = value;
+  }
+  result = applyListDirectives(result, patch, schema);
+  return retainKeys(result, patch);
+}
+
+function childSchema(schema: SchemaNode, key: string): SchemaNode {
+  const named = schema.properties === undefined ? undefined : schema.properties[key];
+  if (named !== undefined) return named;
+  return typeof schema.additionalProperties === 'object' ? schema.additionalProperties : {};
+}
+
+function mergeList(target: unknown, patch: unknown[], node: SchemaNode): unknown[] {
+  const existing: unknown[] = Array.isArray(target) ? target : [];
+  if (node['x-kubernetes-patch-strategy'] !== 'merge') return patch.filter(isNotDirective);
+  const key = node['x-kubernetes-patch-merge-key'];
+  if (typeof key !== 'string') {
+    return [...existing, ...patch.filter((item) => !existing.includes(item))];
+  }
+  if (patch.some((item) => isObject(item) && item['$patch'] === 'replace')) {
+    return patch.filter(isNotDirective);
+  }
+  let result = existing;
+  for (const item of patch) {
+    if (!isObject(item) || own(item, key) === undefined) {
+      throw new PatchError('rejected', `an item of the patch lacks its merge key "${key}"`);
+    }
+    const same = (other: unknown): boolean => isObject(other) && own(other, key) === item[key];
+    if (item['$patch'] === 'delete') result = result.filter((other) => !same(other));
+    else if (result.some(same)) {
+      result = result.map((other) =>
+        same(other) && isObject(other)
+          ? applyStrategicMergePatch(other, item, node.items ?? {})
+          : other,
+      );
+    } else result = [...result, applyStrategicMergePatch({}, item, node.items ?? {})];
+  }
+  return result;
+}
+
+function isNotDirective(item: unknown): boolean {
+  return !isObject(item) || item['$patch'] === undefined;
+}
+
+function applyListDirectives(
+  result: JsonObject,
+  patch: JsonObject,
+  schema: SchemaNode,
+): JsonObject {
+  const next = { ...result };
+  for (const [key, value] of Object.entries(patch)) {
+    const [directive, name] = key.split('/', 2);
+    if (name === undefined || !Array.isArray(value)) continue;
+    const list = own(next, name);
+    if (!Array.isArray(list)) continue;
+    if (directive === '$deleteFromPrimitiveList') {
+      next[name] = list.filter((item) => !value.includes(item));
+    } else if (directive === '$setElementOrder') {
+      next[name] = inOrder(list, value, childSchema(schema, name)['x-kubernetes-patch-merge-key']);
+    }
+  }
+  return next;
+}
+
+/** `list` with the items that `order` names in that order; the others keep their places after them. */
+function inOrder(list: unknown[], order: unknown[], key: unknown): unknown[] {
+  const identity = (item: unknown): unknown =>
+    typeof key === 'string' && isObject(item) ? own(item, key) : item;
+  const positions = new Map(order.map((item, index) => [identity(item), index]));
+  const rank = (item: unknown): number => positions.get(identity(item)) ?? order.length;
+  return [...list].sort((left, right) => rank(left) - rank(right));
+}
+
+function retainKeys(result: JsonObject, patch: JsonObject): JsonObject {
+  const keys = patch['$retainKeys'];
+  if (!Array.isArray(keys)) return result;
+  return Object.fromEntries(Object.entries(result).filter(([key]) => keys.includes(key)));
+}

@@ -1,0 +1,189 @@
+import { apiVersionOf } from '../machinery/metadata.ts';
+import type { Resource } from '../machinery/resource.ts';
+import { accepts } from './negotiation.ts';
+import { valueAnswer, type Answer, type ServerRequest } from './request.ts';
+
+const verbs = [
+  'create',
+  'delete',
+  'deletecollection',
+  'get',
+  'list',
+  'patch',
+  'update',
+  'watch',
+] as const;
+const subresourceVerbs = ['get', 'patch', 'update'] as const;
+
+/** One subresource as discovery lists it. */
+interface Subresource {
+  name: string;
+  group: string;
+  version: string;
+  kind: string;
+  verbs: readonly string[];
+}
+
+const aggregated = { group: 'apidiscovery.k8s.io', as: 'APIGroupDiscoveryList' };
+
+/** What the server says of the kinds it serves: the documents under /api and /apis, legacy and aggregated. */
+export class Discovery {
+  /** In the order given, which is the order in which kubectl resolves ambiguous names. */
+  readonly #groups: ReadonlyMap<string, ReadonlyMap<string, readonly Resource[]>>;
+
+  constructor(resources: readonly Resource[]) {
+    const groups = new Map<string, Map<string, Resource[]>>();
+    for (const resource of resources) {
+      const { group, version } = resource.gvk;
+      const versions = groups.get(group) ?? new Map<string, Resource[]>();
+      versions.set(version, [...(versions.get(version) ?? []), resource]);
+      groups.set(group, versions);
+    }
+    this.#groups = groups;
+  }
+
+  /** The document at the request's path; undefined: there is none. */
+  answer(request: ServerRequest): Answer | undefined {
+    if (request.method !== 'GET') return undefined;
+    const path = request.path.replace(/\/$/, '');
+    if (path === '/api' || path === '/apis') {
+      const version = aggregatedVersion(request.accept);
+      const core = path === '/api';
+      if (version !== undefined) return this.#aggregated(core, version);
+      return valueAnswer(core ? this.#coreVersions() : this.#groupList());
+    }
+    const [, root, first, second, ...rest] = path.split('/');
+    if (rest.length > 0 || first === undefined) return undefined;
+    if (root === 'api' && second === undefined) return this.#resourceList('', first);
+    if (root !== 'apis' || first === '') return undefined;
+    return second === undefined ? this.#group(first) : this.#resourceList(first, second);
+  }
+
+  #coreVersions(): unknown {
+    return {
+      kind: 'APIVersions',
+      versions: [...(this.#groups.get('')?.keys() ?? [])],
+      serverAddressByClientCIDRs: [],
+    };
+  }
+
+  #groupList(): unknown {
+    const groups = [...this.#groups].filter(([name]) => name !== '');
+    return {
+      kind: 'APIGroupList',
+      apiVersion: 'v1',
+      groups: groups.map(([name, versions]) => groupDocument(name, [...versions.keys()])),
+    };
+  }
+
+  #group(name: string): Answer | undefined {
+    const versions = this.#groups.get(name);
+    if (versions === undefined) return undefined;
+    const document = groupDocument(name, [...versions.keys()]);
+    return valueAnswer({ kind: 'APIGroup', apiVersion: 'v1', ...document });
+  }
+
+  #resourceList(group: string, version: string): Answer | undefined {
+    const resources = this.#groups.get(group)?.get(version);
+    if (resources === undefined) return undefined;
+    return valueAnswer({
+      kind: 'APIResourceList',
+      apiVersion: 'v1',
+      groupVersion: apiVersionOf({ group, version }),
+      resources: resources.flatMap(listed),
+    });
+  }
+
+  #aggregated(core: boolean, version: string): Answer {
+    const groups = [...this.#groups].filter(([name]) => (name === '') === core);
+    const contentType = `application/json;g=${aggregated.group};v=${version};as=${aggregated.as}`;
+    const value = {
+      kind: aggregated.as,
+      apiVersion: `${aggregated.group}/${version}`,
+      metadata: {},
+      items: groups.map(([name, versions]) => ({
+        metadata: { name, creationTimestamp: null },
+        versions: [...versions].map(([served, resources]) => ({
+          version: served,
+          resources: resources.map(discovered),
+          freshness: 'Current',
+        })),
+      })),
+    };
+    return valueAnswer(value, { headers: { 'Content-Type': contentType } });
+  }
+}
+
+function aggregatedVersion(accept: string | undefined): 'v2' | 'v2beta1' | undefined {
+  const { as, group } = aggregated;
+  if (accepts(accept, as, group, 'v2')) return 'v2';
+  return accepts(accept, as, group, 'v2beta1') ? 'v2beta1' : undefined;
+}
+
+function groupDocument(name: string, versions: readonly string[]): Record<string, unknown> {
+  const listedVersions = versions.map((version) => ({
+    groupVersion: apiVersionOf({ group: name, version }),
+    version,
+  }));
+  return { name, versions: listedVersions, preferredVersion: listedVersions[0] };
+}
+
+function subresourcesOf({ gvk, subresources }: Resource): Subresource[] {
+  const list: Subresource[] = [];
+  if (subresources.status) list.push({ name: 'status', ...gvk, verbs: subresourceVerbs });
+  if (subresources.scale !== undefined) {
+    const scale = { group: 'autoscaling', version: 'v1', kind: 'Scale' };
+    list.push({ name: 'scale', ...scale, verbs: subresourceVerbs });
+  }
+  if (gvk.group === '' && gvk.kind === 'Namespace') {
+    list.push({ name: 'finalize', ...gvk, verbs: ['update'] });
+  }
+  return list;
+}
+
+/** A resource and its subresources as entries of an APIResourceList. */
+function listed(resource: Resource): unknown[] {
+  const { plural, singular, namespaced, gvk, shortNames, categories } = resource;
+  const own = {
+    name: plural,
+    singularName: singular,
+    namespaced,
+    kind: gvk.kind,
+    verbs,
+    ...(shortNames.length === 0 ? {} : { shortNames }),
+    ...(categories.length === 0 ? {} : { categories }),
+  };
+  const below = subresourcesOf(resource).map((sub) => ({
+    name: `${plural}/${sub.name}`,
+    singularName: '',
+    namespaced,
+    ...(sub.kind === gvk.kind ? {} : { group: sub.group, version: sub.version }),
+    kind: sub.kind,
+    verbs: sub.verbs,
+  }));
+  return [own, ...below];
+}
+
+/** A resource as APIResourceDiscovery. */
+function discovered(resource: Resource): unknown {
+  const { plural, singular, namespaced, gvk, shortNames, categories } = resource;
+  const subresources = subresourcesOf(resource);
+  return {
+    resource: plural,
+    responseKind: gvk,
+    scope: namespaced ? 'Namespaced' : 'Cluster',
+    singularResource: singular,
+    verbs,
+    ...(shortNames.length === 0 ? {} : { shortNames }),
+    ...(categories.length === 0 ? {} : { categories }),
+    ...(subresources.length === 0
+      ? {}
+      : {
+          subresources: subresources.map(({ name, group, version, kind, verbs: allowed }) => ({
+            subresource: name,
+            responseKind: { group, version, kind },
+            verbs: allowed,
+          })),
+        }),
+  };
+}

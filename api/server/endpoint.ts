@@ -1,0 +1,325 @@
+import type { Clock } from '../machinery/clock.ts';
+import { isApiError } from '../machinery/errors.ts';
+import { isObject, type JsonObject } from '../machinery/json.ts';
+import type { KubeObject } from '../machinery/metadata.ts';
+import type { Random } from '../machinery/random.ts';
+import type { AnyResource, Resource } from '../machinery/resource.ts';
+import type { Storage } from '../storage/storage.ts';
+import { badRequest, methodNotAllowed, notFound } from './errors.ts';
+import { bodyFormat, negotiate, patchFormat } from './negotiation.ts';
+import { patchedDocument } from './patch.ts';
+import * as queries from './query.ts';
+import type { ItemCache } from './registry/cache.ts';
+import type { Admission, Lookup, WriteContext } from './registry/context.ts';
+import { Item } from './registry/item.ts';
+import { Lister } from './registry/lister.ts';
+import { Registry } from './registry/registry.ts';
+import { scaleOf, scaleResource, withScale } from './registry/scale.ts';
+import type { ItemStore } from './registry/store.ts';
+import { specFinalizers, withSpecFinalizers } from './registry/strategy.ts';
+import type { UpdateMode } from './registry/update.ts';
+import { Watcher } from './registry/watcher.ts';
+import { itemAnswer, listAnswer, watchAnswer, type View } from './represent.ts';
+import { valueAnswer, type Answer, type AuthenticatedRequest } from './request.ts';
+import type { ResourceRequestInfo } from './request-info.ts';
+import { parseIncludeObject } from './table.ts';
+import type { Verb } from './verbs.ts';
+
+export interface EndpointOptions {
+  resource: AnyResource;
+  storage: Storage;
+  store: ItemStore;
+  cache: ItemCache;
+  clock: Clock;
+  random: Random;
+  admissions: readonly Admission[];
+  lookups: { cached: Lookup; live: Lookup };
+}
+
+/** Deletions of one deletecollection that are under way at a time. */
+const deletionsAtOnce = 16;
+
+/** Everything that can be asked of one kind, in terms of requests and answers. */
+export class Endpoint {
+  readonly resource: Resource;
+  readonly registry: Registry;
+  readonly lister: Lister;
+  readonly #watcher: Watcher;
+  readonly #clock: Clock;
+
+  constructor(options: EndpointOptions) {
+    this.registry = new Registry(options);
+    this.resource = this.registry.resource;
+    this.lister = new Lister({ ...options, resource: this.resource });
+    this.#watcher = new Watcher({ ...options, resource: this.resource });
+    this.#clock = options.clock;
+  }
+
+  /** Whether the path names something that this kind has. */
+  serves(info: ResourceRequestInfo): boolean {
+    const { namespaced, subresources } = this.resource;
+    if (!namespaced && info.namespace !== undefined) return false;
+    if (namespaced && info.namespace === undefined && info.name !== undefined) return false;
+    switch (info.subresource) {
+      case undefined:
+        return true;
+      case 'status':
+        return subresources.status;
+      case 'scale':
+        return subresources.scale !== undefined;
+      case 'finalize':
+        return this.resource.gvk.kind === 'Namespace' && this.resource.gvk.group === '';
+      default:
+        return false;
+    }
+  }
+
+  handle(verb: Verb, info: ResourceRequestInfo, request: AuthenticatedRequest): Promise<Answer> {
+    if (info.subresource === 'scale') return this.#scale(verb, info, request);
+    switch (verb) {
+      case 'get':
+        return this.#get(info, request);
+      case 'list':
+        return this.#list(info, request);
+      case 'watch':
+        return this.#watch(info, request);
+      case 'create':
+        return this.#create(info, request);
+      case 'update':
+        return this.#update(info, request);
+      case 'patch':
+        return this.#patch(info, request);
+      case 'delete':
+        return this.#delete(info, request);
+      case 'deletecollection':
+        return this.#deleteCollection(info, request);
+    }
+  }
+
+  #view(request: AuthenticatedRequest): View {
+    const representation = negotiate(request.accept);
+    const include = request.query.get('includeObject') ?? undefined;
+    return {
+      resource: this.resource,
+      representation,
+      include: representation.form === 'Table' ? parseIncludeObject(include) : 'Metadata',
+      now: this.#clock.now(),
+    };
+  }
+
+  async #get(info: ResourceRequestInfo, request: AuthenticatedRequest): Promise<Answer> {
+    if (info.subresource === 'finalize') throw methodNotAllowed(this.resource, 'get');
+    const view = this.#view(request);
+    const version = queries.parseResourceVersion(queries.text(request.query, 'resourceVersion'));
+    return itemAnswer(view, await this.lister.get(refOf(info), version), 200);
+  }
+
+  async #list(info: ResourceRequestInfo, request: AuthenticatedRequest): Promise<Answer> {
+    const view = this.#view(request);
+    const options = queries.parseListOptions(request.query);
+    return listAnswer(view, await this.lister.list(info.namespace, options));
+  }
+
+  async #watch(info: ResourceRequestInfo, request: AuthenticatedRequest): Promise<Answer> {
+    const view = this.#view(request);
+    const options = queries.parseWatchOptions(request.query);
+    const { name } = info;
+    const fields =
+      name === undefined
+        ? options.fields
+        : [...options.fields, { path: 'metadata.name', value: name, equal: true }];
+    const selected = { ...options, fields };
+    const frames = await this.#watcher.open(info.namespace, selected, request.signal);
+    return watchAnswer(view, frames, this.#clock);
+  }
+
+  async #create(info: ResourceRequestInfo, request: AuthenticatedRequest): Promise<Answer> {
+    if (info.name !== undefined || (this.resource.namespaced && info.namespace === undefined)) {
+      throw methodNotAllowed(this.resource, 'create');
+    }
+    const view = this.#view(request);
+    const { context, warnings } = writeContext(request, 'CreateOptions');
+    const body = request.body(bodyFormat(request.contentType));
+    const item = await this.registry.create(info.namespace, body ?? {}, context);
+    return itemAnswer(view, item, 201, warnings);
+  }
+
+  async #update(info: ResourceRequestInfo, request: AuthenticatedRequest): Promise<Answer> {
+    const view = this.#view(request);
+    const { context, warnings } = writeContext(request, 'UpdateOptions');
+    const body = request.body(bodyFormat(request.contentType));
+    const change = () => submittedObject(body);
+    const mode = updateMode(info.subresource);
+    return itemAnswer(
+      view,
+      await this.registry.update(refOf(info), change, mode, context),
+      200,
+      warnings,
+    );
+  }
+
+  async #patch(info: ResourceRequestInfo, request: AuthenticatedRequest): Promise<Answer> {
+    if (info.subresource === 'finalize') throw methodNotAllowed(this.resource, 'patch');
+    const view = this.#view(request);
+    const { context, warnings } = writeContext(request, 'PatchOptions');
+    const format = patchFormat(request.contentType, this.resource.strategicMerge);
+    const patch = request.body('json');
+    const item = await this.registry.update(
+      refOf(info),
+      (stored) => patchedDocument(format, { ...stored }, patch, this.registry.schema),
+      { verb: 'patch', subresource: info.subresource === 'status' ? 'status' : undefined },
+      context,
+    );
+    return itemAnswer(view, item, 200, warnings);
+  }
+
+  async #delete(info: ResourceRequestInfo, request: AuthenticatedRequest): Promise<Answer> {
+    if (info.subresource !== undefined) throw methodNotAllowed(this.resource, 'delete');
+    const view = this.#view(request);
+    const options = queries.parseDeleteOptions(
+      request.body(bodyFormat(request.contentType)),
+      request.query,
+    );
+    const { context, warnings } = writeContext(request, 'DeleteOptions', options.dryRun);
+    const { deleted, item } = await this.registry.delete(refOf(info), options, context);
+    if (!deleted) return itemAnswer(view, item, 200, warnings);
+    const { name, uid } = item.object.metadata;
+    const { group } = this.resource.gvk;
+    return valueAnswer(
+      {
+        kind: 'Status',
+        apiVersion: 'v1',
+        metadata: {},
+        status: 'Success',
+        details: {
+          name,
+          ...(group === '' ? {} : { group }),
+          kind: this.resource.plural,
+          uid,
+        },
+      },
+      { warnings },
+    );
+  }
+
+  async #deleteCollection(
+    info: ResourceRequestInfo,
+    request: AuthenticatedRequest,
+  ): Promise<Answer> {
+    const view = this.#view(request);
+    const options = queries.parseDeleteOptions(
+      request.body(bodyFormat(request.contentType)),
+      request.query,
+    );
+    const { context } = writeContext(request, 'DeleteOptions', options.dryRun);
+    const list = await this.lister.list(info.namespace, queries.parseListOptions(request.query));
+    const pending = [...list.items];
+    const work = async (): Promise<void> => {
+      for (let item = pending.pop(); item !== undefined; item = pending.pop()) {
+        await this.#deleteListed(item, options, context);
+      }
+    };
+    await Promise.all(Array.from({ length: deletionsAtOnce }, work));
+    return listAnswer(view, list);
+  }
+
+  /** Somebody else may have deleted it since it was listed; that is what was wanted. */
+  async #deleteListed(
+    { object }: Item,
+    options: queries.ParsedDeleteOptions,
+    context: WriteContext,
+  ): Promise<void> {
+    const { name, namespace, uid } = object.metadata;
+    const preconditions = { ...options.preconditions, uid };
+    try {
+      await this.registry.delete({ name, namespace }, { ...options, preconditions }, context);
+    } catch (error) {
+      const recreated =
+        isApiError(error, 'Conflict') && options.preconditions?.resourceVersion === undefined;
+      if (!recreated && !isApiError(error, 'NotFound')) throw error;
+    }
+  }
+
+  async #scale(
+    verb: Verb,
+    info: ResourceRequestInfo,
+    request: AuthenticatedRequest,
+  ): Promise<Answer> {
+    const paths = this.resource.subresources.scale;
+    if (paths === undefined) throw notFound(this.resource, info.name ?? '');
+    const representation = negotiate(request.accept);
+    const view: View = {
+      resource: scaleResource,
+      representation,
+      include: parseIncludeObject(request.query.get('includeObject') ?? undefined),
+      now: this.#clock.now(),
+    };
+    const answer = (item: Item, warnings: readonly string[] = []): Answer => {
+      const scale = scaleOf(item.object, paths);
+      const shown = new Item(item.key, scale, item.revision, item.createRevision);
+      return itemAnswer(view, shown, 200, warnings);
+    };
+    if (verb === 'get') return answer(await this.lister.get(refOf(info), undefined));
+    if (verb !== 'update' && verb !== 'patch') throw methodNotAllowed(this.resource, verb);
+    const { context, warnings } = writeContext(
+      request,
+      verb === 'patch' ? 'PatchOptions' : 'UpdateOptions',
+    );
+    const change = this.#scaleChange(verb, request);
+    const item = await this.registry.update(
+      refOf(info),
+      (stored) => withScale(this.resource, paths, stored, change(scaleOf(stored, paths))),
+      { verb: 'patch', subresource: undefined },
+      context,
+    );
+    return answer(item, warnings);
+  }
+
+  /** The Scale that the request makes of the stored one. */
+  #scaleChange(
+    verb: 'update' | 'patch',
+    request: AuthenticatedRequest,
+  ): (stored: object) => unknown {
+    if (verb === 'update') {
+      const body = request.body(bodyFormat(request.contentType));
+      return () => body;
+    }
+    const format = patchFormat(request.contentType, false);
+    const patch = request.body('json');
+    return (stored) => patchedDocument(format, { ...stored }, patch, {});
+  }
+}
+
+function refOf(info: ResourceRequestInfo): { namespace: string | undefined; name: string } {
+  if (info.name === undefined) throw badRequest('name must be provided');
+  return { namespace: info.namespace, name: info.name };
+}
+
+function updateMode(subresource: string | undefined): UpdateMode {
+  if (subresource !== 'finalize') {
+    return { verb: 'put', subresource: subresource === 'status' ? 'status' : undefined };
+  }
+  const finalize = (stored: KubeObject, sent: KubeObject): KubeObject =>
+    withSpecFinalizers(stored, specFinalizers(sent));
+  return { verb: 'put', subresource: 'finalize', finalize };
+}
+
+function submittedObject(body: unknown): JsonObject {
+  if (isObject(body)) return body;
+  throw badRequest('the body of an update must be an object');
+}
+
+function writeContext(
+  request: AuthenticatedRequest,
+  optionsKind: string,
+  dryRun = queries.parseDryRun(request.query.getAll('dryRun'), optionsKind),
+): { context: WriteContext; warnings: string[] } {
+  queries.checkFieldManager(request.query, optionsKind);
+  const warnings: string[] = [];
+  const warn = (line: string): void => {
+    if (!warnings.includes(line)) warnings.push(line);
+  };
+  const fieldValidation = queries.parseFieldValidation(request.query, optionsKind);
+  const { user, fence } = request;
+  return { warnings, context: { user, dryRun, fieldValidation, fence, warn } };
+}

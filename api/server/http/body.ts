@@ -1,0 +1,34 @@
+import type { IncomingMessage } from 'node:http';
+import { ApiError } from '../../machinery/errors.ts';
+import { decodeJson, decodeUtf8, decodeYaml } from '../decode.ts';
+import type { BodyFormat } from '../negotiation.ts';
+import { limits } from './limits.ts';
+
+/** The whole body of a request. Throws 413 as soon as it is longer than it may be. */
+export async function readBody(request: IncomingMessage): Promise<Buffer> {
+  const declared = Number(request.headers['content-length'] ?? '0');
+  if (declared > limits.bodyBytes) throw tooLarge();
+  const chunks: Buffer[] = [];
+  let size = 0;
+  const stream: AsyncIterable<Buffer> = request;
+  for await (const chunk of stream) {
+    size += chunk.length;
+    if (size > limits.bodyBytes) throw tooLarge();
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function tooLarge(): ApiError {
+  return new ApiError(
+    'RequestEntityTooLarge',
+    `the request entity is too large: limit is ${limits.bodyBytes} bytes`,
+  );
+}
+
+/** The value in a body; undefined if it is empty. Throws DecodeError. */
+export function decodeBody(bytes: Buffer, format: BodyFormat): unknown {
+  if (bytes.length === 0) return undefined;
+  const text = decodeUtf8(bytes);
+  return format === 'yaml' ? decodeYaml(text) : decodeJson(text);
+}

@@ -1,0 +1,194 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { sleep, type Clock } from '../../machinery/clock.ts';
+import { ApiError } from '../../machinery/errors.ts';
+import { statusAnswer, type Dispatcher } from '../dispatcher.ts';
+import { toApiError } from '../errors.ts';
+import type { Answer, ServerRequest } from '../request.ts';
+import type { ServerLogger } from '../server.ts';
+import { decodeBody, readBody } from './body.ts';
+import { fenceHeader, parseFence } from './headers.ts';
+import { userOf } from './identity.ts';
+import { limits } from './limits.ts';
+import { writeAnswer } from './writer.ts';
+
+export interface TlsOptions {
+  /** PEM. */
+  key: string | Buffer;
+  /** PEM, with intermediate certificates after it. */
+  cert: string | Buffer;
+  /** PEM of the authorities whose client certificates count. */
+  clientCa: string | Buffer;
+}
+
+export interface ListenOptions {
+  host: string;
+  /** 0: any free one. */
+  port: number;
+}
+
+export interface HttpsListenerOptions extends ListenOptions {
+  tls: TlsOptions;
+  dispatcher: Pick<Dispatcher, 'answer'>;
+  clock: Clock;
+  logger: ServerLogger;
+}
+
+/** The HTTPS edge: connections, identity, bodies and answers; it decides nothing about objects. */
+export class HttpsListener {
+  readonly #options: HttpsListenerOptions;
+  readonly #server: Server;
+  /** Aborted when the server stops: ends watches. */
+  readonly #stopping = new AbortController();
+  readonly #underWay = new Set<Promise<void>>();
+
+  constructor(options: HttpsListenerOptions) {
+    this.#options = options;
+    const { tls } = options;
+    this.#server = createServer(
+      {
+        key: tls.key,
+        cert: tls.cert,
+        ca: tls.clientCa,
+        requestCert: true,
+        // Health and version are open to all; everything else asks who is there.
+        rejectUnauthorized: false,
+        minVersion: 'TLSv1.2',
+        handshakeTimeout: limits.handshakeMs,
+        maxHeaderSize: limits.headerBytes,
+        keepAlive: true,
+        keepAliveInitialDelay: 30_000,
+        noDelay: true,
+      },
+      (request, response) => this.#track(this.#serve(request, response)),
+    );
+    this.#server.headersTimeout = limits.headersMs;
+    this.#server.requestTimeout = limits.requestMs;
+    this.#server.keepAliveTimeout = limits.keepAliveMs;
+    this.#server.maxHeadersCount = limits.headers;
+    this.#server.maxConnections = limits.connections;
+    this.#server.timeout = 0;
+    this.#server.on('clientError', refuseMalformed);
+  }
+
+  get address(): { host: string; port: number } | undefined {
+    const address: AddressInfo | string | null = this.#server.address();
+    if (address === null || typeof address === 'string') return undefined;
+    return { host: address.address, port: address.port };
+  }
+
+  async start(): Promise<void> {
+    const { host, port } = this.#options;
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen({ host, port }, () => {
+        this.#server.off('error', reject);
+        resolve();
+      });
+    });
+  }
+
+  /** Ends watches at once, lets other requests finish for a while, then closes what is left. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeIdleConnections();
+    const patience = new AbortController();
+    await Promise.race([
+      Promise.allSettled(this.#underWay),
+      sleep(this.#options.clock, limits.stopMs, patience.signal),
+    ]);
+    patience.abort();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  #track(work: Promise<void>): void {
+    this.#underWay.add(work);
+    void work.finally(() => this.#underWay.delete(work));
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const gone = new AbortController();
+    const end = (): void => gone.abort();
+    response.once('close', end);
+    this.#stopping.signal.addEventListener('abort', end, { once: true });
+    const exchange = {
+      response,
+      head: request.method === 'HEAD',
+      acceptEncoding: request.headers['accept-encoding'],
+      clock: this.#options.clock,
+    };
+    try {
+      if (this.#stopping.signal.aborted) end();
+      await writeAnswer(exchange, await this.#answer(request, gone.signal));
+    } catch (error) {
+      // The answer has begun or cannot be written: all that is left is to cut the connection.
+      if (!response.destroyed) {
+        this.#options.logger.warn(
+          { error: String(error), path: request.url },
+          'an answer broke off',
+        );
+        response.destroy();
+      }
+    } finally {
+      this.#stopping.signal.removeEventListener('abort', end);
+    }
+  }
+
+  async #answer(request: IncomingMessage, signal: AbortSignal): Promise<Answer> {
+    let decoded: ServerRequest;
+    try {
+      decoded = await this.#decode(request, signal);
+    } catch (error) {
+      const refusal = toApiError(error);
+      if (refusal === undefined) throw error;
+      const answer = statusAnswer(refusal);
+      // What is left of the request is not worth reading.
+      return { ...answer, headers: { ...answer.headers, Connection: 'close' } };
+    }
+    return this.#options.dispatcher.answer(decoded);
+  }
+
+  async #decode(request: IncomingMessage, signal: AbortSignal): Promise<ServerRequest> {
+    const { headers, method = '', url = '/' } = request;
+    const queryAt = url.indexOf('?');
+    const path = queryAt < 0 ? url : url.slice(0, queryAt);
+    const bytes = await readBody(request);
+    return {
+      method: method === 'HEAD' ? 'GET' : method,
+      path,
+      query: new URLSearchParams(queryAt < 0 ? '' : url.slice(queryAt + 1)),
+      user: request.socket instanceof TLSSocket ? userOf(request.socket) : undefined,
+      accept: headers.accept,
+      contentType: headers['content-type'],
+      ifNoneMatch: headers['if-none-match'],
+      fence: parseFence(single(headers[fenceHeader])),
+      body: (format) => decodeBody(bytes, format),
+      signal,
+    };
+  }
+}
+
+function single(value: string | string[] | undefined): string | undefined {
+  if (!Array.isArray(value)) return value;
+  if (value.length > 1) throw new ApiError('BadRequest', 'a header is given twice');
+  return value[0];
+}
+
+/** What is no HTTP, or too much of it, gets a line and is cut off. */
+function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const line =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? '431 Request Header Fields Too Large'
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? '408 Request Timeout'
+        : '400 Bad Request';
+  socket.end(`HTTP/1.1 ${line}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}

@@ -1,0 +1,260 @@
+import { isObject } from '../machinery/json.ts';
+import {
+  parseFieldSelector,
+  parseLabelSelector,
+  SelectorError,
+  type FieldRequirement,
+  type Requirements,
+} from '../machinery/selectors.ts';
+import { badRequest, invalidOptions } from './errors.ts';
+import type { FieldValidation } from './registry/context.ts';
+import type { DeleteOptions } from './registry/deletion.ts';
+import { labelValueErrors, qualifiedNameErrors } from './registry/names.ts';
+
+/** The query of a request; the first value of a parameter counts, except where said. */
+export type Query = URLSearchParams;
+
+/** Kubernetes' reading of booleans: absent, 0 and false are false, everything else is true. */
+export function flag(query: Query, name: string): boolean {
+  const value = query.get(name);
+  return value !== null && value !== '0' && value.toLowerCase() !== 'false';
+}
+
+export function text(query: Query, name: string): string | undefined {
+  const value = query.get(name);
+  return value === null || value === '' ? undefined : value;
+}
+
+/** A whole number that is no less than `least`; undefined if absent. Throws 400. */
+function wholeNumber(query: Query, name: string): number | undefined {
+  const value = text(query, name);
+  if (value === undefined) return undefined;
+  if (/^-?\d{1,15}$/.test(value)) return Number(value);
+  throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`);
+}
+
+/** A resourceVersion: undefined if absent, else a whole number. Throws 400. */
+export function parseResourceVersion(value: string | undefined): number | undefined {
+  if (value === undefined || value === '') return undefined;
+  if (/^\d{1,15}$/.test(value)) return Number(value);
+  throw badRequest(
+    `resourceVersion: Invalid value: ${JSON.stringify(value)}: strconv.ParseUint: parsing ${JSON.stringify(value)}: invalid syntax`,
+  );
+}
+
+export type VersionMatch = 'Exact' | 'NotOlderThan';
+
+/** What both lists and watches select by. */
+export interface Selection {
+  labels: Requirements;
+  fields: readonly FieldRequirement[];
+}
+
+export interface ListOptions extends Selection {
+  resourceVersion: number | undefined;
+  match: VersionMatch | undefined;
+  /** 0: no limit. */
+  limit: number;
+  continueToken: string | undefined;
+}
+
+export interface WatchOptions extends Selection {
+  resourceVersion: number | undefined;
+  allowBookmarks: boolean;
+  timeoutSeconds: number | undefined;
+}
+
+/** The longest watch that a client may ask for, in seconds. */
+const maxTimeoutSeconds = 86_400;
+
+export function parseSelection(query: Query): Selection {
+  try {
+    const labels = parseLabelSelector(text(query, 'labelSelector') ?? '');
+    for (const requirement of labels) checkLabelRequirement(requirement.key, requirement.values);
+    return { labels, fields: parseFieldSelector(text(query, 'fieldSelector') ?? '') };
+  } catch (error) {
+    if (error instanceof SelectorError) throw badRequest(error.message);
+    throw error;
+  }
+}
+
+function checkLabelRequirement(key: string, values: readonly string[]): void {
+  const [wrongKey] = qualifiedNameErrors(key);
+  if (wrongKey !== undefined) {
+    throw badRequest(
+      `unable to parse requirement: invalid label key ${JSON.stringify(key)}: ${wrongKey}`,
+    );
+  }
+  for (const value of values) {
+    const [wrong] = labelValueErrors(value);
+    if (wrong !== undefined) {
+      throw badRequest(
+        `unable to parse requirement: invalid label value: ${JSON.stringify(value)}: at key: ${JSON.stringify(key)}: ${wrong}`,
+      );
+    }
+  }
+}
+
+export function parseListOptions(query: Query): ListOptions {
+  const resourceVersion = parseResourceVersion(text(query, 'resourceVersion'));
+  const match = parseMatch(query, resourceVersion);
+  const continueToken = text(query, 'continue');
+  if (flag(query, 'sendInitialEvents')) throw sendInitialEventsForbidden('list');
+  if (continueToken !== undefined && resourceVersion !== undefined && resourceVersion !== 0) {
+    throw badRequest('specifying resource version is not allowed when using continue');
+  }
+  return {
+    ...parseSelection(query),
+    resourceVersion,
+    match,
+    limit: Math.max(0, wholeNumber(query, 'limit') ?? 0),
+    continueToken,
+  };
+}
+
+function parseMatch(query: Query, resourceVersion: number | undefined): VersionMatch | undefined {
+  const value = text(query, 'resourceVersionMatch');
+  const refuse = (message: string, reason: 'FieldValueForbidden' | 'FieldValueNotSupported') =>
+    invalidOptions('ListOptions', { field: 'resourceVersionMatch', message, reason });
+  if (value === undefined) return undefined;
+  if (resourceVersion === undefined) {
+    throw refuse(
+      'Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided',
+      'FieldValueForbidden',
+    );
+  }
+  if (text(query, 'continue') !== undefined) {
+    throw refuse(
+      'Forbidden: resourceVersionMatch is forbidden when continue is provided',
+      'FieldValueForbidden',
+    );
+  }
+  if (value !== 'Exact' && value !== 'NotOlderThan') {
+    throw refuse(
+      `Unsupported value: ${JSON.stringify(value)}: supported values: "Exact", "NotOlderThan", ""`,
+      'FieldValueNotSupported',
+    );
+  }
+  if (value === 'Exact' && resourceVersion === 0) {
+    throw refuse(
+      'Forbidden: resourceVersionMatch "Exact" is forbidden for resourceVersion "0"',
+      'FieldValueForbidden',
+    );
+  }
+  return value;
+}
+
+function sendInitialEventsForbidden(verb: 'list' | 'watch'): Error {
+  const message =
+    verb === 'list'
+      ? 'Forbidden: sendInitialEvents is forbidden for list'
+      : 'Forbidden: sendInitialEvents is not supported by this server: list, then watch from its resourceVersion';
+  return invalidOptions('ListOptions', {
+    field: 'sendInitialEvents',
+    message,
+    reason: 'FieldValueForbidden',
+  });
+}
+
+export function parseWatchOptions(query: Query): WatchOptions {
+  // Ignoring this parameter would hang clients that wait for the bookmark it promises.
+  if (query.has('sendInitialEvents')) throw sendInitialEventsForbidden('watch');
+  if (text(query, 'resourceVersionMatch') !== undefined) {
+    throw invalidOptions('ListOptions', {
+      field: 'resourceVersionMatch',
+      message:
+        'Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
+      reason: 'FieldValueForbidden',
+    });
+  }
+  const timeout = wholeNumber(query, 'timeoutSeconds');
+  return {
+    ...parseSelection(query),
+    resourceVersion: parseResourceVersion(text(query, 'resourceVersion')),
+    allowBookmarks: flag(query, 'allowWatchBookmarks'),
+    timeoutSeconds:
+      timeout === undefined || timeout <= 0 ? undefined : Math.min(timeout, maxTimeoutSeconds),
+  };
+}
+
+/** Whether the request asks for a rehearsal. Any value but All is refused with 422. */
+export function parseDryRun(values: readonly string[], optionsKind: string): boolean {
+  const given = values.filter((value) => value !== '');
+  if (given.every((value) => value === 'All')) return given.length > 0;
+  const shown = given.map((value) => JSON.stringify(value)).join(', ');
+  throw invalidOptions(optionsKind, {
+    field: 'dryRun',
+    message: `Unsupported value: []string{${shown}}: supported values: "All"`,
+    reason: 'FieldValueNotSupported',
+  });
+}
+
+export function parseFieldValidation(query: Query, optionsKind: string): FieldValidation {
+  const value = text(query, 'fieldValidation') ?? 'Warn';
+  if (value === 'Strict' || value === 'Warn' || value === 'Ignore') return value;
+  throw invalidOptions(optionsKind, {
+    field: 'fieldValidation',
+    message: `Unsupported value: ${JSON.stringify(value)}: supported values: "Ignore", "Strict", "Warn"`,
+    reason: 'FieldValueNotSupported',
+  });
+}
+
+/** fieldManager is kept by server-side apply alone, but its form is checked from the beginning. */
+export function checkFieldManager(query: Query, optionsKind: string): void {
+  const value = query.get('fieldManager') ?? '';
+  if (value.length <= 128 && /^[\x20-\x7e]*$/.test(value)) return;
+  throw invalidOptions(optionsKind, {
+    field: 'fieldManager',
+    message: `Invalid value: ${JSON.stringify(value.slice(0, 128))}: must be at most 128 printable characters`,
+    reason: 'FieldValueInvalid',
+  });
+}
+
+export type ParsedDeleteOptions = DeleteOptions & { dryRun: boolean };
+
+/** DeleteOptions come in the body, in the query, or both; the body counts where it speaks. */
+export function parseDeleteOptions(body: unknown, query: Query): ParsedDeleteOptions {
+  if (body !== undefined && body !== null && !isObject(body)) {
+    throw badRequest('the body of a delete must be DeleteOptions');
+  }
+  const given = isObject(body) ? body : {};
+  const kind = given['kind'];
+  if (kind !== undefined && kind !== 'DeleteOptions' && kind !== '') {
+    throw badRequest(`the body of a delete must be DeleteOptions, not ${JSON.stringify(kind)}`);
+  }
+  const bodyDryRun = Array.isArray(given['dryRun']) ? given['dryRun'].map(String) : [];
+  const policy = policyOf(given, query);
+  const preconditions = preconditionsOf(given['preconditions']);
+  return {
+    dryRun: parseDryRun([...bodyDryRun, ...query.getAll('dryRun')], 'DeleteOptions'),
+    ...(policy === undefined ? {} : { propagationPolicy: policy }),
+    ...(preconditions === undefined ? {} : { preconditions }),
+  };
+}
+
+function policyOf(
+  given: Readonly<Record<string, unknown>>,
+  query: Query,
+): DeleteOptions['propagationPolicy'] {
+  const policy = given['propagationPolicy'] ?? text(query, 'propagationPolicy') ?? '';
+  const orphan = given['orphanDependents'] ?? text(query, 'orphanDependents') ?? '';
+  if (policy === '') {
+    if (orphan === '') return undefined;
+    return orphan === true || orphan === 'true' ? 'Orphan' : 'Background';
+  }
+  if (policy === 'Background' || policy === 'Foreground' || policy === 'Orphan') return policy;
+  throw invalidOptions('DeleteOptions', {
+    field: 'propagationPolicy',
+    message: `Unsupported value: ${JSON.stringify(policy)}: supported values: "Background", "Foreground", "Orphan", "nil"`,
+    reason: 'FieldValueNotSupported',
+  });
+}
+
+function preconditionsOf(given: unknown): DeleteOptions['preconditions'] {
+  if (!isObject(given)) return undefined;
+  const { uid, resourceVersion } = given;
+  return {
+    ...(typeof uid === 'string' && uid !== '' ? { uid } : {}),
+    ...(typeof resourceVersion === 'string' && resourceVersion !== '' ? { resourceVersion } : {}),
+  };
+}

@@ -1,0 +1,42 @@
+import type { LeaseFence } from '../../client/transport.ts';
+import type { FieldError } from '../../machinery/errors.ts';
+import type { KubeObject } from '../../machinery/metadata.ts';
+import type { Resource } from '../../machinery/resource.ts';
+
+/** Who asks, once authenticated. */
+export interface User {
+  name: string;
+  groups: readonly string[];
+}
+
+export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
+
+/** What accompanies a write besides the object. */
+export interface WriteContext {
+  user: User;
+  dryRun: boolean;
+  fieldValidation: FieldValidation;
+  /** The leader's fence, if the write must fail once another leads. */
+  fence: LeaseFence | undefined;
+  /** Adds a text to the Warning headers of the answer. */
+  warn(text: string): void;
+}
+
+/** A write that is about to happen, as admission sees it. */
+export interface AdmissionRequest {
+  operation: 'CREATE' | 'UPDATE';
+  resource: Resource;
+  namespace: string | undefined;
+  object: KubeObject;
+  old: KubeObject | undefined;
+  subresource: string | undefined;
+  user: User;
+}
+
+/** How admission sees other objects: from the cache, or, before it refuses anything, from the store. */
+export interface Lookup {
+  get(plural: string, ref: { namespace?: string; name: string }): Promise<KubeObject | undefined>;
+}
+
+/** One rule that needs more than the object itself. Answers what is wrong with the request. */
+export type Admission = (request: AdmissionRequest, lookup: Lookup) => Promise<FieldError[]>;

@@ -1,0 +1,107 @@
+import type { ApiError } from '../../machinery/errors.ts';
+import { isObject, type JsonObject } from '../../machinery/json.ts';
+import { apiVersionOf, type KubeObject } from '../../machinery/metadata.ts';
+import type { Resource, SchemaNode } from '../../machinery/resource.ts';
+import { badRequest, invalid } from '../errors.ts';
+import type { WriteContext } from './context.ts';
+import { pathText, withoutNulls, withoutPaths } from './structure.ts';
+
+/** A submitted document that says of itself what it is, and that its metadata is an object. */
+export interface Submitted {
+  document: JsonObject;
+  metadata: JsonObject;
+}
+
+/** Checks that `body` claims to be an object of `resource`. Throws 400. */
+export function asSubmitted(resource: Resource, body: unknown): Submitted {
+  const { kind } = resource.gvk;
+  if (!isObject(body)) {
+    const found = Array.isArray(body) ? 'array' : body === null ? 'null' : typeof body;
+    throw badRequest(
+      `the object provided is unrecognized (must be of type ${kind}): couldn't get version/kind; json: cannot unmarshal ${found} into an object`,
+    );
+  }
+  for (const [key, name] of [
+    ['kind', 'Kind'],
+    ['apiVersion', 'apiVersion'],
+  ] as const) {
+    if (typeof body[key] !== 'string' || body[key] === '') {
+      throw badRequest(
+        `the object provided is unrecognized (must be of type ${kind}): Object '${name}' is missing in '${excerpt(body)}'`,
+      );
+    }
+  }
+  const expected = apiVersionOf(resource.gvk);
+  if (body['apiVersion'] !== expected) {
+    throw badRequest(
+      `the API version in the data (${text(body['apiVersion'])}) does not match the expected API version (${expected})`,
+    );
+  }
+  if (body['kind'] !== kind) {
+    throw badRequest(
+      `${text(body['kind'])} in version "${resource.gvk.version}" cannot be handled as a ${kind}: the kind in the data does not match the path`,
+    );
+  }
+  return { document: body, metadata: metadataOf(resource, body) };
+}
+
+export function metadataOf(resource: Resource, body: JsonObject): JsonObject {
+  const metadata = body['metadata'] ?? {};
+  if (isObject(metadata)) return metadata;
+  throw invalid(resource, '', [
+    {
+      field: 'metadata',
+      message: `Invalid value: ${JSON.stringify(metadata).slice(0, 100)}: must be an object`,
+      reason: 'FieldValueTypeInvalid',
+    },
+  ]);
+}
+
+function excerpt(body: JsonObject): string {
+  const json = JSON.stringify(body);
+  return json.length > 200 ? `${json.slice(0, 200)}...` : json;
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/**
+ * Holds a document against the schema of its kind. Unknown fields are refused or pruned as the kind and
+ * the request say; nulls are absent fields. Throws 400 for unknown fields, 422 for wrong shapes.
+ */
+export function parseDocument(
+  resource: Resource,
+  schema: SchemaNode,
+  document: JsonObject,
+  context: Pick<WriteContext, 'fieldValidation' | 'warn'>,
+): KubeObject {
+  let candidate: unknown = withoutNulls(document, schema);
+  for (;;) {
+    const parsed = resource.parse(candidate);
+    if (parsed.ok) return parsed.value;
+    const { unknown } = parsed;
+    if (unknown.length === 0) throw invalid(resource, nameOf(document), parsed.errors);
+    const texts = unknown.map((path) => `unknown field "${pathText(path)}"`);
+    if (resource.unknownFields === 'refuse' || context.fieldValidation === 'Strict') {
+      throw strictDecodingError(resource, texts);
+    }
+    if (context.fieldValidation === 'Warn') for (const line of texts) context.warn(line);
+    const pruned = withoutPaths(candidate, unknown);
+    if (pruned === candidate) throw invalid(resource, nameOf(document), parsed.errors);
+    candidate = pruned;
+  }
+}
+
+export function strictDecodingError(resource: Resource, problems: readonly string[]): ApiError {
+  const { kind, version } = resource.gvk;
+  return badRequest(
+    `${kind} in version "${version}" cannot be handled as a ${kind}: strict decoding error: ${problems.join(', ')}`,
+  );
+}
+
+function nameOf(document: JsonObject): string {
+  const metadata = document['metadata'];
+  const name = isObject(metadata) ? metadata['name'] : undefined;
+  return typeof name === 'string' ? name : '';
+}

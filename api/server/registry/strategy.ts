@@ -1,0 +1,69 @@
+import { isObject, own } from '../../machinery/json.ts';
+import type { KubeObject } from '../../machinery/metadata.ts';
+import type { Resource } from '../../machinery/resource.ts';
+
+/** Where a kind differs from the rest in how its objects begin, change and end. */
+export interface Strategy {
+  /** Who must act before the object may go, besides metadata.finalizers. */
+  pendingFinalizers(object: KubeObject): readonly string[];
+  /** What an update of the main resource may not touch, put back from the stored object. */
+  keep(updated: KubeObject, stored: KubeObject): KubeObject;
+  /** The object as it is once its deletion was asked for. */
+  terminating(object: KubeObject): KubeObject;
+  /** Why this object can never be deleted, if so. */
+  undeletable(name: string): string | undefined;
+}
+
+const plain: Strategy = {
+  pendingFinalizers: () => [],
+  keep: (updated) => updated,
+  terminating: (object) => ({
+    ...object,
+    metadata: { ...object.metadata, deletionGracePeriodSeconds: 0 },
+  }),
+  undeletable: () => undefined,
+};
+
+/** Namespaces that exist from the start and for ever. */
+export const permanentNamespaces = ['default', 'mesocosm-system'] as const;
+
+/** A namespace goes when metadata.finalizers and spec.finalizers are empty; only `finalize` sets the latter. */
+const namespaces: Strategy = {
+  pendingFinalizers: specFinalizers,
+  keep: (updated, stored) => withSpecFinalizers(updated, specFinalizers(stored)),
+  terminating: (object) => withField(object, 'status', 'phase', 'Terminating'),
+  undeletable: (name) =>
+    permanentNamespaces.some((permanent) => permanent === name)
+      ? 'this namespace may not be deleted'
+      : undefined,
+};
+
+export function strategyOf(resource: Pick<Resource, 'gvk'>): Strategy {
+  const { group, kind } = resource.gvk;
+  return group === '' && kind === 'Namespace' ? namespaces : plain;
+}
+
+export function specFinalizers(object: KubeObject): readonly string[] {
+  const spec = field(object, 'spec');
+  const finalizers = isObject(spec) ? spec['finalizers'] : undefined;
+  return Array.isArray(finalizers) ? finalizers.filter((item) => typeof item === 'string') : [];
+}
+
+export function withSpecFinalizers(object: KubeObject, finalizers: readonly string[]): KubeObject {
+  return withField(object, 'spec', 'finalizers', finalizers.length === 0 ? undefined : finalizers);
+}
+
+export function isTerminating(object: KubeObject): boolean {
+  const status = field(object, 'status');
+  const phase = isObject(status) ? status['phase'] : undefined;
+  return object.metadata.deletionTimestamp !== undefined || phase === 'Terminating';
+}
+
+function field(object: KubeObject, name: string): unknown {
+  return own({ ...object }, name);
+}
+
+function withField(object: KubeObject, section: string, name: string, value: unknown): KubeObject {
+  const current = field(object, section);
+  return { ...object, [section]: { ...(isObject(current) ? current : {}), [name]: value } };
+}

@@ -1,0 +1,123 @@
+import { isObject, type JsonObject } from '../../machinery/json.ts';
+import type { KubeObject, ObjectMeta } from '../../machinery/metadata.ts';
+import type { Resource } from '../../machinery/resource.ts';
+import { badRequest, conflict, invalid } from '../errors.ts';
+import { asSubmitted, metadataOf } from './document.ts';
+import type { ObjectRef } from './registry.ts';
+
+/** What an update is allowed to change, and how sure of the stored object its sender must be. */
+export type UpdateMode =
+  | {
+      /** A PUT names the version that it replaces; a PATCH need not. */
+      verb: 'put' | 'patch';
+      subresource: 'status' | undefined;
+    }
+  | {
+      verb: 'put';
+      subresource: 'finalize';
+      /** The stored object with what the subresource may change, taken from the one sent. */
+      finalize: (stored: KubeObject, sent: KubeObject) => KubeObject;
+    };
+
+/** Throws unless `document` is about the stored object, in the version that is stored. */
+export function checkIdentity(
+  resource: Resource,
+  ref: ObjectRef,
+  document: JsonObject,
+  stored: KubeObject,
+  mode: UpdateMode,
+): void {
+  const metadata =
+    mode.verb === 'put'
+      ? asSubmitted(resource, document).metadata
+      : metadataOfPatched(resource, document, ref.name);
+  const { name, namespace, uid, resourceVersion } = metadata;
+  if (typeof name !== 'string' || name === '') {
+    throw badRequest(
+      `the name of the object (${ref.name} based on URL) was undeterminable: name must be provided`,
+    );
+  }
+  if (name !== ref.name) {
+    throw badRequest(
+      `the name of the object (${name}) does not match the name on the URL (${ref.name})`,
+    );
+  }
+  if (typeof namespace === 'string' && namespace !== '' && namespace !== (ref.namespace ?? '')) {
+    throw badRequest(
+      `the namespace of the object (${namespace}) does not match the namespace on the request (${ref.namespace ?? ''})`,
+    );
+  }
+  if (resourceVersion === undefined || resourceVersion === '' || resourceVersion === null) {
+    // kubectl and client-go send 0x0 here for kinds that do not allow unconditional updates.
+    throw invalid({ ...resource, gvk: { ...resource.gvk, kind: resource.plural } }, ref.name, [
+      {
+        field: 'metadata.resourceVersion',
+        message: 'Invalid value: 0x0: must be specified for an update',
+        reason: 'FieldValueInvalid',
+      },
+    ]);
+  }
+  if (mode.verb === 'put' && typeof uid === 'string' && uid !== '' && uid !== stored.metadata.uid) {
+    throw conflict(
+      resource,
+      ref.name,
+      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${stored.metadata.uid}`,
+    );
+  }
+  if (resourceVersion !== stored.metadata.resourceVersion) throw conflict(resource, ref.name);
+}
+
+/** A patch may have changed what the object says it is: that is the patch's fault, a 422. */
+function metadataOfPatched(resource: Resource, document: JsonObject, name: string): JsonObject {
+  const { kind } = document;
+  if (kind !== resource.gvk.kind && typeof kind === 'string') {
+    throw invalid({ ...resource, gvk: { ...resource.gvk, kind } }, name, [
+      {
+        field: 'kind',
+        message: `Invalid value: ${JSON.stringify(kind)}: must be ${resource.gvk.kind}`,
+        reason: 'FieldValueInvalid',
+      },
+    ]);
+  }
+  const metadata = metadataOf(resource, document);
+  return isObject(document) ? asSubmitted(resource, document).metadata : metadata;
+}
+
+/** Metadata of an update: what the server owns and the client left out comes from the stored object. */
+export function completedMetadata(sent: ObjectMeta, stored: ObjectMeta): ObjectMeta {
+  const { labels, annotations, finalizers, ownerReferences, managedFields } = sent;
+  const { deletionTimestamp, deletionGracePeriodSeconds, namespace, generation } = stored;
+  const given: Partial<Record<keyof ObjectMeta, unknown>> = { ...sent };
+  return {
+    name: sent.name,
+    ...(stored.generateName === undefined ? {} : { generateName: stored.generateName }),
+    ...(namespace === undefined ? {} : { namespace }),
+    uid: text(given.uid) ?? stored.uid,
+    resourceVersion: stored.resourceVersion,
+    ...(generation === undefined ? {} : { generation }),
+    creationTimestamp: text(given.creationTimestamp) ?? stored.creationTimestamp,
+    ...optional('deletionTimestamp', text(given.deletionTimestamp) ?? deletionTimestamp),
+    ...optional(
+      'deletionGracePeriodSeconds',
+      sent.deletionGracePeriodSeconds ?? deletionGracePeriodSeconds,
+    ),
+    ...optional('labels', labels),
+    ...optional('annotations', annotations),
+    ...optional('finalizers', finalizers),
+    ...optional('ownerReferences', ownerReferences),
+    ...optional('managedFields', managedFields),
+  };
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+function optional<K extends keyof ObjectMeta>(
+  key: K,
+  value: ObjectMeta[K] | undefined,
+): Partial<Pick<ObjectMeta, K>> {
+  const result: Partial<Pick<ObjectMeta, K>> = {};
+  if (value !== undefined) result[key] = value;
+  return result;
+}

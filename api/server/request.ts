@@ -1,0 +1,86 @@
+import type { LeaseFence } from '../client/transport.ts';
+import type { BodyFormat } from './negotiation.ts';
+import type { User } from './registry/context.ts';
+import type { WatchFrame } from './registry/watcher.ts';
+
+/** A request as the handlers see it, whether it came over HTTPS or from the same process. */
+export interface ServerRequest {
+  /** GET for HEAD, whose body is dropped at the edge. */
+  method: string;
+  path: string;
+  query: URLSearchParams;
+  /** undefined: nobody that we know. */
+  user: User | undefined;
+  accept: string | undefined;
+  contentType: string | undefined;
+  ifNoneMatch: string | undefined;
+  fence: LeaseFence | undefined;
+  /** The decoded body; undefined if there is none. Throws ApiError 400 for what cannot be decoded. */
+  body(format: BodyFormat): unknown;
+  /** Aborted when whoever asked has gone. */
+  signal: AbortSignal;
+}
+
+/** A request of somebody whom we know. */
+export interface AuthenticatedRequest extends ServerRequest {
+  user: User;
+}
+
+interface AnswerBase {
+  code: number;
+  headers: Readonly<Record<string, string>>;
+  /** Texts of Warning headers. */
+  warnings: readonly string[];
+}
+
+/** One JSON value. */
+export interface ValueAnswer extends AnswerBase {
+  kind: 'value';
+  value: unknown;
+  format: 'json' | 'yaml';
+  /** The JSON text of `value` in pieces that need not be made again, if there are such. */
+  pieces: (() => Iterable<Buffer>) | undefined;
+}
+
+/** Bytes as they are. */
+export interface BytesAnswer extends AnswerBase {
+  kind: 'bytes';
+  contentType: string;
+  bytes: Uint8Array;
+}
+
+/** A stream of events that lasts until either side ends it. */
+export interface WatchAnswer extends AnswerBase {
+  kind: 'watch';
+  frames: AsyncIterable<readonly WatchFrame[]>;
+  /** The event in JSON, newline included, in pieces that watchers share. */
+  line(frame: WatchFrame): readonly Buffer[];
+  /** The event as an object `{type, object}`. */
+  event(frame: WatchFrame): { type: string; object: unknown };
+}
+
+export type Answer = ValueAnswer | BytesAnswer | WatchAnswer;
+
+export function valueAnswer(value: unknown, options: Partial<ValueAnswer> = {}): ValueAnswer {
+  return {
+    kind: 'value',
+    code: 200,
+    headers: {},
+    warnings: [],
+    value,
+    format: 'json',
+    pieces: undefined,
+    ...options,
+  };
+}
+
+export function textAnswer(text: string, code = 200): BytesAnswer {
+  return {
+    kind: 'bytes',
+    code,
+    headers: {},
+    warnings: [],
+    contentType: 'text/plain; charset=utf-8',
+    bytes: Buffer.from(text),
+  };
+}

@@ -1,0 +1,161 @@
+import type { Transport } from '../client/transport.ts';
+import type { Clock } from '../machinery/clock.ts';
+import type { Random } from '../machinery/random.ts';
+import type { AnyResource } from '../machinery/resource.ts';
+import type { Storage } from '../storage/storage.ts';
+import { leaseResource } from '../v1/core.ts';
+import { admitNetworks } from './admission/networks.ts';
+import { admitServerSetPath, type ServerSetRoot } from './admission/server-set-roots.ts';
+import { everyAuthenticatedUser, type Authorizer } from './authorizer.ts';
+import { Discovery } from './discovery.ts';
+import { Dispatcher } from './dispatcher.ts';
+import { Endpoint } from './endpoint.ts';
+import type { HealthCheck } from './health.ts';
+import { HttpsListener, type ListenOptions, type TlsOptions } from './http/listener.ts';
+import { InProcessTransport } from './in-process.ts';
+import { OpenApi } from './openapi/openapi.ts';
+import type { Lookup, User } from './registry/context.ts';
+import { StorageItemCache } from './registry/item-cache.ts';
+import { objectStorageKey, resourcePrefix } from './registry/keys.ts';
+import { ItemStore } from './registry/store.ts';
+import { ensureNamespaces } from './start.ts';
+import { versionInfo } from './version.ts';
+
+/** Where the server tells what no client is told. */
+export interface ServerLogger {
+  info(fields: Readonly<Record<string, unknown>>, message: string): void;
+  warn(fields: Readonly<Record<string, unknown>>, message: string): void;
+  error(fields: Readonly<Record<string, unknown>>, message: string): void;
+}
+
+export interface ApiServerOptions {
+  storage: Storage;
+  resources: readonly AnyResource[];
+  clock: Clock;
+  random: Random;
+  logger: ServerLogger;
+  /** Version of this program, e.g. `0.1.0`. */
+  version: string;
+  /** Where namespaces may publish in ZooKeeper. */
+  serverSetRoots: readonly ServerSetRoot[];
+  /** Conditions of /readyz besides the server's own. */
+  readyChecks?: readonly HealthCheck[];
+  /** Who may do what; every authenticated user may do everything if absent. */
+  authorizer?: Authorizer;
+  /** HTTPS; without it the server is reached in process only. */
+  https?: ListenOptions & { tls: TlsOptions };
+}
+
+export interface ApiServer {
+  /** Resolves once the cache holds the store's state, the standing namespaces exist, and HTTPS listens. */
+  start(): Promise<void>;
+  /** Ends watches, lets requests finish, closes the port. */
+  stop(): Promise<void>;
+  /** The API in process, as `user`. */
+  transport(user: User): Transport;
+  /** Where HTTPS listens, once started. */
+  readonly address: { host: string; port: number } | undefined;
+}
+
+/** The identity of the server's own writes. */
+export const systemUser: User = { name: 'system:apiserver', groups: ['system:masters'] };
+
+export function createApiServer(options: ApiServerOptions): ApiServer {
+  const { storage, resources, clock, logger } = options;
+  const prefixes = resources.map(resourcePrefix);
+  const cache = new StorageItemCache({
+    storage,
+    clock,
+    serves: (key) => prefixes.some((prefix) => key.startsWith(prefix)),
+    onProblem: (problem) => {
+      logger.warn({ error: String(problem) }, 'the watch cache met a problem');
+    },
+  });
+  const store = new ItemStore({ storage, cache, leasePrefix: resourcePrefix(leaseResource) });
+  const lookups = lookupsOf(resources, store);
+  const admissions = [admitNetworks, admitServerSetPath(options.serverSetRoots)];
+  const endpoints = resources.map(
+    (resource) => new Endpoint({ ...options, resource, store, cache, admissions, lookups }),
+  );
+  const kinds = endpoints.map(({ resource }) => resource);
+  let synced = false;
+  const dispatcher = new Dispatcher({
+    endpoints,
+    authorizer: options.authorizer ?? everyAuthenticatedUser(),
+    discovery: new Discovery(kinds),
+    openApi: new OpenApi(kinds),
+    version: versionInfo({ version: options.version }),
+    livez: [],
+    readyz: [
+      storageCheck(storage),
+      {
+        name: 'cache',
+        check: () => Promise.resolve(synced ? undefined : 'the cache has not caught up yet'),
+      },
+      ...(options.readyChecks ?? []),
+    ],
+    onFault: (error, request) => {
+      const cause = error instanceof Error ? error.stack : String(error);
+      logger.error({ ...request, error: cause }, 'a request failed in the server');
+    },
+  });
+  const listener =
+    options.https === undefined
+      ? undefined
+      : new HttpsListener({ ...options.https, dispatcher, clock, logger });
+
+  return {
+    start: async () => {
+      await cache.start();
+      synced = true;
+      await ensureNamespaces(new InProcessTransport(dispatcher, systemUser));
+      await listener?.start();
+    },
+    stop: async () => {
+      await listener?.stop();
+      await cache.stop();
+    },
+    transport: (user) => new InProcessTransport(dispatcher, user),
+    get address() {
+      return listener?.address;
+    },
+  };
+}
+
+function lookupsOf(
+  resources: readonly AnyResource[],
+  store: ItemStore,
+): { cached: Lookup; live: Lookup } {
+  const byPlural = new Map(resources.map((resource) => [resource.plural, resource]));
+  const keyOf = (plural: string, ref: { namespace?: string; name: string }): string | undefined => {
+    const resource = byPlural.get(plural);
+    return resource === undefined ? undefined : objectStorageKey(resource, ref);
+  };
+  return {
+    cached: {
+      get: (plural, ref) => {
+        const key = keyOf(plural, ref);
+        return Promise.resolve(key === undefined ? undefined : store.peek(key)?.object);
+      },
+    },
+    live: {
+      get: async (plural, ref) => {
+        const key = keyOf(plural, ref);
+        return key === undefined ? undefined : (await store.read(key))?.object;
+      },
+    },
+  };
+}
+
+function storageCheck(storage: Storage): HealthCheck {
+  return {
+    name: 'storage',
+    check: async () => {
+      await storage.head();
+      const fatal = (await storage.problems()).filter(({ severity }) => severity === 'fatal');
+      return fatal.length === 0
+        ? undefined
+        : fatal.map(({ reason, message }) => `${reason}: ${message}`).join('; ');
+    },
+  };
+}

@@ -1,0 +1,97 @@
+import type { KubeObject } from '../machinery/metadata.ts';
+import type { Column, Resource } from '../machinery/resource.ts';
+import { humanDuration } from './duration.ts';
+import { badRequest } from './errors.ts';
+import type { Item } from './registry/item.ts';
+
+/** How much of each object a row carries. */
+export type IncludeObject = 'None' | 'Metadata' | 'Object';
+
+export function parseIncludeObject(value: string | undefined): IncludeObject {
+  switch (value ?? '') {
+    case '':
+    case 'Metadata':
+      return 'Metadata';
+    case 'None':
+      return 'None';
+    case 'Object':
+      return 'Object';
+    default:
+      throw badRequest(
+        `Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(value)}: must be 'Metadata', 'Object', 'None', or empty`,
+      );
+  }
+}
+
+const nameColumn: Column<KubeObject> = {
+  name: 'Name',
+  type: 'string',
+  format: 'name',
+  description: 'Name of the object, unique in its namespace and kind.',
+  priority: 0,
+  cell: (object) => object.metadata.name,
+};
+
+function columnsOf(resource: Resource): readonly Column<KubeObject>[] {
+  const named = resource.columns.some(({ name }) => name === 'Name');
+  return named ? resource.columns : [nameColumn, ...resource.columns];
+}
+
+/** meta.k8s.io Table of `items`. Definitions are left out (null) after the first event of a watch. */
+export function tableOf(
+  resource: Resource,
+  items: readonly Item[],
+  options: {
+    metaVersion: 'v1' | 'v1beta1';
+    include: IncludeObject;
+    now: number;
+    metadata: Readonly<Record<string, unknown>>;
+    definitions: boolean;
+  },
+): unknown {
+  const columns = columnsOf(resource);
+  return {
+    kind: 'Table',
+    apiVersion: `meta.k8s.io/${options.metaVersion}`,
+    metadata: options.metadata,
+    columnDefinitions: options.definitions ? columns.map(definitionOf) : null,
+    rows: items.map(({ object }) => ({
+      cells: columns.map((column) => cellOf(column, object, options.now)),
+      object: rowObject(object, options.include, options.metaVersion),
+    })),
+  };
+}
+
+function definitionOf(column: Column<KubeObject>): unknown {
+  const { name, type, format = '', description, priority } = column;
+  return { name, type, format, description, priority };
+}
+
+function cellOf(
+  column: Column<KubeObject>,
+  object: KubeObject,
+  now: number,
+): string | number | boolean | null {
+  const cell = column.cell(object, now);
+  if (column.type !== 'date' || typeof cell !== 'string') return cell;
+  const at = Date.parse(cell);
+  return Number.isNaN(at) ? cell : humanDuration(now - at);
+}
+
+function rowObject(
+  object: KubeObject,
+  include: IncludeObject,
+  metaVersion: 'v1' | 'v1beta1',
+): unknown {
+  if (include === 'None') return null;
+  return include === 'Object' ? object : partialMetadata(object, metaVersion);
+}
+
+/** meta.k8s.io PartialObjectMetadata. */
+export function partialMetadata(object: KubeObject, metaVersion: 'v1' | 'v1beta1'): unknown {
+  return {
+    kind: 'PartialObjectMetadata',
+    apiVersion: `meta.k8s.io/${metaVersion}`,
+    metadata: object.metadata,
+  };
+}
