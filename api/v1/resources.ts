@@ -1,6 +1,7 @@
 import type { AnyResource } from '../machinery/resource.ts';
 import { agentResource } from './agent.ts';
 import { eventResource, leaseResource, namespaceResource } from './core.ts';
+import { frameworkResource } from './framework.ts';
 import { jobResource } from './job.ts';
 import { jobRevisionResource } from './job-revision.ts';
 import { networkResource } from './network.ts';
@@ -15,6 +16,7 @@ export const resources: readonly AnyResource[] = [
   networkResource,
   serverSetResource,
   agentResource,
+  frameworkResource,
   namespaceResource,
   eventResource,
   leaseResource,
