@@ -156,7 +156,7 @@ export class ConfigError extends Error {
 export type Role = 'api' | 'controllers';
 
 export function loadConfig(file: string, roles: readonly Role[]): Config {
-  return parseConfig(readText(file, 'the configuration'), file, roles);
+  return parseConfig(readText(file, '--config'), file, roles);
 }
 
 /** Parses and checks a configuration. Every fault is reported, each with file, line and field. */
@@ -230,16 +230,16 @@ function absentSections(config: Config, roles: readonly Role[]): string[] {
   return faults;
 }
 
-/** The text of a file that the configuration names. */
-export function readText(file: string, what: string): string {
+/** The content of a file that the configuration names at `field`. */
+export function readBytes(file: string, field: string): Buffer {
   try {
-    return readFileSync(file, 'utf8');
+    return readFileSync(file);
   } catch (error) {
-    throw new ConfigError(
-      `cannot read ${what}: ${error instanceof Error ? error.message : String(error)}`,
-      {
-        cause: error,
-      },
-    );
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ConfigError(`${field}: cannot be read: ${reason}`, { cause: error });
   }
+}
+
+export function readText(file: string, field: string): string {
+  return readBytes(file, field).toString('utf8');
 }

@@ -1,0 +1,55 @@
+import type { Logger } from 'pino';
+import type { Clock } from '../../api/machinery/clock.ts';
+import type { Random } from '../../api/machinery/random.ts';
+import type { HealthCheck } from '../../api/server/health.ts';
+import { createApiServer, type ApiServer } from '../../api/server/server.ts';
+import type { Storage } from '../../api/storage/storage.ts';
+import { resources } from '../../api/v1/resources.ts';
+import { ConfigError, readBytes, type Config } from './config.ts';
+import { version } from './version.ts';
+
+export interface ApiContext {
+  config: Config;
+  storage: Storage;
+  clock: Clock;
+  random: Random;
+  logger: Logger;
+  readyChecks: readonly HealthCheck[];
+}
+
+/** The API server that the configuration describes. */
+export function apiServerOf({ config, logger, ...context }: ApiContext): ApiServer {
+  const { api, serverSetRoot } = config;
+  if (api === undefined) throw new ConfigError('api: is needed where the API runs');
+  const { host, port } = splitAddress(api.listen);
+  return createApiServer({
+    ...context,
+    resources,
+    logger: logger.child({ component: 'api' }),
+    version,
+    serverSetRoots: (config.serverSetRoots ?? [{ prefix: `${serverSetRoot}/<namespace>/` }]).map(
+      ({ prefix, namespaces }) => ({
+        prefix: `${prefix}/`,
+        ...(namespaces === undefined ? {} : { namespaces }),
+      }),
+    ),
+    https: {
+      host,
+      port,
+      tls: {
+        cert: readBytes(api.certFile, 'api.certFile'),
+        key: readBytes(api.keyFile, 'api.keyFile'),
+        clientCa: readBytes(api.clientCaFile, 'api.clientCaFile'),
+      },
+    },
+  });
+}
+
+/** `host:port`, the host in brackets if it is an IPv6 address. */
+function splitAddress(address: string): { host: string; port: number } {
+  const colon = address.lastIndexOf(':');
+  return {
+    host: address.slice(0, colon).replace(/^\[(.*)\]$/, '$1'),
+    port: Number(address.slice(colon + 1)),
+  };
+}
