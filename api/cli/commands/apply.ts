@@ -1,0 +1,195 @@
+import { z } from 'zod';
+import { ApiError } from '../../machinery/errors.ts';
+import { inOrder, isPrerequisite, prerequisitesOf } from '../apply/order.ts';
+import { undoItem, writeItem, type Written } from '../apply/write.ts';
+import type { Connection } from '../connection.ts';
+import { withConnection } from '../connection.ts';
+import type { Context, Invocation } from '../context.ts';
+import { CommandError } from '../errors.ts';
+import { qualifiedName } from '../kinds.ts';
+import type { Item, NamespaceChoice } from '../manifest/check.ts';
+import { check, duplicates, identify, problemAt } from '../manifest/check.ts';
+import { formatProblem, type Problem } from '../manifest/documents.ts';
+import { readManifests } from '../manifest/sources.ts';
+import { parseOptions } from '../options.ts';
+import { reportOf } from '../report.ts';
+
+const shape = {
+  filename: z.array(z.string()),
+  recursive: z.boolean().default(false),
+  dryRun: z.enum(['server', 'client', 'none'], 'there is server and client').default('none'),
+};
+
+export async function run({ context, options }: Invocation): Promise<void> {
+  const parsed = parseOptions(shape, options);
+  const read = await readManifests(context, parsed.filename, parsed.recursive);
+  refuse(context, read.problems);
+  if (read.manifests.length === 0) {
+    throw new CommandError('failed', `no object in ${parsed.filename.join(', ')}`);
+  }
+  if (parsed.dryRun === 'client') {
+    const choice = { namespace: parsed.namespace ?? 'default', namespaceChosen: false };
+    for (const item of checkAll(context, read.manifests, choice)) {
+      say(context, item, 'is right as far as can be told without the server');
+    }
+    return;
+  }
+  await withConnection(context, parsed, async (connection) => {
+    const items = checkAll(context, read.manifests, connection);
+    await applyAll(context, connection, items, parsed.dryRun === 'server');
+  });
+}
+
+/** All documents, checked on this side and in the order of writing; ends the command on any mistake. */
+function checkAll(
+  context: Context,
+  manifests: Parameters<typeof identify>[0][],
+  choice: NamespaceChoice,
+): Item[] {
+  const identified = manifests.map((manifest) => identify(manifest, choice));
+  const items = identified.flatMap(({ item }) => (item === undefined ? [] : [item]));
+  const problems = identified.flatMap((each) => each.problems);
+  refuse(context, [...problems, ...items.flatMap(check), ...duplicates(items)]);
+  return inOrder(items);
+}
+
+/** Asks the server about every document first, and writes only if it refuses none. */
+async function applyAll(
+  context: Context,
+  connection: Connection,
+  items: readonly Item[],
+  dryRun: boolean,
+): Promise<void> {
+  const prerequisites = items.filter(isPrerequisite);
+  const trial = await tryAll(connection, items, prerequisites);
+  refuse(context, trial.problems);
+  if (dryRun) {
+    for (const { item, written } of trial.done) announce(context, item, written, ' (dry run)');
+    for (const item of trial.deferred) {
+      say(context, item, 'cannot be checked before what it needs exists (dry run)');
+    }
+    return;
+  }
+  const others = items.filter((item) => !isPrerequisite(item));
+  const first = await writeAll(context, connection, prerequisites, others);
+  const second = await tryAll(connection, trial.deferred, []);
+  if (second.problems.length > 0) {
+    const left = await undo(context, connection, first);
+    refuse(context, second.problems, left === 0 ? undefined : `${left} of the changes stay`);
+  }
+  await writeAll(context, connection, others, []);
+}
+
+interface Trial {
+  done: { item: Item; written: Written }[];
+  /** Refused, but perhaps only because a prerequisite of the same files is not yet written. */
+  deferred: Item[];
+  problems: Problem[];
+}
+
+async function tryAll(
+  connection: Connection,
+  items: readonly Item[],
+  prerequisites: readonly Item[],
+): Promise<Trial> {
+  const trial: Trial = { done: [], deferred: [], problems: [] };
+  const changing = new Set<Item>();
+  for (const item of items) {
+    try {
+      const written = await writeItem(connection, item, true);
+      trial.done.push({ item, written });
+      if (written.outcome !== 'unchanged') changing.add(item);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      const waiting = prerequisitesOf(item, prerequisites).some((other) => changing.has(other));
+      if (waiting && !isPrerequisite(item)) trial.deferred.push(item);
+      else trial.problems.push(...problemsOf(item, error));
+    }
+  }
+  return trial;
+}
+
+/** Writes one after the other; if one fails, says what was done and what was not. */
+async function writeAll(
+  context: Context,
+  connection: Connection,
+  items: readonly Item[],
+  after: readonly Item[],
+): Promise<{ item: Item; written: Written }[]> {
+  const done: { item: Item; written: Written }[] = [];
+  for (const [index, item] of items.entries()) {
+    try {
+      const written = await writeItem(connection, item, false);
+      announce(context, item, written, '');
+      done.push({ item, written });
+    } catch (error) {
+      const rest = [...items.slice(index + 1), ...after].map(nameOf);
+      if (rest.length > 0) context.stderr.write(`not applied: ${rest.join(', ')}\n`);
+      const applied = `${done.length} of ${items.length + after.length} applied before`;
+      if (error instanceof ApiError) refuse(context, problemsOf(item, error), applied);
+      const { text, exitCode } = reportOf(error);
+      context.stderr.write(`error: ${nameOf(item)}: ${text}\n`);
+      throw new CommandError(exitCode === 4 ? 'unreachable' : 'failed', '', error);
+    }
+  }
+  return done;
+}
+
+/**
+ * Takes back the namespaces and networks of a run whose other documents turn out to be refused. Returns
+ * how many could not be.
+ */
+async function undo(
+  context: Context,
+  connection: Connection,
+  done: readonly { item: Item; written: Written }[],
+): Promise<number> {
+  let left = 0;
+  for (const { item, written } of [...done].reverse()) {
+    if (written.outcome === 'unchanged') continue;
+    try {
+      await undoItem(connection, item, written);
+      say(context, item, 'taken back');
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      left += 1;
+      context.stderr.write(`Warning: ${nameOf(item)} could not be taken back: ${error.message}\n`);
+    }
+  }
+  return left;
+}
+
+/** What the server refused, at the places in the file. */
+function problemsOf(item: Item, error: ApiError): Problem[] {
+  const causes = (error.details?.causes ?? []).flatMap(({ field, message }) =>
+    field === undefined || field === '' ? [] : [{ field, message: message ?? error.message }],
+  );
+  const found = causes.length > 0 ? causes : [{ field: '', message: error.message }];
+  return found.map((cause) => problemAt(item.manifest, cause));
+}
+
+function refuse(
+  context: Context,
+  problems: readonly Problem[],
+  consequence = 'nothing was changed',
+): void {
+  if (problems.length === 0) return;
+  for (const problem of problems) context.stderr.write(`${formatProblem(problem)}\n`);
+  const count = problems.length === 1 ? '1 mistake' : `${problems.length} mistakes`;
+  throw new CommandError('failed', `${count}; ${consequence}`);
+}
+
+function announce(context: Context, item: Item, written: Written, suffix: string): void {
+  for (const warning of written.warnings) {
+    context.stderr.write(`Warning: ${nameOf(item)} ${warning}\n`);
+  }
+  say(context, item, `${written.outcome}${suffix}`);
+}
+
+function say(context: Context, item: Item, what: string): void {
+  context.stdout.write(`${nameOf(item)} ${what}\n`);
+}
+
+function nameOf(item: Item): string {
+  return qualifiedName(item.resource, item.name);
+}

@@ -1,0 +1,201 @@
+import { z } from 'zod';
+import { resourcePath } from '../../client/resource-client.ts';
+import { isApiError } from '../../machinery/errors.ts';
+import { isObject, own } from '../../machinery/json.ts';
+import type { AnyResource } from '../../machinery/resource.ts';
+import { jobLabel, jobResource } from '../../v1/job.ts';
+import { taskResource } from '../../v1/task.ts';
+import { inOrder } from '../apply/order.ts';
+import type { Connection } from '../connection.ts';
+import { withConnection } from '../connection.ts';
+import type { Context, Invocation } from '../context.ts';
+import { parseDuration } from '../duration.ts';
+import { CommandError } from '../errors.ts';
+import { parseTargets, qualifiedName, type Target } from '../kinds.ts';
+import { duplicates, identify } from '../manifest/check.ts';
+import { formatProblem } from '../manifest/documents.ts';
+import { readManifests } from '../manifest/sources.ts';
+import { parseOptions } from '../options.ts';
+import { metadataText } from '../output/table.ts';
+import { fetchPages } from '../pages.ts';
+import { refusalText } from '../report.ts';
+import type { Awaited } from '../wait/waiting.ts';
+import { waitForAll } from '../wait/waiting.ts';
+
+/**
+ * Asks the scheduler to kill a stopped Task although its members could not be withdrawn from ZooKeeper.
+ * On a Job, a note for people; the Tasks' own annotations are what counts.
+ */
+export const forceDeleteAnnotation = 'mesocosm.dev/force-delete';
+
+const shape = {
+  filename: z.array(z.string()).default([]),
+  recursive: z.boolean().default(false),
+  selector: z.string().optional(),
+  ignoreNotFound: z.boolean().default(false),
+  wait: z.boolean().default(false),
+  timeout: z.string().default('0'),
+  force: z.boolean().default(false),
+};
+
+/** One object that is to go. */
+interface Doomed {
+  resource: AnyResource;
+  namespace: string | undefined;
+  name: string;
+}
+
+export async function run({ context, args, options }: Invocation): Promise<void> {
+  const parsed = parseOptions(shape, options);
+  const timeoutMs = parseDuration(parsed.timeout, '--timeout');
+  const fromFiles = parsed.filename.length > 0;
+  if (fromFiles === args.length > 0) {
+    throw new CommandError('usage', 'name what to delete: either KIND/NAME or -f FILE');
+  }
+  const targets = fromFiles ? [] : parseTargets(args);
+  checkNamed(targets, parsed.selector);
+  await withConnection(context, parsed, async (connection) => {
+    const doomed = fromFiles
+      ? await doomedOfFiles(context, connection, parsed.filename, parsed.recursive)
+      : await doomedOf(connection, targets, parsed.selector);
+    const pending = await deleteAll(context, connection, doomed, parsed);
+    if (!parsed.wait) return;
+    await waitForAll(context, connection, pending, {
+      goal: { type: 'delete' },
+      timeoutMs: timeoutMs === 0 ? undefined : timeoutMs,
+      onMet: ({ resource, name }) => {
+        context.stdout.write(`${qualifiedName(resource, name)} gone\n`);
+      },
+    });
+  });
+}
+
+function checkNamed(targets: readonly Target[], selector: string | undefined): void {
+  const open = targets.find(({ names }) => names.length === 0);
+  if (open !== undefined && selector === undefined) {
+    throw new CommandError('usage', `say which ${open.resource.plural}: by name or with -l`);
+  }
+  if (open === undefined && selector !== undefined) {
+    throw new CommandError('usage', 'names and files exclude -l; give one of them');
+  }
+}
+
+async function doomedOfFiles(
+  context: Context,
+  connection: Connection,
+  filenames: readonly string[],
+  recursive: boolean,
+): Promise<Doomed[]> {
+  const { manifests, problems } = await readManifests(context, filenames, recursive);
+  const identified = manifests.map((manifest) => identify(manifest, connection));
+  const items = identified.flatMap(({ item }) => (item === undefined ? [] : [item]));
+  const all = [...problems, ...identified.flatMap((each) => each.problems), ...duplicates(items)];
+  for (const problem of all) context.stderr.write(`${formatProblem(problem)}\n`);
+  if (all.length > 0) throw new CommandError('failed', 'nothing was deleted');
+  // What others need goes last.
+  return inOrder(items).reverse();
+}
+
+async function doomedOf(
+  connection: Connection,
+  targets: readonly Target[],
+  selector: string | undefined,
+): Promise<Doomed[]> {
+  const doomed: Doomed[] = [];
+  for (const { resource, names } of targets) {
+    const namespace = connection.namespaceFor(resource);
+    const found =
+      selector === undefined
+        ? names
+        : await namesOf(connection, resource, { namespace, labelSelector: selector });
+    doomed.push(...found.map((name) => ({ resource, namespace, name })));
+  }
+  return doomed;
+}
+
+async function namesOf(
+  connection: Connection,
+  resource: AnyResource,
+  { namespace, labelSelector }: { namespace: string | undefined; labelSelector: string },
+): Promise<string[]> {
+  const path = resourcePath(resource, { namespace });
+  const pages = await fetchPages(connection, { path, query: { labelSelector } });
+  const items = pages.flatMap((page) => (isObject(page) ? own(page, 'items') : []));
+  return items.filter(isObject).map((item) => metadataText(item, 'name'));
+}
+
+/** Deletes one after the other and returns those that go only later. One failure does not spare the rest. */
+async function deleteAll(
+  context: Context,
+  connection: Connection,
+  doomed: readonly Doomed[],
+  { force, ignoreNotFound }: { force: boolean; ignoreNotFound: boolean },
+): Promise<Awaited[]> {
+  const pending: Awaited[] = [];
+  let failures = 0;
+  for (const object of doomed) {
+    try {
+      if (force) await annotate(connection, object);
+      const left = await deleteOne(context, connection, object);
+      if (left !== undefined) pending.push({ ...object, uid: left });
+      if (force && object.resource.gvk.kind === 'Job') await annotateTasks(connection, object);
+    } catch (error) {
+      if (!isApiError(error)) throw error;
+      if (ignoreNotFound && isApiError(error, 'NotFound')) continue;
+      failures += 1;
+      context.stderr.write(`error: ${refusalText(error)}\n`);
+    }
+  }
+  if (failures > 0) throw new CommandError('failed', '');
+  return pending;
+}
+
+/** The uid of an object that only has been marked, since somebody has yet to do something before. */
+async function deleteOne(
+  context: Context,
+  connection: Connection,
+  { resource, namespace, name }: Doomed,
+): Promise<string | undefined> {
+  const answer = await connection.send({
+    method: 'DELETE',
+    path: resourcePath(resource, { namespace, name }),
+    body: { kind: 'DeleteOptions', apiVersion: 'v1', propagationPolicy: 'Background' },
+  });
+  const uid = isObject(answer) && answer['kind'] !== 'Status' ? metadataText(answer, 'uid') : '';
+  const finalizers = isObject(answer) ? finalizersOf(answer) : [];
+  const waiting = uid !== '' && finalizers.length > 0;
+  const what = waiting ? `deletion started (held by ${finalizers.join(', ')})` : 'deleted';
+  context.stdout.write(`${qualifiedName(resource, name)} ${what}\n`);
+  return waiting ? uid : undefined;
+}
+
+function finalizersOf(object: Record<string, unknown>): string[] {
+  const metadata = own(object, 'metadata');
+  const finalizers = isObject(metadata) ? own(metadata, 'finalizers') : undefined;
+  return Array.isArray(finalizers) ? finalizers.filter((each) => typeof each === 'string') : [];
+}
+
+/** Only Jobs and Tasks wait for ZooKeeper. */
+async function annotate(
+  { client }: Connection,
+  { resource, namespace, name }: Doomed,
+): Promise<void> {
+  const { kind } = resource.gvk;
+  const patch = { metadata: { annotations: { [forceDeleteAnnotation]: 'true' } } };
+  if (kind === 'Job') await client.of(jobResource).patch({ namespace, name }, patch, merge);
+  if (kind === 'Task') await client.of(taskResource).patch({ namespace, name }, patch, merge);
+}
+
+const merge = { type: 'merge' } as const;
+
+/** After the deletion of their Job, so that none is made behind our back. */
+async function annotateTasks(connection: Connection, { namespace, name }: Doomed): Promise<void> {
+  const query = { namespace, labelSelector: `${jobLabel}=${name}` };
+  for (const task of await namesOf(connection, taskResource, query)) {
+    try {
+      await annotate(connection, { resource: taskResource, namespace, name: task });
+    } catch (error) {
+      if (!isApiError(error, 'NotFound')) throw error;
+    }
+  }
+}

@@ -1,0 +1,97 @@
+/** What --help says after the options. */
+
+export const program = `
+Objects are named KIND NAME or KIND/NAME; kinds may be plural, singular or short: jobs, job, mj.
+
+Examples:
+  cosm apply -f web.yaml            create or change what the file describes
+  cosm get jobs,tasks -o wide       list jobs and tasks with their addresses
+  cosm describe job/web             find out why it is not running
+  cosm logs job/web -f              follow what its tasks write
+  cosm wait job/web --for=condition=Ready --timeout=2m
+
+Exit codes:
+    0  done
+    1  refused by the server, failed, or not found
+    2  wrong usage: the command line or the kubeconfig
+    3  what was waited for did not happen in time
+    4  the server, or the agent that has the logs, cannot be reached
+  130  interrupted
+
+Colour is used on a terminal only, and never if NO_COLOR is set.`;
+
+export const apply = `
+Every document of every file is checked here and by the server before anything is written: if one is
+refused, nothing changes, and each mistake is shown as FILE:LINE:COLUMN: FIELD: MESSAGE. Namespaces and
+networks are written first. Fields that a file no longer has are removed, fields that others set are
+kept; kubectl apply works on the same objects.
+
+Examples:
+  cosm apply -f web.yaml
+  cosm apply -f manifests/ -R
+  render | cosm apply -f -
+  cosm apply -f web.yaml --dry-run=server`;
+
+export const get = `
+Examples:
+  cosm get jobs                                   jobs of the namespace
+  cosm get tasks -A -o wide                       tasks of all namespaces, with addresses
+  cosm get task -l app=web -w                     tasks with a label, and every change
+  cosm get job/web -o yaml
+  cosm get tasks -o jsonpath='{range .items[*]}{.metadata.name}{"\\t"}{.status.ip}{"\\n"}{end}'
+  cosm get tasks -o jsonpath='{.items[?(@.status.phase=="Running")].status.ip}'
+  cosm get tasks --sort-by=.metadata.creationTimestamp`;
+
+export const describe = `
+Examples:
+  cosm describe job web
+  cosm describe task/web-0-4k7x2m9q1z`;
+
+export const remove = `
+A task is killed only after its members have been withdrawn from ZooKeeper. If ZooKeeper is away, that
+waits; --force goes on without: clients may then find addresses of tasks that are gone, until ZooKeeper
+is back. It sets the annotation mesocosm.dev/force-delete: "true" on the Job and its Tasks.
+
+Examples:
+  cosm delete job/web
+  cosm delete -f web.yaml --wait --timeout=2m
+  cosm delete task/web-0-4k7x2m9q1z               the job starts another in its place
+  cosm delete job/web --force`;
+
+export const scale = `
+Examples:
+  cosm scale job/web --replicas=5
+  cosm scale job/web job/api --replicas=0`;
+
+export const wait = `
+Exit code 3 says that the time was up, 1 that an object does not exist or was deleted meanwhile.
+
+Examples:
+  cosm wait job/web --for=condition=Ready --timeout=5m
+  cosm wait job/web --for=delete
+  cosm wait task -l app=web --for=jsonpath='{.status.phase}'=Running
+  cosm wait job/web --for=condition=Reconciling=False`;
+
+export const logs = `
+The logs are read from the agent that runs the task; its address must be reachable from here.
+Of a job, every live task is read; lines then begin with [TASK].
+
+Examples:
+  cosm logs web-0-4k7x2m9q1z
+  cosm logs job/web -f --tail=20
+  cosm logs task/web-0-4k7x2m9q1z -c sidecar --stderr`;
+
+export const events = `
+Examples:
+  cosm events
+  cosm events --for job/web -w
+  cosm events -A --types=Warning`;
+
+export const framework = `
+If Mesos no longer knows our framework while tasks of it may run, nothing is subscribed until an operator
+decides: adopt the id under which the tasks run, or, if they are all dead, reset.
+
+Examples:
+  cosm framework
+  cosm framework adopt 3f6b2a7e-…-0001
+  cosm framework reset --confirm-all-dead`;

@@ -1,0 +1,122 @@
+import type { FieldError } from '../../machinery/errors.ts';
+import { isObject, own, type JsonObject } from '../../machinery/json.ts';
+import type { AnyResource, Resource } from '../../machinery/resource.ts';
+import { resources } from '../../v1/resources.ts';
+import { resourceOf } from '../kinds.ts';
+import { closestWord } from '../suggest.ts';
+import type { Manifest, Problem } from './documents.ts';
+
+/** Where objects without a namespace go. */
+export interface NamespaceChoice {
+  namespace: string;
+  /** Given with -n: no object may name another. */
+  namespaceChosen: boolean;
+}
+
+/** An object of a file whose kind and name are known. */
+export interface Item {
+  manifest: Manifest;
+  resource: AnyResource;
+  name: string;
+  namespace: string | undefined;
+  /** The document as it is sent: with its namespace. */
+  document: JsonObject;
+}
+
+export type Checked = { item: Item; problems: Problem[] } | { item?: never; problems: Problem[] };
+
+/** Finds out what a document is and where it belongs; nothing more, so that it serves delete too. */
+export function identify(manifest: Manifest, choice: NamespaceChoice): Checked {
+  const refuse = (field: string, message: string): Checked => ({
+    problems: [problemAt(manifest, { field, message })],
+  });
+  const { apiVersion, kind } = manifest.value;
+  if (typeof apiVersion !== 'string') return refuse('apiVersion', missingText('apiVersion'));
+  if (typeof kind !== 'string') return refuse('kind', missingText('kind'));
+  const resource = resourceOf(apiVersion, kind);
+  if (resource === undefined) return refuse(...unknownKind(apiVersion, kind));
+  const metadata = own(manifest.value, 'metadata');
+  if (!isObject(metadata)) return refuse('metadata', 'Required value: must be an object');
+  const name = own(metadata, 'name');
+  if (typeof name !== 'string' || name === '') {
+    return refuse('metadata.name', 'Required value: must be a string; give the object a name');
+  }
+  const namespace = namespaceOf(resource, own(metadata, 'namespace'), choice);
+  if (namespace.refusal !== undefined) return refuse('metadata.namespace', namespace.refusal);
+  const document =
+    namespace.value === undefined
+      ? manifest.value
+      : { ...manifest.value, metadata: { ...metadata, namespace: namespace.value } };
+  return { item: { manifest, resource, name, namespace: namespace.value, document }, problems: [] };
+}
+
+/** Holds a document against the schema and the rules of its kind. */
+export function check(item: Item): Problem[] {
+  const rules: Pick<Resource, 'parse' | 'defaults' | 'validate'> = item.resource;
+  const parsed = rules.parse(item.document);
+  const errors = parsed.ok ? rules.validate(rules.defaults(parsed.value), {}) : parsed.errors;
+  return errors.map((error) => problemAt(item.manifest, error));
+}
+
+/** Objects that are given twice: which of the two is meant cannot be known. */
+export function duplicates(items: readonly Item[]): Problem[] {
+  const seen = new Map<string, Item>();
+  return items.flatMap((item) => {
+    const key = [item.resource.plural, item.namespace ?? '', item.name].join('/');
+    const first = seen.get(key);
+    if (first === undefined) {
+      seen.set(key, item);
+      return [];
+    }
+    const { line } = first.manifest.locate('metadata.name');
+    const message = `Duplicate value: ${item.resource.gvk.kind} "${item.name}" is given in ${first.manifest.source}:${line} too; remove one`;
+    return [problemAt(item.manifest, { field: 'metadata.name', message })];
+  });
+}
+
+export function problemAt(
+  manifest: Manifest,
+  { field, message }: Pick<FieldError, 'field' | 'message'>,
+): Problem {
+  return { source: manifest.source, position: manifest.locate(field), field, message };
+}
+
+function missingText(field: string): string {
+  const example = field === 'kind' ? 'Job' : 'mesocosm.dev/v1';
+  return `Required value: must be a string such as ${example}`;
+}
+
+function unknownKind(apiVersion: string, kind: string): [string, string] {
+  const kinds = resources.map(({ gvk }) => gvk.kind);
+  const others = resources.filter(({ gvk }) => gvk.kind === kind);
+  const [other] = others;
+  if (other !== undefined) {
+    const { group, version } = other.gvk;
+    const right = group === '' ? version : `${group}/${version}`;
+    return ['apiVersion', `Invalid value: "${apiVersion}" has no ${kind}; it is in ${right}`];
+  }
+  const near = closestWord(kind, kinds);
+  const hint = near === undefined ? `there is ${kinds.join(', ')}` : `did you mean ${near}?`;
+  return ['kind', `Unsupported value: no kind "${kind}" in ${apiVersion}; ${hint}`];
+}
+
+function namespaceOf(
+  resource: AnyResource,
+  given: unknown,
+  { namespace, namespaceChosen }: NamespaceChoice,
+): { value: string | undefined; refusal?: string } {
+  const { kind } = resource.gvk;
+  const absent = given === undefined || given === null || given === '';
+  if (!resource.namespaced) {
+    if (absent) return { value: undefined };
+    return { value: undefined, refusal: `Forbidden: a ${kind} is in no namespace; remove it` };
+  }
+  if (absent) return { value: namespace };
+  if (typeof given !== 'string')
+    return { value: undefined, refusal: 'Invalid value: must be a string' };
+  if (namespaceChosen && given !== namespace) {
+    const refusal = `Invalid value: "${given}" is not the namespace "${namespace}" that -n chose; leave out one of them`;
+    return { value: undefined, refusal };
+  }
+  return { value: given };
+}

@@ -1,0 +1,25 @@
+import { z } from 'zod';
+import { CommandError } from './errors.ts';
+
+/** Options that every command has. */
+export const globalOptions = {
+  kubeconfig: z.string().optional(),
+  context: z.string().optional(),
+  namespace: z.string().optional(),
+  server: z.string().optional(),
+  requestTimeout: z.string().default('30s'),
+  verbose: z.boolean().default(false),
+};
+
+export type GlobalOptions = z.infer<z.ZodObject<typeof globalOptions>>;
+
+/** The options of an invocation, held against what its command expects. */
+export function parseOptions<Shape extends z.ZodRawShape>(
+  shape: Shape,
+  options: unknown,
+): z.infer<z.ZodObject<Shape & typeof globalOptions>> {
+  const result = z.object({ ...globalOptions, ...shape }).safeParse(options);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw new CommandError('usage', `--${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
+}
