@@ -1,0 +1,74 @@
+import type { ApiRequest, ApiResponse, Transport } from '../../../../api/client/transport.ts';
+import { TransportError } from '../../../../api/client/transport.ts';
+
+/** What goes wrong with a request: `lost` loses the answer of what happened, `away` never gets there. */
+export type RequestFault = 'lost' | 'away' | undefined;
+
+/** A transport between a client and a server, with faults that tests choose. */
+export class FaultyTransport implements Transport {
+  /** The server; another one may take its place. */
+  inner: Transport;
+  readonly #cuts = new Set<() => void>();
+  /** Every write that was tried, in order. */
+  readonly writes: ApiRequest[] = [];
+  readonly lists: ApiRequest[] = [];
+  fault: (request: ApiRequest) => RequestFault = () => undefined;
+  /** Cuts the watch that delivers this many more frames. */
+  cutAfter: number | undefined;
+  /** While set, watches deliver nothing; what they missed comes when it is unset, in order. */
+  held: Promise<void> | undefined;
+
+  constructor(inner: Transport) {
+    this.inner = inner;
+  }
+
+  async request(request: ApiRequest, signal?: AbortSignal): Promise<ApiResponse> {
+    if (request.method === 'GET') this.lists.push(request);
+    else this.writes.push(request);
+    const fault = this.fault(request);
+    if (fault === 'away') throw new TransportError('injected: away', { sent: false });
+    const answer = await this.inner.request(request, signal);
+    if (fault === 'lost') throw new TransportError('injected: answer lost', { sent: true });
+    return answer;
+  }
+
+  async *watch(request: ApiRequest, signal: AbortSignal): AsyncGenerator<unknown, void, undefined> {
+    if (this.fault(request) !== undefined) {
+      throw new TransportError('injected: away', { sent: false });
+    }
+    const cut = new AbortController();
+    const cutNow = (): void => cut.abort();
+    this.#cuts.add(cutNow);
+    try {
+      for await (const frame of this.inner.watch(request, AbortSignal.any([signal, cut.signal]))) {
+        while (this.held !== undefined) await this.held;
+        if (cut.signal.aborted) break;
+        yield frame;
+        if (this.cutAfter !== undefined && (this.cutAfter -= 1) === 0) {
+          this.cutAfter = undefined;
+          throw new TransportError('injected: link cut', { sent: true });
+        }
+      }
+    } finally {
+      this.#cuts.delete(cutNow);
+    }
+    if (cut.signal.aborted) throw new TransportError('injected: link cut', { sent: true });
+  }
+
+  /** Cuts every open watch. */
+  cutWatches(): void {
+    for (const cut of [...this.#cuts]) cut();
+  }
+
+  /** Holds watches back until the returned function is called. */
+  holdWatches(): () => void {
+    let release = (): void => undefined;
+    this.held = new Promise((resolve) => {
+      release = () => {
+        this.held = undefined;
+        resolve();
+      };
+    });
+    return release;
+  }
+}
