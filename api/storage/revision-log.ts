@@ -30,6 +30,10 @@ export class RevisionLog<E extends { readonly modRevision: Revision }> {
     return this.#events[this.#start];
   }
 
+  get newest(): E | undefined {
+    return this.#start < this.#events.length ? this.#events.at(-1) : undefined;
+  }
+
   append(event: E): void {
     this.#events.push(event);
   }

@@ -1,0 +1,261 @@
+/**
+ * The watch cache: one list and one watch over the whole prefix serve every list and every watcher.
+ *
+ * **When is a list consistent?** It must show every write acknowledged before it was asked for. The cache
+ * takes the store's head revision by a linearizable read and waits until it has reached it. The choices:
+ * - The greatest mod_revision under the prefix would not do: a delete leaves no key to carry one, so a
+ *   deleted object could be served as existing.
+ * - A request for progress on the watch is safe only from etcd 3.4.25, 3.5.8 on; Debian has 3.4.23.
+ * - So the head is the revision of the whole store. All that Mesocosm writes, leases and the compactor's
+ *   key too, lies under the prefix, hence in the one watch, so on an etcd of our own every revision
+ *   arrives as an event. If others write to the same etcd, the head may be a revision of theirs, which
+ *   no event announces: the wait then ends after 100 ms and the list is read from etcd at that very
+ *   revision. Sharing an etcd costs time, never correctness.
+ */
+import { sleep, type Clock } from '../machinery/clock.ts';
+import { jitter, type Random } from '../machinery/random.ts';
+import {
+  CacheState,
+  type CachedEntry,
+  type CachedResource,
+  type CacheEvent,
+  type CacheLimits,
+  type Decode,
+  type LoggedEvent,
+} from './cache-state.ts';
+import { compactedError } from './keys.ts';
+import { Notifier } from './notifier.ts';
+import { StorageError, type Revision, type Storage } from './storage.ts';
+
+export type { CachedEntry, CacheEvent, CacheLimits, Decode } from './cache-state.ts';
+export { resourceOf } from './cache-state.ts';
+
+/** Objects under a prefix as of one revision. It stays as it is while the cache moves on. */
+export interface Snapshot<T> {
+  readonly revision: Revision;
+  /** In order of key, from `from` on if given. May be called again. */
+  entries(from?: string): Iterable<CachedEntry<T>>;
+}
+
+/**
+ * All events of one or more whole revisions, in order. After it, everything up to `revision` has been
+ * delivered; without events it is a bookmark.
+ */
+export interface CacheBatch<T> {
+  readonly revision: Revision;
+  readonly events: readonly CacheEvent<T>[];
+}
+
+export interface SubscribeOptions {
+  signal: AbortSignal;
+  /** A bookmark comes when nothing else has for this many milliseconds; never if absent. */
+  bookmarkMs?: number;
+}
+
+export interface WatchCacheOptions<T> {
+  storage: Storage;
+  clock: Clock;
+  random: Random;
+  decode: Decode<T>;
+  /** 10,000 events for each resource and 64 MiB for all together, if not told otherwise. */
+  limits?: Partial<CacheLimits>;
+  /** Told when the connection to the store failed and is tried anew. */
+  onError: (error: StorageError) => void;
+}
+
+/** How long a list waits for the cache before it is read from the store, in milliseconds. */
+const catchUpMs = 100;
+
+/** About how many events a subscriber gets at a time; a revision is never split. */
+const batchEvents = 256;
+
+const maxBackoffMs = 2_000;
+
+export class WatchCache<T> {
+  readonly #storage: Storage;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #onError: (error: StorageError) => void;
+  readonly #state: CacheState<T>;
+  readonly #advanced = new Notifier();
+  #connected = false;
+  #headRead: Promise<Revision> | undefined;
+  #nextHeadRead: Promise<Revision> | undefined;
+
+  constructor(options: WatchCacheOptions<T>) {
+    this.#storage = options.storage;
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#onError = options.onError;
+    this.#state = new CacheState({
+      decode: options.decode,
+      limits: { events: 10_000, bytes: 64 * 1024 * 1024, ...options.limits },
+    });
+  }
+
+  /** Everything up to this revision is in the cache; 0 until it has been loaded once. */
+  get revision(): Revision {
+    return this.#state.revision;
+  }
+
+  /** Whether the cache is loaded and follows the store. */
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  /** Objects in the store that cannot be decoded. Their resources refuse lists until they are mended. */
+  get broken(): StorageError[] {
+    return this.#state.broken;
+  }
+
+  /** Loads and follows the store until the signal aborts or the storage is closed. */
+  async run(signal: AbortSignal): Promise<void> {
+    for (let failures = 0; !signal.aborted; failures += 1) {
+      try {
+        this.#state.load(await this.#storage.list('/'));
+        this.#connected = true;
+        this.#advanced.notify();
+        for await (const batch of this.#storage.watch('/', this.revision + 1, signal)) {
+          failures = 0;
+          this.#state.apply(batch);
+          this.#advanced.notify();
+        }
+        return;
+      } catch (error) {
+        this.#onError(asStorageError(error));
+      } finally {
+        this.#connected = false;
+      }
+      const pause = Math.min(maxBackoffMs, 50 * 2 ** Math.min(failures, 10));
+      await sleep(this.#clock, jitter(this.#random, pause, 0.3), signal);
+    }
+  }
+
+  /** Resolves to whether the cache has reached `revision` within the time. */
+  async waitFor(revision: Revision, timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
+    const end = this.#clock.monotonic() + timeoutMs;
+    while (this.revision < Math.max(revision, 1)) {
+      const ms = end - this.#clock.monotonic();
+      if (ms <= 0 || signal?.aborted === true) return false;
+      await this.#advanced.wait(signal, { clock: this.#clock, ms });
+    }
+    return true;
+  }
+
+  /** What the cache has at `key` now, which may be old. */
+  get(key: string): CachedEntry<T> | undefined {
+    const resource = this.#state.resource(key);
+    const broken = resource.broken.get(key);
+    if (broken !== undefined) throw broken;
+    return resource.entries.get(key);
+  }
+
+  /**
+   * What the cache has under `prefix` now, which may be old: the answer to resourceVersion 0. The prefix
+   * lies within one resource. StorageError `internal` if an object there cannot be decoded, `unavailable`
+   * before the first load.
+   */
+  snapshot(prefix: string): Snapshot<T> {
+    if (this.revision === 0) throw new StorageError('unavailable', 'the cache is not loaded yet');
+    const resource = this.#state.resource(prefix);
+    resource.assertReadable(prefix);
+    const { entries } = resource;
+    return { revision: this.revision, entries: (from) => entries.range(prefix, from) };
+  }
+
+  /** What is stored under `prefix`, at a revision not before this call. */
+  async list(prefix: string): Promise<Snapshot<T>> {
+    const head = await this.#head();
+    if (await this.waitFor(head, catchUpMs)) return this.snapshot(prefix);
+    const list = await this.#storage.list(prefix, { revision: head });
+    const entries = list.items.map((item) => this.#state.entry(item));
+    return {
+      revision: list.revision,
+      entries: (from = '') => entries.filter((entry) => entry.key >= from),
+    };
+  }
+
+  /**
+   * Every change under `prefix`, within one resource, after revision `after`; then live. Throws at once,
+   * or ends with, StorageError `compacted` if some of them are no longer known, and `internal` if an
+   * object there cannot be decoded: the subscriber must list again.
+   *
+   * A subscriber has no buffer of its own: it reads the resource's events from where it is. One that
+   * reads more slowly than the cache drops them (see `limits`) ends with `compacted`.
+   */
+  subscribe(
+    prefix: string,
+    after: Revision,
+    options: SubscribeOptions,
+  ): AsyncGenerator<CacheBatch<T>, void> {
+    if (this.revision === 0) throw new StorageError('unavailable', 'the cache is not loaded yet');
+    const resource = this.#state.resource(prefix);
+    resource.assertReadable(prefix);
+    if (after < resource.log.floor) throw compactedError(after, resource.log.floor);
+    return this.#follow(resource, prefix, after, options);
+  }
+
+  async *#follow(
+    resource: CachedResource<T>,
+    prefix: string,
+    start: Revision,
+    { signal, bookmarkMs }: SubscribeOptions,
+  ): AsyncGenerator<CacheBatch<T>, void> {
+    let after = start;
+    let bookmarkAt = this.#clock.monotonic() + (bookmarkMs ?? 0);
+    while (!signal.aborted) {
+      if (resource.replaced) throw compactedError(after);
+      const logged = resource.log.read(after, batchEvents);
+      const all = logged.at(-1) === resource.log.newest || logged.length === 0;
+      after = Math.max(after, all ? this.revision : (logged.at(-1)?.modRevision ?? 0));
+      const events = logged.filter((event) => event.key.startsWith(prefix)).map(sound);
+      // A subscriber may begin at a revision that is yet to come; it cannot have reached it.
+      const reached = after <= this.revision;
+      const due = bookmarkMs !== undefined && reached && this.#clock.monotonic() >= bookmarkAt;
+      if (events.length > 0 || due) {
+        yield { revision: after, events };
+        bookmarkAt = this.#clock.monotonic() + (bookmarkMs ?? 0);
+      } else if (all) {
+        const ms = Math.max(bookmarkAt - this.#clock.monotonic(), reached ? 0 : 1_000);
+        await resource.changed.wait(
+          signal,
+          bookmarkMs === undefined ? undefined : { clock: this.#clock, ms },
+        );
+      }
+    }
+  }
+
+  /**
+   * The store's revision by a read that begins after this call; calls that come while one is under way
+   * share the next one, so that many lists cost few reads.
+   */
+  #head(): Promise<Revision> {
+    if (this.#headRead === undefined) return this.#readHead();
+    this.#nextHeadRead ??= this.#headRead
+      .catch(() => undefined)
+      .then(() => {
+        this.#nextHeadRead = undefined;
+        return this.#readHead();
+      });
+    return this.#nextHeadRead;
+  }
+
+  #readHead(): Promise<Revision> {
+    const read = this.#storage.head().finally(() => {
+      if (this.#headRead === read) this.#headRead = undefined;
+    });
+    this.#headRead = read;
+    return read;
+  }
+}
+
+function sound<T>(event: LoggedEvent<T>): CacheEvent<T> {
+  if (event.type === 'broken') throw event.error;
+  return event;
+}
+
+function asStorageError(error: unknown): StorageError {
+  if (error instanceof StorageError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new StorageError('internal', `the watch cache failed: ${message}`, { cause: error });
+}
