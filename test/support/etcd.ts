@@ -16,13 +16,18 @@ export interface EtcdServer {
   stop(): Promise<void>;
   /** Ends the process at once (SIGKILL); its data stay. */
   kill(): Promise<void>;
-  /** Starts the process again on the same port with the same data, after killing it if it runs. */
-  restart(): Promise<void>;
+  /**
+   * Starts the process again on the same port, after killing it if it runs, with its data unless they
+   * are wiped.
+   */
+  restart(options?: { wipe?: boolean }): Promise<void>;
 }
 
 export interface EtcdServerOptions {
   /** More command line arguments, such as `--quota-backend-bytes=…`. */
   arguments?: readonly string[];
+  /** Files in PEM: serve TLS only, and to clients with a certificate of this authority only. */
+  tls?: { ca: string; cert: string; key: string };
 }
 
 export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdServer> {
@@ -30,8 +35,10 @@ export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdSe
     throw new Error('these tests need the program etcd: apt-get install etcd-server');
   }
   const data = await mkdtemp(join(tmpdir(), 'mesocosm-etcd-'));
-  const [port, peerPort] = await freePorts(2);
-  const endpoint = `http://127.0.0.1:${port}`;
+  const [port, peerPort, healthPort] = await freePorts(3);
+  const { tls } = options;
+  const endpoint = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`;
+  const health = `http://127.0.0.1:${healthPort}`;
   const peer = `http://127.0.0.1:${peerPort}`;
   const parameters = [
     `--data-dir=${data}`,
@@ -40,13 +47,22 @@ export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdSe
     `--listen-peer-urls=${peer}`,
     `--initial-advertise-peer-urls=${peer}`,
     `--initial-cluster=default=${peer}`,
+    `--listen-metrics-urls=${health}`,
+    ...(tls === undefined
+      ? []
+      : [
+          `--cert-file=${tls.cert}`,
+          `--key-file=${tls.key}`,
+          `--trusted-ca-file=${tls.ca}`,
+          '--client-cert-auth',
+        ]),
     '--logger=zap',
     '--log-level=error',
     ...(knowsUnsafeNoFsync() ? ['--unsafe-no-fsync'] : []),
     ...(options.arguments ?? []),
   ];
 
-  let child = await launch(parameters, endpoint);
+  let child = await launch(parameters, health);
   const end = async (signal: 'SIGTERM' | 'SIGKILL'): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, 'exit');
@@ -58,9 +74,10 @@ export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdSe
     host: '127.0.0.1',
     port: port ?? 0,
     kill: () => end('SIGKILL'),
-    restart: async () => {
+    restart: async ({ wipe = false } = {}) => {
       await end('SIGKILL');
-      child = await launch(parameters, endpoint);
+      if (wipe) await rm(join(data, 'member'), { recursive: true, force: true });
+      child = await launch(parameters, health);
     },
     stop: async () => {
       await end('SIGTERM');
@@ -73,8 +90,11 @@ function knowsUnsafeNoFsync(): boolean {
   return spawnSync('etcd', ['--unsafe-no-fsync', '--version']).status === 0;
 }
 
-async function launch(parameters: readonly string[], endpoint: string): Promise<ChildProcess> {
-  const child = spawn('etcd', parameters, { stdio: ['ignore', 'ignore', 'pipe'] });
+async function launch(parameters: readonly string[], health: string): Promise<ChildProcess> {
+  // --pdeathsig: a test runner that is killed leaves no server behind.
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'etcd', ...parameters], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   let log = '';
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
     log = (log + chunk).slice(-4000);
@@ -82,7 +102,7 @@ async function launch(parameters: readonly string[], endpoint: string): Promise<
   const giveUp = performance.now() + 20_000;
   for (;;) {
     if (child.exitCode !== null) throw new Error(`etcd ended with ${child.exitCode}: ${log}`);
-    if (await isHealthy(endpoint)) return child;
+    if (await isHealthy(health)) return child;
     if (performance.now() > giveUp) {
       child.kill('SIGKILL');
       throw new Error(`etcd is not healthy after 20 s: ${log}`);
@@ -91,9 +111,9 @@ async function launch(parameters: readonly string[], endpoint: string): Promise<
   }
 }
 
-async function isHealthy(endpoint: string): Promise<boolean> {
+async function isHealthy(url: string): Promise<boolean> {
   try {
-    const response = await fetch(`${endpoint}/health`, { signal: AbortSignal.timeout(1000) });
+    const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(1000) });
     return (await response.text()).includes('"true"');
   } catch {
     return false;
