@@ -2,7 +2,14 @@ import { ApiError } from '../machinery/errors.ts';
 import type { Authorizer } from './authorizer.ts';
 import type { Discovery } from './discovery.ts';
 import type { Endpoint } from './endpoint.ts';
-import { badRequest, forbidden, methodNotAllowed, toApiError, unauthorized } from './errors.ts';
+import {
+  badRequest,
+  forbidden,
+  methodNotAllowed,
+  notFound,
+  toApiError,
+  unauthorized,
+} from './errors.ts';
 import { healthAnswer, type HealthCheck } from './health.ts';
 import type { OpenApi } from './openapi/openapi.ts';
 import { flag } from './query.ts';
@@ -103,7 +110,11 @@ export class Dispatcher {
 
   async #resource(info: ResourceRequestInfo, request: AuthenticatedRequest): Promise<Answer> {
     const endpoint = this.#endpoints.get(`${info.group}/${info.version}/${info.plural}`);
-    if (endpoint?.serves(info) !== true) throw noSuchPath();
+    if (endpoint === undefined) throw noSuchPath();
+    if (!endpoint.serves(info)) {
+      if (info.subresource === undefined || info.name === undefined) throw noSuchPath();
+      throw notFound(endpoint.resource, info.name);
+    }
     const verb = verbOf(request.method, info, flag(request.query, 'watch'));
     if (verb === undefined) {
       if (request.method === 'PUT' || request.method === 'PATCH')

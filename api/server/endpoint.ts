@@ -5,13 +5,13 @@ import type { KubeObject } from '../machinery/metadata.ts';
 import type { Random } from '../machinery/random.ts';
 import type { AnyResource, Resource } from '../machinery/resource.ts';
 import type { Storage } from '../storage/storage.ts';
+import { DecodeError } from './decode.ts';
 import { badRequest, methodNotAllowed, notFound } from './errors.ts';
-import { bodyFormat, negotiate, patchFormat } from './negotiation.ts';
+import { bodyFormat, negotiate, patchFormat, type BodyFormat } from './negotiation.ts';
 import { patchedDocument } from './patch.ts';
 import * as queries from './query.ts';
-import type { ItemCache } from './registry/cache.ts';
 import type { Admission, Lookup, WriteContext } from './registry/context.ts';
-import { Item } from './registry/item.ts';
+import { itemOf, type Item, type ItemCache } from './registry/item.ts';
 import { Lister } from './registry/lister.ts';
 import { Registry } from './registry/registry.ts';
 import { scaleOf, scaleResource, withScale } from './registry/scale.ts';
@@ -96,6 +96,17 @@ export class Endpoint {
     }
   }
 
+  #body(request: AuthenticatedRequest, format: BodyFormat): unknown {
+    try {
+      return request.body(format);
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      throw badRequest(
+        `the object provided is unrecognized (must be of type ${this.resource.gvk.kind}): couldn't get version/kind; ${format} parse error: ${error.message}`,
+      );
+    }
+  }
+
   #view(request: AuthenticatedRequest): View {
     const representation = negotiate(request.accept);
     const include = request.query.get('includeObject') ?? undefined;
@@ -139,15 +150,15 @@ export class Endpoint {
     }
     const view = this.#view(request);
     const { context, warnings } = writeContext(request, 'CreateOptions');
-    const body = request.body(bodyFormat(request.contentType));
-    const item = await this.registry.create(info.namespace, body ?? {}, context);
+    const body = this.#body(request, bodyFormat(request.contentType));
+    const item = await this.registry.create(info.namespace, body, context);
     return itemAnswer(view, item, 201, warnings);
   }
 
   async #update(info: ResourceRequestInfo, request: AuthenticatedRequest): Promise<Answer> {
     const view = this.#view(request);
     const { context, warnings } = writeContext(request, 'UpdateOptions');
-    const body = request.body(bodyFormat(request.contentType));
+    const body = this.#body(request, bodyFormat(request.contentType));
     const change = () => submittedObject(body);
     const mode = updateMode(info.subresource);
     return itemAnswer(
@@ -163,7 +174,7 @@ export class Endpoint {
     const view = this.#view(request);
     const { context, warnings } = writeContext(request, 'PatchOptions');
     const format = patchFormat(request.contentType, this.resource.strategicMerge);
-    const patch = request.body('json');
+    const patch = this.#body(request, 'json');
     const item = await this.registry.update(
       refOf(info),
       (stored) => patchedDocument(format, { ...stored }, patch, this.registry.schema),
@@ -177,7 +188,7 @@ export class Endpoint {
     if (info.subresource !== undefined) throw methodNotAllowed(this.resource, 'delete');
     const view = this.#view(request);
     const options = queries.parseDeleteOptions(
-      request.body(bodyFormat(request.contentType)),
+      this.#body(request, bodyFormat(request.contentType)),
       request.query,
     );
     const { context, warnings } = writeContext(request, 'DeleteOptions', options.dryRun);
@@ -208,7 +219,7 @@ export class Endpoint {
   ): Promise<Answer> {
     const view = this.#view(request);
     const options = queries.parseDeleteOptions(
-      request.body(bodyFormat(request.contentType)),
+      this.#body(request, bodyFormat(request.contentType)),
       request.query,
     );
     const { context } = writeContext(request, 'DeleteOptions', options.dryRun);
@@ -256,7 +267,7 @@ export class Endpoint {
     };
     const answer = (item: Item, warnings: readonly string[] = []): Answer => {
       const scale = scaleOf(item.object, paths);
-      const shown = new Item(item.key, scale, item.revision, item.createRevision);
+      const shown = itemOf(item.key, scale, item.modRevision);
       return itemAnswer(view, shown, 200, warnings);
     };
     if (verb === 'get') return answer(await this.lister.get(refOf(info), undefined));
@@ -281,11 +292,11 @@ export class Endpoint {
     request: AuthenticatedRequest,
   ): (stored: object) => unknown {
     if (verb === 'update') {
-      const body = request.body(bodyFormat(request.contentType));
+      const body = this.#body(request, bodyFormat(request.contentType));
       return () => body;
     }
     const format = patchFormat(request.contentType, false);
-    const patch = request.body('json');
+    const patch = this.#body(request, 'json');
     return (stored) => patchedDocument(format, { ...stored }, patch, {});
   }
 }

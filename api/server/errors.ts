@@ -97,6 +97,14 @@ export function invalidOptions(kind: string, error: FieldError): ApiError {
   return invalid({ gvk: { group: 'meta.k8s.io', version: 'v1', kind }, plural: kind }, '', [error]);
 }
 
+export function tooLarge(of: Named, name: string, bytes: number, limit: number): ApiError {
+  return new ApiError(
+    'RequestEntityTooLarge',
+    `${groupResource(of)} "${name}" is too large: it takes ${bytes} bytes, at most ${limit} are allowed`,
+    { details: detailsOf(of, name, of.plural) },
+  );
+}
+
 export function badRequest(message: string): ApiError {
   return new ApiError('BadRequest', message);
 }

@@ -1,9 +1,9 @@
 import { apiVersionOf } from '../machinery/metadata.ts';
 import type { Resource } from '../machinery/resource.ts';
 import type { Representation } from './negotiation.ts';
-import type { Item } from './registry/item.ts';
+import { jsonOf, type Item } from './registry/item.ts';
 import type { ItemList } from './registry/lister.ts';
-import type { WatchFrame } from './registry/watcher.ts';
+import type { WatchFrame, WatchFrames } from './registry/watcher.ts';
 import { valueAnswer, type ValueAnswer, type WatchAnswer } from './request.ts';
 import { partialMetadata, tableOf, type IncludeObject } from './table.ts';
 
@@ -25,7 +25,7 @@ export function itemAnswer(
 ): ValueAnswer {
   const { format, form } = view.representation;
   if (form === 'Object') {
-    return valueAnswer(item.object, { code, warnings, format, pieces: () => [item.json()] });
+    return valueAnswer(item.object, { code, warnings, format, pieces: () => [jsonOf(item)] });
   }
   return valueAnswer(formed(view, item, true), { code, warnings, format });
 }
@@ -78,13 +78,13 @@ export function listAnswer(view: View, list: ItemList): ValueAnswer {
 
 const comma = Buffer.from(',');
 
-function* listPieces(head: object, items: readonly Item[]): Generator<Buffer> {
+function* listPieces(head: object, items: readonly Item[]): Generator<Uint8Array> {
   yield Buffer.from(`${JSON.stringify(head).slice(0, -1)},"items":[`);
   let first = true;
   for (const item of items) {
     if (!first) yield comma;
     first = false;
-    yield item.json();
+    yield jsonOf(item);
   }
   yield Buffer.from(']}\n');
 }
@@ -99,7 +99,7 @@ const lineStarts = {
 /** A watch. Tables carry their column definitions in the first event only. */
 export function watchAnswer(
   view: View,
-  frames: AsyncIterable<readonly WatchFrame[]>,
+  frames: AsyncIterable<WatchFrames>,
   clock: { now(): number },
 ): WatchAnswer {
   let definitions = true;
@@ -125,7 +125,7 @@ export function watchAnswer(
     event,
     line: (frame) =>
       plain && 'item' in frame
-        ? [lineStarts[frame.type], frame.item.json(), lineEnd]
+        ? [lineStarts[frame.type], jsonOf(frame.item), lineEnd]
         : [Buffer.from(`${JSON.stringify(event(frame))}\n`)],
   };
 }

@@ -1,7 +1,7 @@
 import type { LeaseFence } from '../client/transport.ts';
 import type { BodyFormat } from './negotiation.ts';
 import type { User } from './registry/context.ts';
-import type { WatchFrame } from './registry/watcher.ts';
+import type { WatchFrame, WatchFrames } from './registry/watcher.ts';
 
 /** A request as the handlers see it, whether it came over HTTPS or from the same process. */
 export interface ServerRequest {
@@ -39,7 +39,7 @@ export interface ValueAnswer extends AnswerBase {
   value: unknown;
   format: 'json' | 'yaml';
   /** The JSON text of `value` in pieces that need not be made again, if there are such. */
-  pieces: (() => Iterable<Buffer>) | undefined;
+  pieces: (() => Iterable<Uint8Array>) | undefined;
 }
 
 /** Bytes as they are. */
@@ -52,9 +52,9 @@ export interface BytesAnswer extends AnswerBase {
 /** A stream of events that lasts until either side ends it. */
 export interface WatchAnswer extends AnswerBase {
   kind: 'watch';
-  frames: AsyncIterable<readonly WatchFrame[]>;
+  frames: AsyncIterable<WatchFrames>;
   /** The event in JSON, newline included, in pieces that watchers share. */
-  line(frame: WatchFrame): readonly Buffer[];
+  line(frame: WatchFrame): readonly Uint8Array[];
   /** The event as an object `{type, object}`. */
   event(frame: WatchFrame): { type: string; object: unknown };
 }

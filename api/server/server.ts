@@ -2,6 +2,7 @@ import type { Transport } from '../client/transport.ts';
 import type { Clock } from '../machinery/clock.ts';
 import type { Random } from '../machinery/random.ts';
 import type { AnyResource } from '../machinery/resource.ts';
+import { WatchCache } from '../storage/cache.ts';
 import type { Storage } from '../storage/storage.ts';
 import { leaseResource } from '../v1/core.ts';
 import { admitNetworks } from './admission/networks.ts';
@@ -15,7 +16,7 @@ import { HttpsListener, type ListenOptions, type TlsOptions } from './http/liste
 import { InProcessTransport } from './in-process.ts';
 import { OpenApi } from './openapi/openapi.ts';
 import type { Lookup, User } from './registry/context.ts';
-import { StorageItemCache } from './registry/item-cache.ts';
+import { decodeObject, type ItemCache } from './registry/item.ts';
 import { objectStorageKey, resourcePrefix } from './registry/keys.ts';
 import { ItemStore } from './registry/store.ts';
 import { ensureNamespaces } from './start.ts';
@@ -47,7 +48,10 @@ export interface ApiServerOptions {
 }
 
 export interface ApiServer {
-  /** Resolves once the cache holds the store's state, the standing namespaces exist, and HTTPS listens. */
+  /**
+   * Listens, then resolves once the cache holds the store's state and the standing namespaces exist:
+   * /readyz tells what it is waiting for.
+   */
   start(): Promise<void>;
   /** Ends watches, lets requests finish, closes the port. */
   stop(): Promise<void>;
@@ -62,13 +66,14 @@ export const systemUser: User = { name: 'system:apiserver', groups: ['system:mas
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
   const { storage, resources, clock, logger } = options;
-  const prefixes = resources.map(resourcePrefix);
-  const cache = new StorageItemCache({
+  const running = new AbortController();
+  const cache = new WatchCache({
     storage,
     clock,
-    serves: (key) => prefixes.some((prefix) => key.startsWith(prefix)),
-    onProblem: (problem) => {
-      logger.warn({ error: String(problem) }, 'the watch cache met a problem');
+    random: options.random,
+    decode: decodeObject,
+    onError: (error) => {
+      logger.warn({ error: error.message, code: error.code }, 'the store cannot be followed');
     },
   });
   const store = new ItemStore({ storage, cache, leasePrefix: resourcePrefix(leaseResource) });
@@ -78,22 +83,15 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     (resource) => new Endpoint({ ...options, resource, store, cache, admissions, lookups }),
   );
   const kinds = endpoints.map(({ resource }) => resource);
-  let synced = false;
+  let following: Promise<void> | undefined;
   const dispatcher = new Dispatcher({
     endpoints,
     authorizer: options.authorizer ?? everyAuthenticatedUser(),
     discovery: new Discovery(kinds),
-    openApi: new OpenApi(kinds),
+    openApi: new OpenApi(kinds, options.version),
     version: versionInfo({ version: options.version }),
     livez: [],
-    readyz: [
-      storageCheck(storage),
-      {
-        name: 'cache',
-        check: () => Promise.resolve(synced ? undefined : 'the cache has not caught up yet'),
-      },
-      ...(options.readyChecks ?? []),
-    ],
+    readyz: [storageCheck(storage), cacheCheck(cache), ...(options.readyChecks ?? [])],
     onFault: (error, request) => {
       const cause = error instanceof Error ? error.stack : String(error);
       logger.error({ ...request, error: cause }, 'a request failed in the server');
@@ -106,14 +104,15 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 
   return {
     start: async () => {
-      await cache.start();
-      synced = true;
-      await ensureNamespaces(new InProcessTransport(dispatcher, systemUser));
       await listener?.start();
+      following = cache.run(running.signal);
+      const transport = new InProcessTransport(dispatcher, systemUser);
+      await ensureNamespaces({ transport, cache, clock, logger, signal: running.signal });
     },
     stop: async () => {
       await listener?.stop();
-      await cache.stop();
+      running.abort();
+      await following;
     },
     transport: (user) => new InProcessTransport(dispatcher, user),
     get address() {
@@ -156,6 +155,17 @@ function storageCheck(storage: Storage): HealthCheck {
       return fatal.length === 0
         ? undefined
         : fatal.map(({ reason, message }) => `${reason}: ${message}`).join('; ');
+    },
+  };
+}
+
+function cacheCheck(cache: ItemCache): HealthCheck {
+  return {
+    name: 'cache',
+    check: () => {
+      const [broken] = cache.broken;
+      if (broken !== undefined) return Promise.resolve(broken.message);
+      return Promise.resolve(cache.connected ? undefined : 'the cache does not follow the store');
     },
   };
 }

@@ -52,7 +52,8 @@ async function writeValue(exchange: Exchange, answer: ValueAnswer): Promise<void
   const { response } = exchange;
   if (answer.format === 'yaml') {
     response.setHeader('Content-Type', 'application/yaml');
-    const text = stringifyYaml(answer.value, { aliasDuplicateObjects: false });
+    // As YAML 1.1 has it, what looks like a time or a boolean is quoted: many clients read that.
+    const text = stringifyYaml(answer.value, { aliasDuplicateObjects: false, version: '1.1' });
     return send(exchange, Buffer.from(text));
   }
   if (!response.hasHeader('Content-Type')) response.setHeader('Content-Type', 'application/json');
@@ -62,7 +63,7 @@ async function writeValue(exchange: Exchange, answer: ValueAnswer): Promise<void
 /** The JSON of an answer; a long list is put together in slices, so that others get their turn. */
 async function joined(answer: ValueAnswer, clock: Clock): Promise<Buffer> {
   if (answer.pieces === undefined) return Buffer.from(`${JSON.stringify(answer.value)}\n`);
-  const pieces: Buffer[] = [];
+  const pieces: Uint8Array[] = [];
   let slice = 0;
   for (const piece of answer.pieces()) {
     pieces.push(piece);
@@ -72,7 +73,7 @@ async function joined(answer: ValueAnswer, clock: Clock): Promise<Buffer> {
       await sleep(clock, 0);
     }
   }
-  return pieces.length === 1 ? (pieces[0] ?? Buffer.alloc(0)) : Buffer.concat(pieces);
+  return Buffer.concat(pieces);
 }
 
 async function send(exchange: Exchange, body: Buffer): Promise<void> {
@@ -158,7 +159,7 @@ async function drained(exchange: Exchange): Promise<void> {
 class Coalescer {
   readonly #response: ServerResponse;
   readonly #clock: Clock;
-  #pieces: Buffer[] = [];
+  #pieces: Uint8Array[] = [];
   #bytes = 0;
   #timer: { cancel(): void } | undefined;
 
@@ -172,7 +173,7 @@ class Coalescer {
     return this.#bytes >= limits.watchFlushBytes || this.#response.writableNeedDrain;
   }
 
-  push(pieces: readonly Buffer[]): void {
+  push(pieces: readonly Uint8Array[]): void {
     for (const piece of pieces) {
       this.#pieces.push(piece);
       this.#bytes += piece.length;

@@ -15,6 +15,11 @@ export interface Submitted {
 /** Checks that `body` claims to be an object of `resource`. Throws 400. */
 export function asSubmitted(resource: Resource, body: unknown): Submitted {
   const { kind } = resource.gvk;
+  if (body === undefined) {
+    throw badRequest(
+      `the object provided is unrecognized (must be of type ${kind}): couldn't get version/kind; json parse error: unexpected end of JSON input (<empty>)`,
+    );
+  }
   if (!isObject(body)) {
     const found = Array.isArray(body) ? 'array' : body === null ? 'null' : typeof body;
     throw badRequest(
@@ -37,12 +42,18 @@ export function asSubmitted(resource: Resource, body: unknown): Submitted {
       `the API version in the data (${text(body['apiVersion'])}) does not match the expected API version (${expected})`,
     );
   }
-  if (body['kind'] !== kind) {
-    throw badRequest(
-      `${text(body['kind'])} in version "${resource.gvk.version}" cannot be handled as a ${kind}: the kind in the data does not match the path`,
-    );
-  }
+  if (body['kind'] !== kind) throw wrongKind(resource, text(body['kind']), nameOf(body));
   return { document: body, metadata: metadataOf(resource, body) };
+}
+
+function wrongKind(resource: Resource, found: string, name: string): ApiError {
+  return invalid({ ...resource, gvk: { ...resource.gvk, kind: found } }, name, [
+    {
+      field: 'kind',
+      message: `Invalid value: ${JSON.stringify(found)}: must be ${resource.gvk.kind}`,
+      reason: 'FieldValueInvalid',
+    },
+  ]);
 }
 
 export function metadataOf(resource: Resource, body: JsonObject): JsonObject {

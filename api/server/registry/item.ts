@@ -1,66 +1,37 @@
 import { isObject, without } from '../../machinery/json.ts';
 import type { KubeObject } from '../../machinery/metadata.ts';
+import type { CachedEntry, WatchCache } from '../../storage/cache.ts';
 import type { Revision, StoredValue } from '../../storage/storage.ts';
 
-/** A value under one of our keys that is no object of ours: damage, or another program's writing. */
-export class CorruptValueError extends Error {
-  override readonly name = 'CorruptValueError';
-  readonly key: string;
+/**
+ * One object at one revision, shared by every reader: decoded once, serialised once, changed by nobody.
+ * The entries of the watch cache are Items.
+ */
+export type Item = Pick<CachedEntry<KubeObject>, 'key' | 'object' | 'modRevision' | 'serialised'>;
 
-  constructor(key: string, cause?: unknown) {
-    super(`the value stored at ${key} is not an API object`, { cause });
-    this.key = key;
-  }
+export type ItemCache = WatchCache<KubeObject>;
+
+export function itemOf(key: string, object: KubeObject, modRevision: Revision): Item {
+  return { key, object, modRevision, serialised: undefined };
 }
 
-/**
- * One object at one revision, shared by every reader: it is decoded once and serialised once, and
- * nobody may change it.
- */
-export class Item {
-  /** Key in the store. */
-  readonly key: string;
-  readonly object: KubeObject;
-  /** Revision of the write that made it; 0 for what a dry run made. */
-  readonly revision: Revision;
-  readonly createRevision: Revision;
-  #json: Buffer | undefined;
-
-  constructor(key: string, object: KubeObject, revision: Revision, createRevision: Revision) {
-    this.key = key;
-    this.object = object;
-    this.revision = revision;
-    this.createRevision = createRevision;
-  }
-
-  /** The object as clients get it, in JSON. */
-  json(): Buffer {
-    this.#json ??= Buffer.from(JSON.stringify(this.object));
-    return this.#json;
-  }
+/** The object as clients get it, in JSON. */
+export function jsonOf(item: Item): Uint8Array {
+  item.serialised ??= Buffer.from(JSON.stringify(item.object));
+  return item.serialised;
 }
 
 /** The object in a stored value, with the resourceVersion that the value itself does not carry. */
-export function decodeItem(stored: StoredValue): Item {
-  return decodeAt(stored.key, stored.value, stored.modRevision, stored.createRevision);
+export function decodeObject(_key: string, value: Uint8Array, revision: Revision): KubeObject {
+  const text = Buffer.from(value.buffer, value.byteOffset, value.length).toString('utf8');
+  const parsed: unknown = JSON.parse(text);
+  if (!isStoredObject(parsed)) throw new TypeError('the value is not an API object');
+  parsed.metadata.resourceVersion = String(revision);
+  return parsed;
 }
 
-/** As decodeItem; `revision` may be that of a delete, whose event carries the object as it was. */
-export function decodeAt(
-  key: string,
-  value: Uint8Array,
-  revision: Revision,
-  createRevision: Revision,
-): Item {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.length).toString('utf8'));
-  } catch (error) {
-    throw new CorruptValueError(key, error);
-  }
-  if (!isStoredObject(parsed)) throw new CorruptValueError(key);
-  parsed.metadata.resourceVersion = String(revision);
-  return new Item(key, parsed, revision, createRevision);
+export function decodeItem({ key, value, modRevision }: StoredValue): Item {
+  return itemOf(key, decodeObject(key, value, modRevision), modRevision);
 }
 
 function isStoredObject(value: unknown): value is KubeObject {

@@ -1,10 +1,16 @@
+import type { KubeObject } from '../../machinery/metadata.ts';
 import type { Resource } from '../../machinery/resource.ts';
-import { StorageError, type Revision, type Storage } from '../../storage/storage.ts';
+import type { Snapshot } from '../../storage/cache.ts';
+import {
+  StorageError,
+  type Revision,
+  type Storage,
+  type StoredValue,
+} from '../../storage/storage.ts';
 import { notFound, tooLargeResourceVersion, tooOldResourceVersion } from '../errors.ts';
 import type { ListOptions } from '../query.ts';
-import type { ItemCache } from './cache.ts';
 import { decodeContinue, encodeContinue } from './continue-token.ts';
-import { decodeItem, type Item } from './item.ts';
+import { decodeItem, type Item, type ItemCache } from './item.ts';
 import { listPrefix, objectStorageKey } from './keys.ts';
 import { matcherOf, type Matcher } from './selection.ts';
 import type { ItemStore } from './store.ts';
@@ -17,13 +23,20 @@ export interface ItemList {
   remaining: number | undefined;
 }
 
-/** How long a consistent list waits for the cache before it reads the store, in milliseconds. */
-const cacheLag = 100;
+/** What of a list is wanted. */
+interface Portion {
+  prefix: string;
+  matcher: Matcher;
+  /** 0: no limit. */
+  limit: number;
+  /** First key, relative to the prefix; empty: from the beginning. */
+  start: string;
+}
 
 /** How long a read of a given version waits for the cache to reach it, in milliseconds. */
 const versionWait = 3_000;
 
-/** Keys that a page of a filtered list reads from the store at a time. */
+/** Keys that a filtered list reads from the store at a time. */
 const storePage = 500;
 
 /** Reads of one kind: from the cache where it can answer as the store would, else from the store. */
@@ -52,150 +65,125 @@ export class Lister {
   ): Promise<Item> {
     const key = objectStorageKey(this.#resource, ref);
     if (version !== undefined && version > 0) await this.#reach(version);
-    const cached = version === undefined ? undefined : this.#cache.peek(key);
+    const cached = version === undefined ? undefined : this.#store.peek(key);
     const item = cached ?? (await this.#store.read(key));
     if (item === undefined) throw notFound(this.#resource, ref.name);
     return item;
   }
 
   async list(namespace: string | undefined, options: ListOptions): Promise<ItemList> {
-    const prefix = listPrefix(this.#resource, namespace);
-    const matcher = matcherOf(this.#resource, options);
     const { continueToken, resourceVersion: version, match, limit } = options;
+    const prefix = listPrefix(this.#resource, namespace);
+    const portion = { prefix, matcher: matcherOf(this.#resource, options), limit, start: '' };
     if (continueToken !== undefined) {
       const { revision, start } = decodeContinue(continueToken);
-      if (revision === -1) return this.#newest(prefix, matcher, limit, start);
-      return this.#exact(prefix, matcher, limit, revision, start);
+      const rest = { ...portion, start };
+      return revision === -1 ? this.#newest(rest) : this.#exact(rest, revision);
     }
-    if (version === undefined) return this.#newest(prefix, matcher, limit);
-    // Without a rule for paging an arbitrary state, 0 means all of it at once, as upstream.
-    if (version === 0) return this.#cached(prefix, matcher, 0);
+    if (version === undefined) return this.#newest(portion);
+    // An arbitrary state has no pages to come back for: 0 means all of it at once, as upstream.
+    if (version === 0) return cut({ ...portion, limit: 0 }, this.#cache.snapshot(prefix));
     if (match === 'Exact' || (match === undefined && limit > 0)) {
-      return this.#exact(prefix, matcher, limit, version);
+      return this.#exact(portion, version);
     }
     await this.#reach(version);
-    return this.#cached(prefix, matcher, limit);
+    return cut(portion, this.#cache.snapshot(prefix));
   }
 
   async #reach(version: Revision): Promise<void> {
-    if (await this.#cache.reached(version, versionWait)) return;
+    if (await this.#cache.waitFor(version, versionWait)) return;
     throw tooLargeResourceVersion(version, this.#cache.revision);
   }
 
-  /** As of the moment of the call: the cache, once it has seen what the store has. */
-  async #newest(
-    prefix: string,
-    matcher: Matcher,
-    limit: number,
-    start?: string,
-  ): Promise<ItemList> {
-    const head = await this.#storage.head();
-    if (await this.#cache.reached(head, cacheLag))
-      return this.#cached(prefix, matcher, limit, start);
-    return this.#stored(prefix, matcher, limit, undefined, start);
+  async #newest(portion: Portion): Promise<ItemList> {
+    return cut(portion, await this.#cache.list(portion.prefix));
   }
 
-  async #exact(
-    prefix: string,
-    matcher: Matcher,
-    limit: number,
-    revision: Revision,
-    start?: string,
-  ): Promise<ItemList> {
-    if (revision === this.#cache.revision) return this.#cached(prefix, matcher, limit, start);
+  async #exact(portion: Portion, revision: Revision): Promise<ItemList> {
+    if (revision === this.#cache.revision) {
+      return cut(portion, this.#cache.snapshot(portion.prefix));
+    }
     try {
-      return await this.#stored(prefix, matcher, limit, revision, start);
+      return await this.#stored(portion, revision);
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;
       if (error.code === 'future') throw tooLargeResourceVersion(revision, this.#cache.revision);
       if (error.code !== 'compacted') throw error;
-      throw tooOldResourceVersion(
-        start === undefined
-          ? `The resourceVersion for the provided list is too old.`
-          : 'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.',
-        start === undefined ? undefined : encodeContinue({ revision: -1, start }),
-      );
+      throw expired(portion.start);
     }
   }
 
-  #cached(prefix: string, matcher: Matcher, limit: number, start = ''): ItemList {
-    const { revision } = this.#cache;
+  /** A portion of the store as it was at `revision`. */
+  async #stored({ prefix, matcher, limit, start }: Portion, revision: Revision): Promise<ItemList> {
     const items: Item[] = [];
-    let remaining = 0;
-    let last: string | undefined;
-    for (const item of this.#cache.range(prefix, start === '' ? undefined : prefix + start)) {
-      const full = limit > 0 && items.length === limit;
-      if (full && matcher.all) remaining += 1;
-      else if (matcher.matches(item.object)) {
-        if (full) {
-          remaining = 1;
-          break;
-        }
-        items.push(item);
-        last = item.key;
-      }
-    }
-    return page(items, revision, remaining, last?.slice(prefix.length), matcher);
-  }
-
-  async #stored(
-    prefix: string,
-    matcher: Matcher,
-    limit: number,
-    revision: Revision | undefined,
-    start = '',
-  ): Promise<ItemList> {
-    const items: Item[] = [];
-    let at = revision;
+    const full = (): boolean => limit > 0 && items.length === limit;
     let from = prefix + start;
     for (;;) {
       const size = limit > 0 && matcher.all ? limit : storePage;
-      const chunk = await this.#storage.list(prefix, {
-        limit: size,
-        from,
-        ...(at === undefined ? {} : { revision: at }),
-      });
-      at = chunk.revision;
-      for (const [index, stored] of chunk.items.entries()) {
+      const chunk = await this.#storage.list(prefix, { limit: size, from, revision });
+      for (const stored of chunk.items) {
         const item = this.#itemOf(stored);
         if (!matcher.matches(item.object)) continue;
-        if (limit > 0 && items.length === limit) {
-          return page(items, at, 1, items.at(-1)?.key.slice(prefix.length), matcher);
-        }
+        if (full()) return page(items, revision, prefix, 1, matcher);
         items.push(item);
-        from = `${item.key}\0`;
-        const more = chunk.items.length - index - 1 + chunk.remaining;
-        if (limit > 0 && items.length === limit && matcher.all) {
-          return page(items, at, more, item.key.slice(prefix.length), matcher);
-        }
       }
-      const lastKey = chunk.items.at(-1)?.key;
-      if (chunk.remaining === 0 || lastKey === undefined) {
-        return page(items, at, 0, undefined, matcher);
+      const last = chunk.items.at(-1);
+      if (full() && matcher.all) return page(items, revision, prefix, chunk.remaining, matcher);
+      if (chunk.remaining === 0 || last === undefined) {
+        return page(items, revision, prefix, 0, matcher);
       }
-      from = `${lastKey}\0`;
+      from = `${last.key}\0`;
     }
   }
 
-  #itemOf(stored: Parameters<typeof decodeItem>[0]): Item {
-    const cached = this.#cache.peek(stored.key);
-    return cached?.revision === stored.modRevision ? cached : decodeItem(stored);
+  /** The cache's own Item if it is the same revision. */
+  #itemOf(stored: StoredValue): Item {
+    const cached = this.#store.peek(stored.key);
+    return cached?.modRevision === stored.modRevision ? cached : decodeItem(stored);
   }
 }
 
-/** A page of a list; a token is given if something is left after `last`. */
+/** A portion of a snapshot. */
+function cut({ prefix, matcher, limit, start }: Portion, snapshot: Snapshot<KubeObject>): ItemList {
+  const items: Item[] = [];
+  let remaining = 0;
+  for (const entry of snapshot.entries(start === '' ? undefined : prefix + start)) {
+    if (!matcher.matches(entry.object)) continue;
+    if (limit === 0 || items.length < limit) items.push(entry);
+    else remaining += 1;
+    // With a selector it is enough to know that there is more.
+    if (remaining > 0 && !matcher.all) break;
+  }
+  return page(items, snapshot.revision, prefix, remaining, matcher);
+}
+
+/** A page of a list, with a token for the next one if anything remains. */
 function page(
   items: Item[],
   revision: Revision,
+  prefix: string,
   remaining: number,
-  last: string | undefined,
   matcher: Matcher,
 ): ItemList {
-  const more = remaining > 0 && last !== undefined;
+  const last = remaining > 0 ? items.at(-1) : undefined;
   return {
     items,
     revision,
-    continueToken: more ? encodeContinue({ revision, start: `${last}\0` }) : undefined,
-    remaining: more && matcher.all ? remaining : undefined,
+    continueToken:
+      last === undefined
+        ? undefined
+        : encodeContinue({ revision, start: `${last.key.slice(prefix.length)}\0` }),
+    remaining: last !== undefined && matcher.all ? remaining : undefined,
   };
+}
+
+/** Upstream's words; the token of a continued list lets the client go on with what there is now. */
+function expired(start: string): Error {
+  if (start === '') {
+    return tooOldResourceVersion('The resourceVersion for the provided list is too old.');
+  }
+  return tooOldResourceVersion(
+    'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.',
+    encodeContinue({ revision: -1, start }),
+  );
 }

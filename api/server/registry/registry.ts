@@ -11,13 +11,15 @@ import {
   invalid,
   leaderChanged,
   notFound,
+  tooLarge,
 } from '../errors.ts';
+import { maxValueBytes } from '../../storage/storage.ts';
 import type { Admission, Lookup, WriteContext } from './context.ts';
 import { checkPreconditions, markedForDeletion, mustWait, type DeleteOptions } from './deletion.ts';
 import { asSubmitted, parseDocument } from './document.ts';
 import { forbidden } from '../errors.ts';
 import { erased } from './erase.ts';
-import { Item } from './item.ts';
+import { encodeObject, itemOf, type Item } from './item.ts';
 import { objectStorageKey } from './keys.ts';
 import {
   desiredStateChanged,
@@ -27,7 +29,7 @@ import {
 } from './metadata.ts';
 import { checkNamespace } from './namespace.ts';
 import { wholeSchema } from './object-meta.ts';
-import type { ItemStore, Written } from './store.ts';
+import type { ItemStore, Outgoing, Written, WriteTerms } from './store.ts';
 import { strategyOf } from './strategy.ts';
 import { checkIdentity, completedMetadata, type UpdateMode } from './update.ts';
 
@@ -57,7 +59,7 @@ const generatedPrefixLength = 58;
 const generatedSuffixLength = 5;
 const generateAttempts = 8;
 
-const defaultMaxBytes = 1_500_000;
+const defaultMaxBytes = maxValueBytes;
 
 /** All writes of one kind: shape, rules, optimistic concurrency. Reads are in reader.ts. */
 export class Registry {
@@ -113,12 +115,25 @@ export class Registry {
 
   async #insert(object: KubeObject, context: WriteContext): Promise<Written> {
     const key = this.key(object.metadata);
+    const outgoing = this.#outgoing(key, object);
     if (context.dryRun) {
       const current = await this.#store.read(key);
       if (current !== undefined) return { outcome: 'conflict', current };
-      return { outcome: 'written', item: new Item(key, object, 0, 0) };
+      return { outcome: 'written', item: itemOf(key, object, 0) };
     }
-    return this.#store.create(key, object, context.fence, this.resource.ttlSeconds);
+    return this.#store.create(outgoing, this.#terms(context));
+  }
+
+  /** Throws 413 for an object that is larger than its kind may be. */
+  #outgoing(key: string, object: KubeObject): Outgoing {
+    const bytes = encodeObject(object);
+    const limit = this.resource.maxBytes ?? defaultMaxBytes;
+    if (bytes.length <= limit) return { key, object, bytes };
+    throw tooLarge(this.resource, object.metadata.name, bytes.length, limit);
+  }
+
+  #terms({ fence }: WriteContext): WriteTerms {
+    return { fence, ttlSeconds: this.resource.ttlSeconds };
   }
 
   /** The object to be created: what the server owns is set, whatever the client sent there. */
@@ -204,15 +219,6 @@ export class Registry {
         ? resource.validate(object, old === undefined ? {} : { old })
         : []),
     ];
-    const limit = resource.maxBytes ?? defaultMaxBytes;
-    const bytes = Buffer.byteLength(JSON.stringify(object));
-    if (bytes > limit) {
-      errors.push({
-        field: '',
-        message: `Too long: the object has ${bytes} bytes, at most ${limit}`,
-        reason: 'FieldValueTooLong',
-      });
-    }
     if (errors.length > 0) throw invalid(resource, name, errors);
     const request = {
       operation,
@@ -286,7 +292,7 @@ export class Registry {
         if (!fresh) {
           const live = await this.#store.read(key);
           fresh = true;
-          if (live?.revision !== stored.revision) {
+          if (live?.modRevision !== stored.modRevision) {
             stored = live;
             continue;
           }
@@ -294,10 +300,11 @@ export class Registry {
         await this.#confirmFence(ref, context);
         return stored;
       }
-      if (context.dryRun) return new Item(key, next, stored.revision, stored.createRevision);
+      const outgoing = this.#outgoing(key, next);
+      if (context.dryRun) return itemOf(key, next, stored.modRevision);
       const result: Written = removal
-        ? await this.#store.delete(key, next, stored, context.fence)
-        : await this.#store.update(key, next, stored, context.fence, this.resource.ttlSeconds);
+        ? await this.#store.delete(stored, next, this.#terms(context))
+        : await this.#store.update(outgoing, stored, this.#terms(context));
       if (result.outcome === 'written') return result.item;
       if (result.outcome === 'fenced') throw leaderChanged(this.resource, ref.name);
       stored = result.current;
@@ -309,7 +316,7 @@ export class Registry {
   /** The state to try again on after a refusal that a stale cache may be to blame for. */
   async #newer(key: string, stored: Item, refusal: unknown): Promise<Item | undefined> {
     const live = await this.#store.read(key);
-    if (live !== undefined && live.revision === stored.revision) throw refusal;
+    if (live !== undefined && live.modRevision === stored.modRevision) throw refusal;
     return live;
   }
 

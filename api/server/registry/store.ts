@@ -1,8 +1,7 @@
 import type { LeaseFence } from '../../client/transport.ts';
 import type { KubeObject } from '../../machinery/metadata.ts';
-import type { Fence, Revision, Storage, WriteOptions, WriteResult } from '../../storage/storage.ts';
-import type { ItemCache } from './cache.ts';
-import { decodeItem, encodeObject, Item, withRevision } from './item.ts';
+import type { Fence, Storage, WriteOptions, WriteResult } from '../../storage/storage.ts';
+import { decodeItem, itemOf, withRevision, type Item, type ItemCache } from './item.ts';
 
 /** What a write made of an object: `conflict` brings what is stored instead. */
 export type Written =
@@ -10,74 +9,65 @@ export type Written =
   | { outcome: 'conflict'; current: Item | undefined }
   | { outcome: 'fenced' };
 
-/** Storage in terms of Items: every read and write of the registries goes through here. */
+/** An object on its way to the store, with the bytes that will be there. */
+export interface Outgoing {
+  key: string;
+  object: KubeObject;
+  bytes: Uint8Array;
+}
+
+export interface WriteTerms {
+  fence: LeaseFence | undefined;
+  ttlSeconds: number | undefined;
+}
+
+/** Storage in terms of Items: every single-object read and write of the registries goes through here. */
 export class ItemStore {
   readonly #storage: Storage;
-  readonly #cache: Pick<ItemCache, 'peek'>;
+  readonly #cache: Pick<ItemCache, 'get'>;
   readonly #leasePrefix: string;
 
   /** `leasePrefix` is the storage prefix of Lease objects, which fences refer to. */
-  constructor(options: { storage: Storage; cache: Pick<ItemCache, 'peek'>; leasePrefix: string }) {
+  constructor(options: { storage: Storage; cache: Pick<ItemCache, 'get'>; leasePrefix: string }) {
     this.#storage = options.storage;
     this.#cache = options.cache;
     this.#leasePrefix = options.leasePrefix;
   }
 
+  /** What the cache has, which may be old. */
   peek(key: string): Item | undefined {
-    return this.#cache.peek(key);
+    return this.#cache.get(key);
   }
 
   /** The newest object by a linearizable read; the cache's own Item if it is the same revision. */
   async read(key: string): Promise<Item | undefined> {
     const stored = await this.#storage.get(key);
     if (stored === undefined) return undefined;
-    const cached = this.#cache.peek(key);
-    return cached?.revision === stored.modRevision ? cached : decodeItem(stored);
+    const cached = this.#cache.get(key);
+    return cached?.modRevision === stored.modRevision ? cached : decodeItem(stored);
   }
 
-  create(
-    key: string,
-    object: KubeObject,
-    fence: LeaseFence | undefined,
-    ttlSeconds: number | undefined,
-  ): Promise<Written> {
-    const written = this.#storage.create(
-      key,
-      encodeObject(object),
-      this.#options(fence, ttlSeconds),
+  async create(outgoing: Outgoing, terms: WriteTerms): Promise<Written> {
+    const { key, bytes } = outgoing;
+    return outcomeOf(outgoing, await this.#storage.create(key, bytes, this.#options(terms)));
+  }
+
+  /** Writes over `stored`, or answers what is there instead. */
+  async update(outgoing: Outgoing, stored: Item, terms: WriteTerms): Promise<Written> {
+    const { key, bytes } = outgoing;
+    const { modRevision } = stored;
+    return outcomeOf(
+      outgoing,
+      await this.#storage.update(key, bytes, modRevision, this.#options(terms)),
     );
-    return this.#outcome(key, written, object, undefined);
   }
 
-  update(
-    key: string,
-    object: KubeObject,
-    stored: Item,
-    fence: LeaseFence | undefined,
-    ttlSeconds: number | undefined,
-  ): Promise<Written> {
-    const options = this.#options(fence, ttlSeconds);
-    const written = this.#storage.update(key, encodeObject(object), stored.revision, options);
-    return this.#outcome(key, written, object, stored.createRevision);
-  }
-
-  /** Deletes what is stored; the Item that comes back is `object`, as it was last. */
-  async delete(
-    key: string,
-    object: KubeObject,
-    stored: Item,
-    fence: LeaseFence | undefined,
-  ): Promise<Written> {
-    const result = await this.#storage.delete(
-      key,
-      stored.revision,
-      this.#options(fence, undefined),
-    );
+  /** Deletes `stored`. The Item that comes back is `last`: the object as nobody will see it again. */
+  async delete(stored: Item, last: KubeObject, terms: WriteTerms): Promise<Written> {
+    const { key, modRevision } = stored;
+    const result = await this.#storage.delete(key, modRevision, this.#options(terms));
     if (result.outcome !== 'written') return refused(result);
-    return {
-      outcome: 'written',
-      item: new Item(key, object, stored.revision, stored.createRevision),
-    };
+    return { outcome: 'written', item: itemOf(key, last, modRevision) };
   }
 
   /** Whether the fence still stands, by a linearizable read: for writes that turn out to change nothing. */
@@ -87,25 +77,7 @@ export class ItemStore {
     return lease?.createRevision === epoch;
   }
 
-  async #outcome(
-    key: string,
-    pending: Promise<WriteResult>,
-    object: KubeObject,
-    createRevision: Revision | undefined,
-  ): Promise<Written> {
-    const result = await pending;
-    if (result.outcome !== 'written') return refused(result);
-    const { revision } = result;
-    const item = new Item(
-      key,
-      withRevision(object, revision),
-      revision,
-      createRevision ?? revision,
-    );
-    return { outcome: 'written', item };
-  }
-
-  #options(fence: LeaseFence | undefined, ttlSeconds: number | undefined): WriteOptions {
+  #options({ fence, ttlSeconds }: WriteTerms): WriteOptions {
     return {
       ...(fence === undefined ? {} : { fence: this.#fence(fence) }),
       ...(ttlSeconds === undefined ? {} : { ttlSeconds }),
@@ -115,6 +87,12 @@ export class ItemStore {
   #fence({ namespace, name, epoch }: LeaseFence): Fence {
     return { leaseKey: `${this.#leasePrefix}${namespace}/${name}`, epoch };
   }
+}
+
+function outcomeOf({ key, object }: Outgoing, result: WriteResult): Written {
+  if (result.outcome !== 'written') return refused(result);
+  const { revision } = result;
+  return { outcome: 'written', item: itemOf(key, withRevision(object, revision), revision) };
 }
 
 function refused(result: Exclude<WriteResult, { outcome: 'written' }>): Written {

@@ -1,8 +1,8 @@
-import { isObject, type JsonObject } from '../../machinery/json.ts';
+import type { JsonObject } from '../../machinery/json.ts';
 import type { KubeObject, ObjectMeta } from '../../machinery/metadata.ts';
 import type { Resource } from '../../machinery/resource.ts';
 import { badRequest, conflict, invalid } from '../errors.ts';
-import { asSubmitted, metadataOf } from './document.ts';
+import { asSubmitted } from './document.ts';
 import type { ObjectRef } from './registry.ts';
 
 /** What an update is allowed to change, and how sure of the stored object its sender must be. */
@@ -27,10 +27,7 @@ export function checkIdentity(
   stored: KubeObject,
   mode: UpdateMode,
 ): void {
-  const metadata =
-    mode.verb === 'put'
-      ? asSubmitted(resource, document).metadata
-      : metadataOfPatched(resource, document, ref.name);
+  const { metadata } = asSubmitted(resource, document);
   const { name, namespace, uid, resourceVersion } = metadata;
   if (typeof name !== 'string' || name === '') {
     throw badRequest(
@@ -65,22 +62,6 @@ export function checkIdentity(
     );
   }
   if (resourceVersion !== stored.metadata.resourceVersion) throw conflict(resource, ref.name);
-}
-
-/** A patch may have changed what the object says it is: that is the patch's fault, a 422. */
-function metadataOfPatched(resource: Resource, document: JsonObject, name: string): JsonObject {
-  const { kind } = document;
-  if (kind !== resource.gvk.kind && typeof kind === 'string') {
-    throw invalid({ ...resource, gvk: { ...resource.gvk, kind } }, name, [
-      {
-        field: 'kind',
-        message: `Invalid value: ${JSON.stringify(kind)}: must be ${resource.gvk.kind}`,
-        reason: 'FieldValueInvalid',
-      },
-    ]);
-  }
-  const metadata = metadataOf(resource, document);
-  return isObject(document) ? asSubmitted(resource, document).metadata : metadata;
 }
 
 /** Metadata of an update: what the server owns and the client left out comes from the stored object. */

@@ -1,12 +1,13 @@
 import type { Clock } from '../../machinery/clock.ts';
 import type { ApiError } from '../../machinery/errors.ts';
+import type { KubeObject } from '../../machinery/metadata.ts';
 import type { Random } from '../../machinery/random.ts';
 import type { Resource } from '../../machinery/resource.ts';
-import { StorageError, type Revision, type Storage } from '../../storage/storage.ts';
+import type { CacheEvent, Snapshot } from '../../storage/cache.ts';
+import { StorageError, type Revision } from '../../storage/storage.ts';
 import { toApiError, tooOldResourceVersion } from '../errors.ts';
 import type { WatchOptions } from '../query.ts';
-import type { CacheEvent, ItemCache } from './cache.ts';
-import { Item, withRevision } from './item.ts';
+import { itemOf, withRevision, type Item, type ItemCache } from './item.ts';
 import { listPrefix } from './keys.ts';
 import { matcherOf, type Matcher } from './selection.ts';
 
@@ -15,34 +16,28 @@ export type WatchFrame =
   | { type: 'BOOKMARK'; revision: Revision }
   | { type: 'ERROR'; error: ApiError };
 
-/** How long a watch that begins at the newest state waits for the cache, in milliseconds. */
-const beginWait = 3_000;
+/** Frames of one moment. */
+export type WatchFrames = readonly WatchFrame[];
+
+const bookmarkMs = 60_000;
+
+/** A watch without timeoutSeconds lives between this and twice as long, so that many end apart. */
+const shortestLifeMs = 30 * 60_000;
 
 /** Objects of the initial state that are handed on at a time. */
 const portion = 200;
 
-const bookmarkPeriod = 60_000;
-const shortestLife = 30 * 60_000;
-
 /** Watches of one kind. */
 export class Watcher {
   readonly #resource: Resource;
-  readonly #storage: Storage;
   readonly #cache: ItemCache;
   readonly #clock: Clock;
   readonly #random: Random;
-  /** The last state of what an event deleted, with the event's revision; one for all watchers. */
-  readonly #deleted = new WeakMap<CacheEvent, Item>();
+  /** Objects that left a selector, as their watchers see them last; one for all watchers. */
+  readonly #left = new WeakMap<CacheEvent<KubeObject>, Item>();
 
-  constructor(options: {
-    resource: Resource;
-    storage: Storage;
-    cache: ItemCache;
-    clock: Clock;
-    random: Random;
-  }) {
+  constructor(options: { resource: Resource; cache: ItemCache; clock: Clock; random: Random }) {
     this.#resource = options.resource;
-    this.#storage = options.storage;
     this.#cache = options.cache;
     this.#clock = options.clock;
     this.#random = options.random;
@@ -56,41 +51,43 @@ export class Watcher {
     namespace: string | undefined,
     options: WatchOptions,
     signal: AbortSignal,
-  ): Promise<AsyncIterable<readonly WatchFrame[]>> {
+  ): Promise<AsyncIterable<WatchFrames>> {
     const matcher = matcherOf(this.#resource, options);
     const prefix = listPrefix(this.#resource, namespace);
-    if (options.resourceVersion === undefined) {
-      await this.#cache.reached(await this.#storage.head(), beginWait);
-    }
-    return this.#frames(prefix, matcher, options, signal);
+    const { resourceVersion } = options;
+    let initial: Snapshot<KubeObject> | undefined;
+    if (resourceVersion === undefined) initial = await this.#cache.list(prefix);
+    else if (resourceVersion === 0) initial = this.#cache.snapshot(prefix);
+    return this.#frames(prefix, matcher, initial, options, signal);
   }
 
   async *#frames(
     prefix: string,
     matcher: Matcher,
+    initial: Snapshot<KubeObject> | undefined,
     options: WatchOptions,
     signal: AbortSignal,
-  ): AsyncGenerator<readonly WatchFrame[], void, undefined> {
+  ): AsyncGenerator<WatchFrames, void, undefined> {
     const life = new AbortController();
     const end = (): void => life.abort();
     signal.addEventListener('abort', end, { once: true });
     if (signal.aborted) end();
     const timer = this.#clock.after(this.#lifetime(options), end);
-    const { resourceVersion = 0 } = options;
-    const position = { revision: resourceVersion };
+    let position = initial?.revision ?? options.resourceVersion ?? 0;
     try {
-      if (resourceVersion === 0) {
-        position.revision = this.#cache.revision;
-        for (const items of this.#present(prefix, matcher)) {
-          yield items.map((item) => ({ type: 'ADDED', item }) as const);
-        }
+      if (initial !== undefined) yield* added(initial, matcher);
+      const batches = this.#cache.subscribe(prefix, position, { signal: life.signal, bookmarkMs });
+      for await (const { events, revision } of batches) {
+        position = Math.max(position, revision);
+        const frames = events.flatMap((event) => this.#frameOf(event, matcher) ?? []);
+        if (frames.length > 0) yield frames;
+        else if (options.allowBookmarks) yield [{ type: 'BOOKMARK', revision: position }];
       }
-      yield* this.#changes(prefix, matcher, position, options.allowBookmarks, life.signal);
       if (options.allowBookmarks && !signal.aborted) {
-        yield [{ type: 'BOOKMARK', revision: position.revision }];
+        yield [{ type: 'BOOKMARK', revision: position }];
       }
     } catch (error) {
-      yield [{ type: 'ERROR', error: this.#refusal(error, position.revision) }];
+      yield [{ type: 'ERROR', error: refusalOf(error, position) }];
     } finally {
       timer.cancel();
       signal.removeEventListener('abort', end);
@@ -98,94 +95,52 @@ export class Watcher {
     }
   }
 
-  /** The matching objects as they are now, in portions; the whole is taken at once. */
-  #present(prefix: string, matcher: Matcher): Item[][] {
-    const items = [...this.#cache.range(prefix)].filter(({ object }) => matcher.matches(object));
-    const portions: Item[][] = [];
-    for (let at = 0; at < items.length; at += portion) portions.push(items.slice(at, at + portion));
-    return portions;
-  }
-
-  /** Frames of the changes after `position`, which moves along; with a bookmark about every minute. */
-  async *#changes(
-    prefix: string,
-    matcher: Matcher,
-    position: { revision: Revision },
-    bookmarks: boolean,
-    signal: AbortSignal,
-  ): AsyncGenerator<readonly WatchFrame[], void, undefined> {
-    const batches = this.#cache.watch(prefix, position.revision, signal)[Symbol.asyncIterator]();
-    let due = this.#clock.monotonic() + bookmarkPeriod;
-    let next = batches.next();
-    try {
-      for (;;) {
-        const got = bookmarks ? await this.#orElapsed(next, due) : await next;
-        if (got === 'elapsed') {
-          due = this.#clock.monotonic() + bookmarkPeriod;
-          yield [{ type: 'BOOKMARK', revision: position.revision }];
-          continue;
-        }
-        if (got.done === true) return;
-        const { events, revision } = got.value;
-        const frames = events.flatMap((event) => this.#frameOf(event, matcher) ?? []);
-        if (frames.length > 0) yield frames;
-        position.revision = Math.max(position.revision, revision);
-        next = batches.next();
-      }
-    } finally {
-      await batches.return?.();
-    }
-  }
-
-  /** `pending`, or 'elapsed' once the clock has reached `due`. */
-  async #orElapsed<T>(pending: Promise<T>, due: number): Promise<T | 'elapsed'> {
-    let cancel = (): void => undefined;
-    const elapsed = new Promise<'elapsed'>((resolve) => {
-      const timer = this.#clock.after(Math.max(0, due - this.#clock.monotonic()), () =>
-        resolve('elapsed'),
-      );
-      cancel = () => timer.cancel();
-    });
-    try {
-      return await Promise.race([pending, elapsed]);
-    } finally {
-      cancel();
-    }
-  }
-
   /** What one change is to a watcher: objects come and go by its selectors, too. */
-  #frameOf(event: CacheEvent, matcher: Matcher): WatchFrame | undefined {
-    const { item, previous } = event;
+  #frameOf(event: CacheEvent<KubeObject>, matcher: Matcher): WatchFrame | undefined {
+    const { entry, previous, type } = event;
     const before = previous !== undefined && matcher.matches(previous.object);
-    if (item !== undefined && matcher.matches(item.object)) {
-      return { type: before ? 'MODIFIED' : 'ADDED', item };
-    }
-    return before ? { type: 'DELETED', item: this.#lastState(event, previous) } : undefined;
+    if (type === 'delete') return before ? { type: 'DELETED', item: entry } : undefined;
+    if (matcher.matches(entry.object)) return { type: before ? 'MODIFIED' : 'ADDED', item: entry };
+    return before ? { type: 'DELETED', item: this.#lastSeen(event, previous) } : undefined;
   }
 
-  #lastState(event: CacheEvent, previous: Item): Item {
-    let item = this.#deleted.get(event);
+  #lastSeen(event: CacheEvent<KubeObject>, previous: Item): Item {
+    let item = this.#left.get(event);
     if (item === undefined) {
-      const object = withRevision(previous.object, event.revision);
-      item = new Item(previous.key, object, event.revision, previous.createRevision);
-      this.#deleted.set(event, item);
+      const { modRevision } = event;
+      item = itemOf(previous.key, withRevision(previous.object, modRevision), modRevision);
+      this.#left.set(event, item);
     }
     return item;
   }
 
   #lifetime({ timeoutSeconds }: WatchOptions): number {
     return timeoutSeconds === undefined
-      ? shortestLife * (1 + this.#random.next())
+      ? shortestLifeMs * (1 + this.#random.next())
       : timeoutSeconds * 1000;
   }
+}
 
-  #refusal(error: unknown, from: Revision): ApiError {
-    if (error instanceof StorageError && error.code === 'compacted') {
-      const oldest = error.compactRevision === undefined ? '' : ` (${error.compactRevision})`;
-      return tooOldResourceVersion(`too old resource version: ${from}${oldest}`);
+/** The matching objects of a snapshot, in portions. */
+function* added(snapshot: Snapshot<KubeObject>, matcher: Matcher): Generator<WatchFrames> {
+  let frames: WatchFrame[] = [];
+  for (const item of snapshot.entries()) {
+    if (!matcher.matches(item.object)) continue;
+    frames.push({ type: 'ADDED', item });
+    if (frames.length === portion) {
+      yield frames;
+      frames = [];
     }
-    const known = toApiError(error);
-    if (known === undefined) throw error;
-    return known;
   }
+  if (frames.length > 0) yield frames;
+}
+
+function refusalOf(error: unknown, from: Revision): ApiError {
+  if (error instanceof StorageError && error.code === 'compacted') {
+    const oldest = error.compactRevision === undefined ? '' : ` (${error.compactRevision})`;
+    return tooOldResourceVersion(`too old resource version: ${from}${oldest}`);
+  }
+  const known = toApiError(error);
+  if (known === undefined) throw error;
+  return known;
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { FieldError } from '../../../../../api/machinery/errors.ts';
 import type { KubeObject } from '../../../../../api/machinery/metadata.ts';
 import { ageColumn, defineResource } from '../../../../../api/v1/zod-resource.ts';
 
@@ -12,6 +13,8 @@ const specSchema = z.strictObject({
     .optional(),
   flag: z.boolean().optional(),
   ratio: z.number().optional(),
+  when: z.iso.datetime().optional(),
+  port: z.union([z.int(), z.string()]).optional(),
   nested: z
     .strictObject({
       a: z.string().optional(),
@@ -48,6 +51,20 @@ const statusSchema = z.strictObject({
 interface Widget extends KubeObject {
   spec: z.infer<typeof specSchema>;
   status?: z.infer<typeof statusSchema> | undefined;
+}
+
+function duplicates(field: string, values: readonly string[]): FieldError[] {
+  return values.flatMap((value, index) =>
+    values.indexOf(value) === index
+      ? []
+      : [
+          {
+            field: `${field}[${index}]`,
+            message: `Duplicate value: ${JSON.stringify(value)}`,
+            reason: 'FieldValueDuplicate' as const,
+          },
+        ],
+  );
 }
 
 /** The kind that the recorded answers of a real kube-apiserver are about. */
@@ -93,6 +110,10 @@ export const widgetResource = defineResource<Widget>({
       cell: (widget) => widget.spec.items?.[0]?.image ?? null,
     },
     ageColumn,
+  ],
+  validate: ({ spec }) => [
+    ...duplicates('spec.items', spec.items?.map(({ name }) => name) ?? []),
+    ...duplicates('spec.tags', spec.tags ?? []),
   ],
   defaults: (widget) => ({
     ...widget,
