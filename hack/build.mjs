@@ -15,6 +15,7 @@ const programs = {
   cosm: 'api/cli/cosm.ts',
   cosmd: 'controllers/cosmd.ts',
   emulator: 'hack/emulator/main.ts',
+  quickstart: 'hack/quickstart.ts',
 };
 
 /** Programs that people call by name. */

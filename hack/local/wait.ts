@@ -1,4 +1,4 @@
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 
 /** Waits until `condition` holds, asking every 50 ms; false when the time is over. */
 export async function until(
@@ -35,4 +35,17 @@ export async function freePorts(count: number): Promise<number[]> {
       servers.map((server) => new Promise((resolve) => server.close(() => resolve(undefined)))),
     );
   }
+}
+
+/** Whether somebody accepts connections on a port of loopback. */
+export function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port });
+    const answer = (open: boolean) => (): void => {
+      socket.destroy();
+      resolve(open);
+    };
+    socket.once('connect', answer(true));
+    socket.once('error', answer(false));
+  });
 }
