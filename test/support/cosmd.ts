@@ -1,0 +1,86 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
+import type { Certificates } from '../../hack/local/certificates.ts';
+import { accepts, until } from '../../hack/local/wait.ts';
+
+export interface CosmdOptions {
+  /** What `cosmd.yaml` says besides `api`. */
+  config: Readonly<Record<string, unknown>>;
+  port: number;
+  certificates: Certificates;
+}
+
+/** One cosmd process, as an operator runs it. */
+export class Cosmd {
+  readonly port: number;
+  readonly #directory: string;
+  readonly #file: string;
+  #child: ChildProcess | undefined;
+  #log = '';
+
+  constructor({ config, port, certificates }: CosmdOptions) {
+    this.port = port;
+    this.#directory = mkdtempSync(join(tmpdir(), 'mesocosm-cosmd-'));
+    this.#file = join(this.#directory, 'cosmd.yaml');
+    const api = {
+      listen: `127.0.0.1:${port}`,
+      certFile: certificates.server.certFile,
+      keyFile: certificates.server.keyFile,
+      clientCaFile: certificates.caFile,
+    };
+    writeFileSync(this.#file, stringify({ ...config, api }));
+  }
+
+  /** What it logged since it was first started. */
+  get log(): string {
+    return this.#log;
+  }
+
+  get running(): boolean {
+    return (
+      this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null
+    );
+  }
+
+  async start(): Promise<void> {
+    const program = fileURLToPath(new URL('../../.local/build/cosmd.mjs', import.meta.url));
+    const child = spawn(process.execPath, [program, '--config', this.#file], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#child = child;
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (chunk: Buffer) => (this.#log += chunk.toString()));
+    }
+    await until(async () => !this.running || (await accepts(this.port)), 30_000);
+    if (!this.running) throw new Error(`cosmd ended:\n${this.#log}`);
+  }
+
+  /** SIGKILL, SIGSTOP, SIGCONT… */
+  signal(name: NodeJS.Signals): void {
+    this.#child?.kill(name);
+  }
+
+  /** As a crash of the machine would: nothing is finished or given back. */
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL');
+  }
+
+  async stop(): Promise<void> {
+    await this.#end('SIGTERM');
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  async #end(name: NodeJS.Signals): Promise<void> {
+    const child = this.#child;
+    if (child === undefined || !this.running) return;
+    const ended = once(child, 'exit');
+    child.kill(name);
+    child.kill('SIGCONT');
+    await ended;
+  }
+}
