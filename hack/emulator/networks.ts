@@ -2,15 +2,15 @@ import type { NetworkInfo } from '../../proto/mesos/generated/messages.ts';
 
 /**
  * The order in which Mesos lists a container's networks and calls their plugins: that of a hash
- * table, not of the request. Here a fixed hash (FNV-1a) of the name.
+ * table, not of the request. Here a fixed hash of the name.
  */
 export function inHashOrder<T>(items: readonly T[], name: (item: T) => string): T[] {
   return [...items].sort((a, b) => hash(name(a)) - hash(name(b)));
 }
 
 function hash(text: string): number {
-  let value = 0x811c9dc5;
-  for (const byte of Buffer.from(text)) value = Math.imul(value ^ byte, 0x01000193) >>> 0;
+  let value = 5381;
+  for (const byte of Buffer.from(text)) value = (Math.imul(value, 33) + byte) >>> 0;
   return value;
 }
 

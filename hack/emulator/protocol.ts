@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type {
   AgentInfo,
   Base64,
@@ -67,4 +68,12 @@ export interface Link<Out> {
   send(message: Out): void;
   /** Drops the connection; the other end sees it close. */
   close(): void;
+}
+
+/** Both ends are this program: it is enough to know that a line is a message. */
+export const toAgent = z.custom<ToAgent>(isMessage);
+export const toMaster = z.custom<ToMaster>(isMessage);
+
+function isMessage(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'type' in value;
 }

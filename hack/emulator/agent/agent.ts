@@ -29,7 +29,6 @@ export interface AgentOptions {
   runtime: Runtime;
   checkpoint?: Checkpoint;
   timings?: Partial<ExecutorTimings> & { updateRetryMin?: number; updateRetryMax?: number };
-  environment?: ExecutorContext['environment'];
   /** The master does not want the agent any more; its tasks are ended when this is called. */
   onShutdown?: () => void;
 }
@@ -71,7 +70,6 @@ export class Agent {
       report: (task, status) => {
         this.#report(task, status);
       },
-      environment: options.environment ?? (() => ({})),
       executorGone: ({ key }, status) => {
         this.#executorGone(key, status);
       },
@@ -102,7 +100,10 @@ export class Agent {
 
   /** Ends the process only: containers go on, and a later life takes them up from the checkpoint. */
   stop(): void {
+    if (this.#stopped) return;
+    this.#saveNow();
     this.#stopped = true;
+    this.#updates.pause();
     this.#updates.stop();
     for (const executor of this.executors.values()) executor.detach();
     this.#link?.close();
@@ -353,6 +354,9 @@ export class Agent {
 
   #discardAll(done: () => void): void {
     let left = this.executors.size;
+    for (const id of this.frameworks.keys()) this.#updates.dropFramework(id);
+    this.frameworks.clear();
+    this.#finished.clear();
     if (left === 0) done();
     for (const [key, executor] of [...this.executors]) {
       executor.discard(() => {
@@ -361,7 +365,6 @@ export class Agent {
         if (--left === 0) done();
       });
     }
-    this.#finished.clear();
   }
 
   #recover(saved: CheckpointContent): void {
@@ -388,8 +391,12 @@ export class Agent {
     this.#saving = true;
     clock.after(0, () => {
       this.#saving = false;
-      if (!this.#stopped) checkpoint.save(this.#snapshot());
+      if (!this.#stopped) this.#saveNow();
     });
+  }
+
+  #saveNow(): void {
+    this.#options.checkpoint?.save(() => this.#snapshot());
   }
 
   #snapshot(): CheckpointContent {

@@ -51,7 +51,8 @@ export type CheckpointContent = z.infer<typeof checkpointContent>;
 /** What an agent remembers across restarts, as Mesos keeps under its work directory's `meta`. */
 export interface Checkpoint {
   load(): CheckpointContent | undefined;
-  save(content: CheckpointContent): void;
+  /** `content` may be asked for later, once the agent has stopped. */
+  save(content: () => CheckpointContent): void;
 }
 
 export function fileCheckpoint(path: string): Checkpoint {
@@ -66,19 +67,22 @@ export function fileCheckpoint(path: string): Checkpoint {
       }
     },
     save: (content) => {
-      writeFileSync(`${path}.next`, JSON.stringify(content));
+      writeFileSync(`${path}.next`, JSON.stringify(content()));
       renameSync(`${path}.next`, path);
     },
   };
 }
 
-/** Keeps a copy in memory, for simulated agents. */
+/** For simulated agents: nothing is copied until an agent comes back. */
 export function memoryCheckpoint(): Checkpoint {
-  let saved: string | undefined;
+  let saved: (() => CheckpointContent) | undefined;
   return {
-    load: () => (saved === undefined ? undefined : checkpointContent.parse(JSON.parse(saved))),
+    load: () =>
+      saved === undefined
+        ? undefined
+        : checkpointContent.parse(JSON.parse(JSON.stringify(saved()))),
     save: (content) => {
-      saved = JSON.stringify(content);
+      saved = content;
     },
   };
 }

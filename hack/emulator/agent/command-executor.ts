@@ -9,7 +9,7 @@ import type {
 import { isTerminal } from '../master/state.ts';
 import { parseResources } from '../resources.ts';
 import type { ContainerSpec, LaunchFailure, LimitExceeded, StartedContainer } from './runtime.ts';
-import { TaskRun, type ExecutorContext } from './task-run.ts';
+import { TaskRun, terminationStatus, type ExecutorContext } from './task-run.ts';
 
 /** An executor as its agent sees it. */
 export interface Executor {
@@ -79,7 +79,6 @@ export class CommandExecutor implements Executor {
       ...(info.command === undefined ? {} : { command: info.command }),
       ...(info.container === undefined ? {} : { container: info.container }),
       ...(memory === undefined ? {} : { memory: (memory / 1000 + executorMemory) * 2 ** 20 }),
-      environment: context.environment({ info, framework, containerId }),
       user: info.command?.user ?? framework.user,
     };
   }
@@ -203,22 +202,7 @@ export class CommandExecutor implements Executor {
   }
 
   #terminated(limit: LimitExceeded | undefined): void {
-    this.#run.failed(
-      limit === undefined
-        ? {
-            state: 'TASK_FAILED',
-            reason: 'REASON_EXECUTOR_TERMINATED',
-            message: 'Executor terminated',
-          }
-        : {
-            state: 'TASK_FAILED',
-            reason: 'REASON_CONTAINER_LIMITATION_MEMORY',
-            message: limit.message,
-            limitation: {
-              resources: [{ name: 'mem', type: 'SCALAR', scalar: { value: limit.memory } }],
-            },
-          },
-    );
+    this.#run.failed(terminationStatus(limit));
     this.#destroy();
   }
 

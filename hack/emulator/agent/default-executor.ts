@@ -10,8 +10,14 @@ import type {
 import { isTerminal } from '../master/state.ts';
 import { parseResources } from '../resources.ts';
 import type { Executor } from './command-executor.ts';
-import type { ContainerEvents, ContainerSpec, LaunchFailure, StartedContainer } from './runtime.ts';
-import { TaskRun, type ExecutorContext } from './task-run.ts';
+import type {
+  ContainerEvents,
+  ContainerSpec,
+  LaunchFailure,
+  LimitExceeded,
+  StartedContainer,
+} from './runtime.ts';
+import { TaskRun, terminationStatus, type ExecutorContext } from './task-run.ts';
 
 export interface DefaultExecutorOptions {
   context: ExecutorContext;
@@ -73,7 +79,7 @@ export class DefaultExecutor implements Executor {
     this.#timer?.cancel();
     for (const run of group) this.#unacknowledged.add(run.id);
     if (this.#launched === undefined) this.#waiting.push(group);
-    else this.#start(group);
+    else this.#join(group);
   }
 
   /** Takes up container and tasks of a former life of the agent. */
@@ -140,7 +146,6 @@ export class DefaultExecutor implements Executor {
       executorId: this.executorId,
       ...(container === undefined ? {} : { container }),
       ...(memory === 0 ? {} : { memory: (memory / 1000) * 2 ** 20 }),
-      environment: {},
       user: this.#framework.user,
     };
   }
@@ -194,10 +199,16 @@ export class DefaultExecutor implements Executor {
         this.#failed(failure);
       },
       exited: () => undefined,
-      terminated: (status) => {
-        this.#terminated(status);
+      terminated: (status, limit) => {
+        this.#terminated(status, limit);
       },
     };
+  }
+
+  #join(group: readonly TaskRun[]): void {
+    const { memory } = this.spec();
+    if (memory !== undefined) this.#context.runtime.resize(this.#containerId, memory);
+    this.#start(group);
   }
 
   #start(group: readonly TaskRun[]): void {
@@ -218,11 +229,6 @@ export class DefaultExecutor implements Executor {
       taskId: info.task_id.value,
       ...(info.command === undefined ? {} : { command: info.command }),
       ...(info.container === undefined ? {} : { container: info.container }),
-      environment: this.#context.environment({
-        info,
-        framework: this.#framework,
-        containerId: containerId.value,
-      }),
       user: info.command?.user ?? this.#framework.user,
     };
   }
@@ -287,17 +293,13 @@ export class DefaultExecutor implements Executor {
     this.#context.runtime.destroy(this.#containerId, () => undefined);
   }
 
-  #terminated(status: number): void {
+  #terminated(status: number, limit: LimitExceeded | undefined): void {
     if (this.#over) return;
     this.#over = true;
     this.#timer?.cancel();
     this.#context.executorGone(this, status);
     for (const run of this.runs) {
-      run.failed({
-        state: 'TASK_FAILED',
-        reason: 'REASON_EXECUTOR_TERMINATED',
-        message: 'Executor terminated',
-      });
+      run.failed(terminationStatus(limit));
       this.#context.runtime.destroy(run.containerId.value, () => undefined);
     }
     this.#context.runtime.destroy(this.#containerId, () => undefined);

@@ -16,6 +16,8 @@ export interface Runtime {
   recover(spec: ContainerSpec, started: StartedContainer, events: ContainerEvents): void;
   /** Signals the processes of the container's command. */
   kill(id: string, signal: 'SIGTERM' | 'SIGKILL'): void;
+  /** Another memory limit, in bytes: a task group joined the executor's container. */
+  resize(id: string, memory: number): void;
   /** Ends what is left, detaches the networks, forgets the container. Harmless if done twice. */
   destroy(id: string, done: () => void): void;
   /** Looks once, from inside the container; the caller minds the timeout. */
@@ -32,7 +34,6 @@ export interface ContainerSpec {
   readonly container?: ContainerInfo;
   /** Bytes for the container and those within; absent: no limit. */
   readonly memory?: number;
-  readonly environment: Readonly<Record<string, string>>;
   readonly user: string;
 }
 

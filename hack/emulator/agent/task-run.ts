@@ -11,7 +11,12 @@ import type {
 } from '../../../proto/mesos/generated/messages.ts';
 import { hasCapability } from '../master/state.ts';
 import { Checker, emptyCheckStatus } from './checks.ts';
-import { describeStatus, type Runtime, type StartedContainer } from './runtime.ts';
+import {
+  describeStatus,
+  type LimitExceeded,
+  type Runtime,
+  type StartedContainer,
+} from './runtime.ts';
 
 /** What an executor needs of its agent. */
 export interface ExecutorContext {
@@ -21,11 +26,6 @@ export interface ExecutorContext {
   uuid(): string;
   /** Queues a status for the framework; the agent adds id, uuid and time. */
   report(task: Task, status: Omit<TaskStatus, 'task_id'>): void;
-  environment(run: {
-    info: TaskInfo;
-    framework: FrameworkInfo;
-    containerId: string;
-  }): Record<string, string>;
   /** The executor is over; `status` is told to the master unless the executor is a command's. */
   executorGone(executor: { readonly key: string }, status?: number): void;
   /** Something to be remembered across a restart has changed. */
@@ -260,4 +260,24 @@ export class TaskRun {
       executor_pid: this.started.pid,
     };
   }
+}
+
+/** What an agent says of tasks whose executor ended by itself or by a limit. */
+export function terminationStatus(
+  limit: LimitExceeded | undefined,
+): Pick<TaskStatus, 'state' | 'reason' | 'message' | 'limitation'> {
+  return limit === undefined
+    ? {
+        state: 'TASK_FAILED',
+        reason: 'REASON_EXECUTOR_TERMINATED',
+        message: 'Executor terminated',
+      }
+    : {
+        state: 'TASK_FAILED',
+        reason: 'REASON_CONTAINER_LIMITATION_MEMORY',
+        message: limit.message,
+        limitation: {
+          resources: [{ name: 'mem', type: 'SCALAR', scalar: { value: limit.memory } }],
+        },
+      };
 }

@@ -110,7 +110,6 @@ export class UpdateStreams {
 
   stop(): void {
     for (const { timer } of this.#streams.values()) timer?.cancel();
-    this.#streams.clear();
   }
 
   #forward(stream: UpdateStream): void {

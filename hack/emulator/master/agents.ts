@@ -226,7 +226,15 @@ export function markUnreachable(m: MasterState, agent: AgentRecord): void {
     });
   }
   withdrawOffers(m, agent);
+  closeLink(agent);
   forget(m, agent);
+}
+
+/** One that was only silent connects again, and so learns what it is taken for. */
+function closeLink(agent: AgentRecord): void {
+  const { link } = agent;
+  agent.link = undefined;
+  link?.close();
 }
 
 /** The agent left for good, or another took its place: its tasks are lost, whatever they were. */
@@ -242,6 +250,7 @@ export function removeAgent(m: MasterState, agent: AgentRecord, why: string): vo
   const rest = Object.fromEntries(Object.entries(admitted).filter(([id]) => id !== agent.id));
   m.registry.write({ ...content, admitted: rest });
   withdrawOffers(m, agent);
+  closeLink(agent);
   forget(m, agent);
 }
 

@@ -97,6 +97,10 @@ export class SimulatedRuntime implements Runtime {
     });
   }
 
+  resize(): void {
+    // Only `exhaustMemory` looks at the limit, and then at the one the container started with.
+  }
+
   destroy(id: string, done: () => void): void {
     const container = this.#containers.get(id);
     this.#containers.delete(id);

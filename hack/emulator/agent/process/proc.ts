@@ -1,0 +1,43 @@
+import { readFileSync } from 'node:fs';
+
+/** When a process started, in clock ticks since boot: with its pid it names it for good. */
+export function startTimeOf(pid: number): string | undefined {
+  const stat = readProc(`${pid}/stat`);
+  if (stat === undefined) return undefined;
+  // The name in parentheses may hold anything; the state follows it, start time is 19 further.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return fields[0] === 'Z' ? undefined : fields[19];
+}
+
+export function isAlive({ pid, startTime }: { pid: number; startTime: string }): boolean {
+  return startTimeOf(pid) === startTime;
+}
+
+export function childrenOf(pid: number): number[] {
+  const text = readProc(`${pid}/task/${pid}/children`)?.trim() ?? '';
+  return text === '' ? [] : text.split(' ').map(Number);
+}
+
+/** Children first, so that a shell does not see its child die before it is told itself. */
+export function descendantsOf(pid: number): number[] {
+  return childrenOf(pid).flatMap((child) => [...descendantsOf(child), child]);
+}
+
+/** Signals a process that may have ended in the meantime. */
+export function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
+}
+
+function readProc(path: string): string | undefined {
+  try {
+    return readFileSync(`/proc/${path}`, 'utf8');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ENOENT' || code === 'ESRCH') return undefined;
+    throw error;
+  }
+}

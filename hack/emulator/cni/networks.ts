@@ -1,0 +1,189 @@
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { mustRun, runCommand } from '../process.ts';
+
+export interface SampleNetworksOptions {
+  /** Of interface names; at most 8 characters, and another one for each emulator on the machine. */
+  prefix: string;
+  /** First two parts of the IPv4 networks, for example `172.29`; another for each emulator. */
+  base: string;
+  /** Where configurations, leases and the record of what to undo go. */
+  directory: string;
+}
+
+const record = z.object({
+  bridges: z.array(z.string()),
+  hostAddress: z.string(),
+  /** Values from before, by path below /proc/sys. */
+  sysctls: z.record(z.string(), z.string()),
+});
+
+export interface SampleNetworks {
+  readonly configDir: string;
+  /** Of the host, reachable from every network: for agents to advertise. */
+  readonly hostAddress: string;
+  readonly names: readonly string[];
+}
+
+/** Plugins that make the host a router switch these on and never back. */
+const routing = ['net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding'];
+
+/**
+ * Two bridges, `dev-net` (IPv4) and `data-net` (dual-stack), and `edge-net`, point to point. The
+ * bridges exist before any plugin runs, with explicit addresses: a bridge that a failing first
+ * plugin call made would be refused by the next call, and its IPv6 would be tentative at first.
+ */
+export async function createSampleNetworks(
+  options: SampleNetworksOptions,
+): Promise<SampleNetworks> {
+  const { prefix, base, directory } = options;
+  await removeSampleNetworks(directory);
+  const configDir = join(directory, 'conf');
+  const [, second = '0'] = base.split('.');
+  const base6 = `fd${second.padStart(2, '0').slice(-2)}`;
+  const bridges = [`${prefix}dev0`, `${prefix}data0`];
+  const hostAddress = `${base}.0.1`;
+  mkdirSync(configDir, { recursive: true });
+  const sysctls = Object.fromEntries(routing.map((name) => [name, readSysctl(name)]));
+  writeFileSync(recordFile(directory), JSON.stringify({ bridges, hostAddress, sysctls }));
+  await mustRun('ip', 'address', 'add', `${hostAddress}/32`, 'dev', 'lo');
+  await createBridge(bridges[0] ?? '', [`${base}.11.1/24`]);
+  await createBridge(bridges[1] ?? '', [`${base}.12.1/24`, `${base6}:12::1/64`]);
+  const configs = sampleConfigs(options, bridges, base6, hostAddress);
+  for (const config of configs) {
+    writeFileSync(join(configDir, `${config.name}.json`), JSON.stringify(config, undefined, 2));
+  }
+  return { configDir, hostAddress, names: configs.map(({ name }) => name) };
+}
+
+/** Removes what a former call made, also one of a process that was killed. */
+export async function removeSampleNetworks(directory: string): Promise<void> {
+  const path = recordFile(directory);
+  if (!existsSync(path)) return;
+  const { bridges, hostAddress, sysctls } = record.parse(JSON.parse(readFileSync(path, 'utf8')));
+  // What is missing was never made, or is gone since a reboot.
+  for (const bridge of bridges) await runCommand('ip', ['link', 'delete', bridge]);
+  await runCommand('ip', ['address', 'delete', `${hostAddress}/32`, 'dev', 'lo']);
+  for (const [name, value] of Object.entries(sysctls)) {
+    if (readSysctl(name) !== value) writeFileSync(join('/proc/sys', name), value);
+  }
+  rmSync(directory, { recursive: true, force: true });
+}
+
+/** First two parts of a private IPv4 network that no interface of this machine is in. */
+export function freeNetworkBase(): string {
+  const taken = new Set(
+    Object.values(networkInterfaces())
+      .flatMap((addresses) => addresses ?? [])
+      .map(({ address }) => address.split('.').slice(0, 2).join('.')),
+  );
+  for (let second = 200; second < 250; second++) {
+    const base = `10.${second}`;
+    if (!taken.has(base)) return base;
+  }
+  throw new Error('all of 10.200 to 10.249 is in use');
+}
+
+function sampleConfigs(
+  { base, directory }: SampleNetworksOptions,
+  bridges: readonly string[],
+  base6: string,
+  hostAddress: string,
+) {
+  const dataDir = join(directory, 'ipam');
+  const common = { cniVersion: '0.2.0', ipMasq: false };
+  return [
+    {
+      ...common,
+      name: 'dev-net',
+      type: 'bridge',
+      bridge: bridges[0],
+      isGateway: false,
+      ipam: {
+        type: 'host-local',
+        subnet: `${base}.11.0/24`,
+        rangeStart: `${base}.11.10`,
+        rangeEnd: `${base}.11.250`,
+        gateway: `${base}.11.1`,
+        dataDir,
+        routes: [{ dst: '0.0.0.0/0', gw: `${base}.11.1` }],
+      },
+    },
+    {
+      ...common,
+      name: 'data-net',
+      type: 'bridge',
+      bridge: bridges[1],
+      isGateway: false,
+      ipam: {
+        type: 'host-local',
+        dataDir,
+        ranges: [
+          [
+            {
+              subnet: `${base}.12.0/24`,
+              rangeStart: `${base}.12.10`,
+              rangeEnd: `${base}.12.250`,
+              gateway: `${base}.12.1`,
+            },
+          ],
+          [
+            {
+              subnet: `${base6}:12::/64`,
+              rangeStart: `${base6}:12::10`,
+              gateway: `${base6}:12::1`,
+            },
+          ],
+        ],
+        routes: [{ dst: `${hostAddress}/32`, gw: `${base}.12.1` }],
+      },
+    },
+    {
+      ...common,
+      name: 'edge-net',
+      type: 'ptp',
+      ipam: {
+        type: 'host-local',
+        subnet: `${base}.13.0/24`,
+        rangeStart: `${base}.13.10`,
+        rangeEnd: `${base}.13.250`,
+        gateway: `${base}.13.1`,
+        dataDir,
+        routes: [{ dst: `${hostAddress}/32`, gw: `${base}.13.1` }],
+      },
+    },
+  ];
+}
+
+async function createBridge(name: string, addresses: readonly string[]): Promise<void> {
+  const mac = [
+    '02',
+    ...(Buffer.from(name.padStart(5, '0').slice(-5)).toString('hex').match(/../g) ?? []),
+  ];
+  await mustRun('ip', 'link', 'add', name, 'address', mac.join(':'), 'type', 'bridge');
+  const dad = `/proc/sys/net/ipv6/conf/${name}/accept_dad`;
+  if (existsSync(dad)) writeFileSync(dad, '0');
+  for (const address of addresses) {
+    await mustRun(
+      'ip',
+      'address',
+      'add',
+      address,
+      'dev',
+      name,
+      ...(address.includes(':') ? ['nodad'] : []),
+    );
+  }
+  await mustRun('ip', 'link', 'set', name, 'up');
+}
+
+function readSysctl(name: string): string {
+  const path = join('/proc/sys', name);
+  return existsSync(path) ? readFileSync(path, 'utf8').trim() : '';
+}
+
+function recordFile(directory: string): string {
+  return join(directory, 'networks.json');
+}
