@@ -35,78 +35,108 @@ export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdSe
     throw new Error('these tests need the program etcd: apt-get install etcd-server');
   }
   const data = await mkdtemp(join(tmpdir(), 'mesocosm-etcd-'));
-  const [port, peerPort, healthPort] = await freePorts(3);
-  const { tls } = options;
-  const endpoint = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`;
-  const health = `http://127.0.0.1:${healthPort}`;
-  const peer = `http://127.0.0.1:${peerPort}`;
-  const parameters = [
-    `--data-dir=${data}`,
-    `--listen-client-urls=${endpoint}`,
-    `--advertise-client-urls=${endpoint}`,
-    `--listen-peer-urls=${peer}`,
-    `--initial-advertise-peer-urls=${peer}`,
-    `--initial-cluster=default=${peer}`,
-    `--listen-metrics-urls=${health}`,
-    ...(tls === undefined
-      ? []
-      : [
-          `--cert-file=${tls.cert}`,
-          `--key-file=${tls.key}`,
-          `--trusted-ca-file=${tls.ca}`,
-          '--client-cert-auth',
-        ]),
-    '--logger=zap',
-    '--log-level=error',
-    ...(knowsUnsafeNoFsync() ? ['--unsafe-no-fsync'] : []),
-    ...(options.arguments ?? []),
-  ];
+  for (let attempt = 1; ; attempt += 1) {
+    const server = new Server(data, await freePorts(), options);
+    try {
+      await server.restart();
+      return server;
+    } catch (error) {
+      // Somebody may have taken a port between the probe and the bind.
+      await server.kill();
+      if (attempt < 3) continue;
+      await server.stop();
+      throw error;
+    }
+  }
+}
 
-  let child = await launch(parameters, health);
-  const end = async (signal: 'SIGTERM' | 'SIGKILL'): Promise<void> => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
+interface Ports {
+  client: number;
+  peer: number;
+  health: number;
+}
+
+class Server implements EtcdServer {
+  readonly host = '127.0.0.1';
+  readonly port: number;
+  readonly endpoint: string;
+  readonly #data: string;
+  readonly #health: string;
+  readonly #parameters: readonly string[];
+  #child: ChildProcess | undefined;
+
+  constructor(data: string, ports: Ports, { tls, arguments: more = [] }: EtcdServerOptions) {
+    this.port = ports.client;
+    this.endpoint = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${ports.client}`;
+    this.#data = data;
+    this.#health = `http://127.0.0.1:${ports.health}`;
+    const peer = `http://127.0.0.1:${ports.peer}`;
+    this.#parameters = [
+      `--data-dir=${data}`,
+      `--listen-client-urls=${this.endpoint}`,
+      `--advertise-client-urls=${this.endpoint}`,
+      `--listen-peer-urls=${peer}`,
+      `--initial-advertise-peer-urls=${peer}`,
+      `--initial-cluster=default=${peer}`,
+      `--listen-metrics-urls=${this.#health}`,
+      '--logger=zap',
+      '--log-level=error',
+      ...(tls === undefined ? [] : tlsParameters(tls)),
+      ...(knowsUnsafeNoFsync() ? ['--unsafe-no-fsync'] : []),
+      ...more,
+    ];
+  }
+
+  kill(): Promise<void> {
+    return this.#end('SIGKILL');
+  }
+
+  async restart({ wipe = false } = {}): Promise<void> {
+    await this.kill();
+    if (wipe) await rm(join(this.#data, 'member'), { recursive: true, force: true });
+    // --pdeathsig: a test runner that is killed leaves no server behind.
+    this.#child = spawn('setpriv', ['--pdeathsig', 'KILL', 'etcd', ...this.#parameters], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    await healthy(this.#child, this.#health);
+  }
+
+  async stop(): Promise<void> {
+    await this.#end('SIGTERM');
+    await rm(this.#data, { recursive: true, force: true });
+  }
+
+  async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, 'exit');
     child.kill(signal);
     await exited;
-  };
-  return {
-    endpoint,
-    host: '127.0.0.1',
-    port: port ?? 0,
-    kill: () => end('SIGKILL'),
-    restart: async ({ wipe = false } = {}) => {
-      await end('SIGKILL');
-      if (wipe) await rm(join(data, 'member'), { recursive: true, force: true });
-      child = await launch(parameters, health);
-    },
-    stop: async () => {
-      await end('SIGTERM');
-      await rm(data, { recursive: true, force: true });
-    },
-  };
+  }
+}
+
+function tlsParameters({ ca, cert, key }: NonNullable<EtcdServerOptions['tls']>): string[] {
+  return [
+    `--cert-file=${cert}`,
+    `--key-file=${key}`,
+    `--trusted-ca-file=${ca}`,
+    '--client-cert-auth',
+  ];
 }
 
 function knowsUnsafeNoFsync(): boolean {
   return spawnSync('etcd', ['--unsafe-no-fsync', '--version']).status === 0;
 }
 
-async function launch(parameters: readonly string[], health: string): Promise<ChildProcess> {
-  // --pdeathsig: a test runner that is killed leaves no server behind.
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'etcd', ...parameters], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+async function healthy(child: ChildProcess, url: string): Promise<void> {
   let log = '';
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+  child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
     log = (log + chunk).slice(-4000);
   });
   const giveUp = performance.now() + 20_000;
-  for (;;) {
+  while (!(await isHealthy(url))) {
     if (child.exitCode !== null) throw new Error(`etcd ended with ${child.exitCode}: ${log}`);
-    if (await isHealthy(health)) return child;
-    if (performance.now() > giveUp) {
-      child.kill('SIGKILL');
-      throw new Error(`etcd is not healthy after 20 s: ${log}`);
-    }
+    if (performance.now() > giveUp) throw new Error(`etcd is not healthy after 20 s: ${log}`);
     await delay(20);
   }
 }
@@ -121,10 +151,10 @@ async function isHealthy(url: string): Promise<boolean> {
 }
 
 /** Ports of loopback that were free a moment ago. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+async function freePorts(): Promise<Ports> {
+  const servers = Array.from({ length: 3 }, () => createServer().listen(0, '127.0.0.1'));
   await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => {
+  const [client = 0, peer = 0, health = 0] = servers.map((server) => {
     const address = server.address();
     return typeof address === 'object' && address !== null ? address.port : 0;
   });
@@ -135,5 +165,5 @@ async function freePorts(count: number): Promise<number[]> {
       return closed;
     }),
   );
-  return ports;
+  return { client, peer, health };
 }

@@ -3,7 +3,7 @@ import { seededRandom } from '../../../../api/machinery/random.ts';
 import { WatchCache } from '../../../../api/storage/cache.ts';
 import type { Revision } from '../../../../api/storage/storage.ts';
 import { actions, bytes, failure } from '../../../contract/storage/support.ts';
-import type { FaultRule } from '../../../support/faults.ts';
+import { faultWhen, type FaultRule } from '../../../support/faults.ts';
 import { settle } from '../../../support/virtual-clock.ts';
 import { CacheFixture, codeOf, decode, follow, type CacheFixtureOptions } from './cache-fixture.ts';
 
@@ -90,6 +90,17 @@ describe('WatchCache', () => {
     ]);
     received.abort.abort();
     expect(await received.ended).toBeUndefined();
+  });
+
+  it('hands out a long replay in pieces that end between revisions', async () => {
+    const from = fixture.cache.revision;
+    for (let index = 0; index < 700; index += 1) await create(`/g/jobs/${index}`, '1');
+    await settle();
+    const received = follow(fixture.cache, '/g/jobs/', from);
+    await settle();
+    expect(received.lines()).toHaveLength(700);
+    expect(received.batches.map(({ revision }) => revision - from)).toEqual([256, 512, 700]);
+    received.abort.abort();
   });
 
   it('sends bookmarks when nothing else comes, and they carry the newest revision', async () => {
@@ -323,10 +334,5 @@ const stall = { kind: 'stall', ms: 600_000 } as const;
 
 /** The first watch ends with `compacted` after as many batches. */
 function compactOnce(batches: number): FaultRule {
-  let done = false;
-  return (call) => {
-    if (done || call.operation !== 'watch') return undefined;
-    done = true;
-    return { kind: 'compacted', batches };
-  };
+  return faultWhen(({ operation }) => operation === 'watch', { kind: 'compacted', batches }, 1);
 }
