@@ -4,7 +4,8 @@
  * **When is a list consistent?** It must show every write acknowledged before it was asked for. The cache
  * takes the store's head revision by a linearizable read and waits until it has reached it. The choices:
  * - The greatest mod_revision under the prefix would not do: a delete leaves no key to carry one, so a
- *   deleted object could be served as existing.
+ *   deleted object could be served as existing. (It also costs etcd a scan: 80 ms of 21,000 keys, where
+ *   the head takes half a millisecond.)
  * - A request for progress on the watch is safe only from etcd 3.4.25, 3.5.8 on; Debian has 3.4.23.
  * - So the head is the revision of the whole store. All that Mesocosm writes, leases and the compactor's
  *   key too, lies under the prefix, hence in the one watch, so on an etcd of our own every revision
@@ -28,7 +29,6 @@ import { Notifier } from './notifier.ts';
 import { StorageError, type Revision, type Storage } from './storage.ts';
 
 export type { CachedEntry, CacheEvent, CacheLimits, Decode } from './cache-state.ts';
-export { resourceOf } from './cache-state.ts';
 
 /** Objects under a prefix as of one revision. It stays as it is while the cache moves on. */
 export interface Snapshot<T> {
