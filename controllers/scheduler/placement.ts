@@ -1,4 +1,4 @@
-import { objectKey } from '../../api/machinery/metadata.ts';
+import { controllerOf, objectKey } from '../../api/machinery/metadata.ts';
 import type { Task } from '../../api/v1/task.ts';
 import type { Constraint } from '../../api/v1/template.ts';
 import type { Resource } from '../../proto/mesos/generated/messages.ts';
@@ -23,6 +23,14 @@ export interface AgentIdentity {
   hostname: string;
   /** Attributes in text form. */
   attributes: Readonly<Record<string, string>>;
+  /** Where it answers HTTP. */
+  address?: AgentAddress | undefined;
+}
+
+export interface AgentAddress {
+  hostname: string;
+  ip?: string;
+  port: number;
 }
 
 /** Everything that one agent offers to one role at the moment. */
@@ -48,6 +56,8 @@ export interface PlacementInput {
   offers: readonly AgentOffer[];
   placed: readonly PlacedTask[];
   cniNameOf: (network: string) => string;
+  /** Placements at most; the tasks after them are left for the next time. All if absent. */
+  most?: number;
 }
 
 export interface Placement {
@@ -72,29 +82,46 @@ export function place(input: PlacementInput): { placements: Placement[]; unplace
     offer,
     ledger: new ResourceLedger(offer.resources),
   }));
-  const placed = [...input.placed];
+  const spreads = new Spreads(input.placed);
   const placements: Placement[] = [];
   const unplaced: Unplaced[] = [];
+  // What did not fit its like will not fit it: free resources only shrink, and spreads only grow.
+  const hopeless = new Map<string, string>();
   for (const task of input.tasks) {
+    if (placements.length === input.most) break;
+    const like = templateKey(task);
+    const known = like === undefined ? undefined : hopeless.get(like);
+    if (known !== undefined) {
+      unplaced.push({ task, message: known });
+      continue;
+    }
     const job = objectKey({ namespace: task.metadata.namespace, name: task.spec.job });
     const demand = taskDemand(task.spec);
-    const siblings = placed.filter((other) => other.job === job);
+    const spread = spreads.of(job);
     const refusals: string[] = [];
     const fitting = candidates.filter(({ offer, ledger }) => {
       const refusal =
-        refuse(task, offer, siblings, input.cniNameOf) ?? shortage(ledger.shortages(demand));
+        refuse(task, offer, spread, input.cniNameOf) ?? shortage(ledger.shortages(demand));
       if (refusal !== undefined) refusals.push(refusal);
       return refusal === undefined;
     });
-    const best = choose(fitting, siblings);
+    const best = choose(fitting, spread);
     if (best === undefined) {
-      unplaced.push({ task, message: explain(refusals, candidates.length) });
+      const message = explain(refusals, candidates.length);
+      unplaced.push({ task, message });
+      if (like !== undefined) hopeless.set(like, message);
       continue;
     }
     placements.push(take(task, best.offer, best.ledger));
-    placed.push({ job, agent: best.offer });
+    spread.add(best.offer);
   }
   return { placements, unplaced };
+}
+
+/** Equal for Tasks that are launched with the same template. */
+function templateKey(task: Task): string | undefined {
+  const owner = controllerOf(task);
+  return owner === undefined ? undefined : `${owner.uid} ${task.spec.revision}`;
 }
 
 interface Candidate {
@@ -102,14 +129,9 @@ interface Candidate {
   ledger: ResourceLedger;
 }
 
-function choose(
-  fitting: readonly Candidate[],
-  siblings: readonly PlacedTask[],
-): Candidate | undefined {
-  const load = new Map<string, number>();
-  for (const { agent } of siblings) load.set(agent.agentId, (load.get(agent.agentId) ?? 0) + 1);
+function choose(fitting: readonly Candidate[], spread: Spread): Candidate | undefined {
   const better = (a: Candidate, b: Candidate): number =>
-    (load.get(a.offer.agentId) ?? 0) - (load.get(b.offer.agentId) ?? 0) ||
+    spread.count('agentId', a.offer.agentId) - spread.count('agentId', b.offer.agentId) ||
     b.ledger.total('cpus') - a.ledger.total('cpus') ||
     (a.offer.hostname < b.offer.hostname ? -1 : 1);
   return fitting.reduce<Candidate | undefined>(
@@ -118,17 +140,57 @@ function choose(
   );
 }
 
+/** Where the tasks of one job are: how many have which value of an attribute. */
+class Spread {
+  readonly #agents: AgentIdentity[] = [];
+  readonly #counts = new Map<string, Map<string, number>>();
+
+  add(agent: AgentIdentity): void {
+    this.#agents.push(agent);
+    for (const [attribute, counts] of this.#counts) countIn(counts, agent, attribute);
+  }
+
+  count(attribute: string, value: string): number {
+    let counts = this.#counts.get(attribute);
+    if (counts === undefined) {
+      counts = new Map();
+      for (const agent of this.#agents) countIn(counts, agent, attribute);
+      this.#counts.set(attribute, counts);
+    }
+    return counts.get(value) ?? 0;
+  }
+}
+
+function countIn(counts: Map<string, number>, agent: AgentIdentity, attribute: string): void {
+  const value = attributeOf(agent, attribute);
+  if (value !== undefined) counts.set(value, (counts.get(value) ?? 0) + 1);
+}
+
+class Spreads {
+  readonly #spreads = new Map<string, Spread>();
+
+  constructor(placed: readonly PlacedTask[]) {
+    for (const { job, agent } of placed) this.of(job).add(agent);
+  }
+
+  of(job: string): Spread {
+    let spread = this.#spreads.get(job);
+    if (spread === undefined) this.#spreads.set(job, (spread = new Spread()));
+    return spread;
+  }
+}
+
 function refuse(
   task: Task,
   offer: AgentOffer,
-  siblings: readonly PlacedTask[],
+  spread: Spread,
   cniNameOf: (network: string) => string,
 ): string | undefined {
   if (offer.unschedulable) return 'unschedulable';
   const lacking = (task.spec.networks ?? []).find(({ name }) => offer.lacks.has(cniNameOf(name)));
   if (lacking !== undefined) return `without network ${lacking.name}`;
   for (const constraint of task.spec.constraints ?? []) {
-    const refusal = violates(constraint, offer, siblings);
+    const refusal = violates(constraint, offer, spread);
     if (refusal !== undefined) return refusal;
   }
   return undefined;
@@ -145,7 +207,7 @@ export function attributeOf(agent: AgentIdentity, attribute: string): string | u
 function violates(
   { attribute, operator, values = [], max = 1 }: Constraint,
   agent: AgentIdentity,
-  siblings: readonly PlacedTask[],
+  spread: Spread,
 ): string | undefined {
   const value = attributeOf(agent, attribute);
   if (value === undefined) return `without attribute ${attribute}`;
@@ -156,8 +218,7 @@ function violates(
     case 'Unique':
     case 'MaxPerDomain': {
       const most = operator === 'Unique' ? 1 : max;
-      const same = siblings.filter((other) => attributeOf(other.agent, attribute) === value);
-      if (same.length < most) return undefined;
+      if (spread.count(attribute, value) < most) return undefined;
       return operator === 'Unique'
         ? `${attribute} is not Unique`
         : `${attribute} already has ${most}`;

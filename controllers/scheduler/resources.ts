@@ -84,6 +84,8 @@ export type Carving =
 
 export class ResourceLedger {
   readonly #entries: Entry[];
+  /** Sums over the entries, in thousandths: a placement asks for them for every task and agent. */
+  readonly #totals: Record<ScalarName, number> = { cpus: 0, mem: 0, disk: 0 };
 
   /** Takes what is plainly usable: no persistent volumes, disks of their own, revocable or shared pieces. */
   constructor(offered: readonly Resource[]) {
@@ -97,14 +99,20 @@ export class ResourceLedger {
         milli: toMilli(resource.scalar?.value ?? 0),
         ranges: [...(resource.ranges?.range ?? [])],
       }));
+    for (const name of scalarNames) {
+      this.#totals[name] = this.#of(name).reduce((sum, entry) => sum + entry.milli, 0);
+    }
   }
 
   total(name: ScalarName): number {
-    return fromMilli(this.#sum(name));
+    return fromMilli(this.#totals[name]);
   }
 
   shortages(demand: Demand): Shortage[] {
-    const short: Shortage[] = scalarNames.filter((name) => this.#sum(name) < toMilli(demand[name]));
+    const short: Shortage[] = scalarNames.filter(
+      (name) => this.#totals[name] < toMilli(demand[name]),
+    );
+    if (demand.ports.length + demand.anyPorts === 0) return short;
     const free = this.#count();
     const fixed = demand.ports.every((port) => this.#holds(port));
     return fixed && free >= demand.ports.length + demand.anyPorts ? short : [...short, 'ports'];
@@ -132,10 +140,6 @@ export class ResourceLedger {
     return this.#entries.filter(({ shape }) => shape.name === name);
   }
 
-  #sum(name: ScalarName): number {
-    return this.#of(name).reduce((sum, entry) => sum + entry.milli, 0);
-  }
-
   #count(): number {
     return this.#of('ports')
       .flatMap(({ ranges }) => ranges)
@@ -155,6 +159,7 @@ export class ResourceLedger {
       const part = Math.min(rest, entry.milli);
       if (part === 0) continue;
       entry.milli -= part;
+      this.#totals[name] -= part;
       rest -= part;
       taken.push({ ...entry.shape, scalar: { value: fromMilli(part) } });
     }

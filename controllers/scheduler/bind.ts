@@ -1,0 +1,71 @@
+import { setCondition } from '../../api/machinery/conditions.ts';
+import { mesosTaskId, type Task, type TaskStatus } from '../../api/v1/task.ts';
+import type { TaskStatus as MesosTaskStatus } from '../../proto/mesos/generated/messages.ts';
+import { requestedNetworks } from '../network/addresses.ts';
+import type { Placement } from './placement.ts';
+import { conditionsOf } from './status.ts';
+
+export interface BindContext {
+  frameworkId: string;
+  cniNameOf: (network: string) => string;
+  /** RFC 3339. */
+  now: string;
+}
+
+/** The status by which the store learns, before Mesos does, that a task is about to be launched. */
+export function boundStatus({ task, offer, ports }: Placement, context: BindContext): TaskStatus {
+  const { frameworkId, cniNameOf, now } = context;
+  const networks = requestedNetworks(task.spec.networks ?? [], cniNameOf, now);
+  const { agentId, hostname, address } = offer;
+  const status: TaskStatus = {
+    phase: 'Launching',
+    mesos: {
+      taskId: mesosTaskId(task),
+      frameworkId,
+      agentId,
+      agentHostname: hostname,
+      ...(address === undefined ? {} : { agentAddress: address }),
+    },
+    ...(networks.length === 0 ? {} : { networks }),
+    ...(ports.length === 0 ? {} : { ports: [...ports] }),
+    scheduledTime: now,
+  };
+  const scheduled = setCondition(
+    task.status?.conditions,
+    {
+      type: 'Scheduled',
+      status: 'True',
+      reason: 'Bound',
+      message: `bound to agent ${hostname}`,
+    },
+    now,
+  );
+  return { ...status, conditions: conditionsOf(task, { ...status, conditions: scheduled }, now) };
+}
+
+/** A Task that finds no agent; undefined if that has been said already. */
+export function unschedulableStatus(
+  task: Task,
+  message: string,
+  now: string,
+): TaskStatus | undefined {
+  const known = task.status?.conditions?.find(({ type }) => type === 'Scheduled');
+  if (known?.status === 'False' && known.message === message) return undefined;
+  const conditions = setCondition(
+    task.status?.conditions,
+    { type: 'Scheduled', status: 'False', reason: 'Unschedulable', message },
+    now,
+  );
+  return { ...task.status, phase: 'Pending', conditions };
+}
+
+/** A Task that was to stop before it was bound: Mesos never hears of it. */
+export function discardedStatus(task: Task, now: string): TaskStatus {
+  const status: TaskStatus = { ...task.status, phase: 'Killed', finishTime: now };
+  return { ...status, conditions: conditionsOf(task, status, now) };
+}
+
+/** What Mesos would say of a launch that we know never to have reached it. */
+export function droppedUpdate(taskId: string, message: string): MesosTaskStatus {
+  return { task_id: { value: taskId }, state: 'TASK_DROPPED', message };
+}

@@ -1,0 +1,374 @@
+import type { Logger } from 'pino';
+import { timestamp, type Clock } from '../../api/machinery/clock.ts';
+import { objectKey } from '../../api/machinery/metadata.ts';
+import { mesosTaskIds, type Task, type TaskStatus } from '../../api/v1/task.ts';
+import type { Offer } from '../../proto/mesos/generated/messages.ts';
+import type { CallOutcome } from '../../proto/mesos/transport.ts';
+import type { Runnable } from '../runtime/runnable.ts';
+import { boundStatus, droppedUpdate } from './bind.ts';
+import { acceptCall, declineCall, reviveCall, suppressCall } from './calls.ts';
+import { demandFor } from './demand.ts';
+import { StoppedError, type FencedWriter } from './fenced-writer.ts';
+import { launchOperation, type LaunchContext } from './launch.ts';
+import type { LaunchLog } from './launches.ts';
+import { isUnwanted } from './lifecycle.ts';
+import { OfferStore, type OfferGroup } from './offers.ts';
+import {
+  place,
+  type AgentIdentity,
+  type AgentOffer,
+  type PlacedTask,
+  type Placement,
+  type Unplaced,
+} from './placement.ts';
+import type { Session } from './session.ts';
+import { applyUpdate } from './status.ts';
+import { jobKey, type TaskView } from './task-view.ts';
+import { UnschedulableLog } from './unschedulable.ts';
+import { pause, Wakeup } from './wakeup.ts';
+
+export interface LauncherOptions {
+  view: TaskView;
+  writer: FencedWriter<TaskStatus, Task>;
+  launches: LaunchLog;
+  agents: {
+    find(agentId: string): AgentIdentity | undefined;
+    isUnschedulable(agentId: string): boolean;
+    lacks(agentId: string): ReadonlySet<string>;
+  };
+  roles: readonly string[];
+  networks: NetworkNames;
+  clock: Clock;
+  logger: Logger;
+  /** Mesos has been asked to launch the tasks: ask it again if it says nothing. */
+  onLaunched: (keys: readonly string[]) => void;
+  /** The launch of the Task is over, whatever came of it. */
+  onSettled: (key: string) => void;
+  /** The task has found no agent for a while. */
+  onUnschedulable: (unplaced: Unplaced) => void;
+}
+
+export interface NetworkNames {
+  cniNameOf(network: string): string;
+  /** Whether there is such a Network object. */
+  has(network: string): boolean;
+}
+
+/** What comes within this time is placed together. */
+const batchMs = 5;
+/** Tasks placed at a time: bounds the time that one pass keeps others waiting. */
+const maxPlacements = 500;
+/** While tasks wait, offers that none of them wants are given back after this time. */
+const holdMs = 5_000;
+const refuseUnfitSeconds = 5;
+/** SUPPRESS keeps offers away and REVIVE clears refusals, so this one may be long. */
+const refuseIdleSeconds = 600;
+
+/** Places waiting tasks on offers, binds them in the store and only then has Mesos launch them. */
+export class Launcher implements Runnable {
+  readonly name = 'launcher';
+  readonly #options: LauncherOptions;
+  readonly #offers: OfferStore;
+  readonly #wakeup: Wakeup;
+  readonly #unschedulable: UnschedulableLog;
+  /** Tasks whose launch is under way, and where. */
+  readonly #assumed = new Map<string, PlacedTask>();
+  readonly #launching = new Set<Promise<void>>();
+  #session: Session | undefined;
+  #suppressed = true;
+  #idleSince: number | undefined;
+  #revivedAt: number | undefined;
+  #fruitless = 0;
+
+  constructor(options: LauncherOptions) {
+    this.#options = options;
+    this.#offers = new OfferStore(options.clock);
+    this.#wakeup = new Wakeup(options.clock);
+    this.#unschedulable = new UnschedulableLog(options.clock);
+  }
+
+  /** A subscription has begun; `suppressed` is what it was opened with. */
+  begin(session: Session, suppressed: boolean): void {
+    this.#offers.clear();
+    this.#session = session;
+    this.#suppressed = suppressed;
+    this.#revivedAt = undefined;
+    this.#fruitless = 0;
+    this.wake();
+  }
+
+  /** The subscription has ended, and its offers with it. */
+  end(): void {
+    this.#session = undefined;
+    this.#offers.clear();
+  }
+
+  offered(offers: readonly Offer[]): void {
+    for (const offer of offers) this.#offers.add(offer);
+    this.wake();
+  }
+
+  rescinded(offerId: string): void {
+    this.#offers.remove(offerId);
+  }
+
+  /** Something waits that did not wait before, or may have changed its mind. */
+  arrived(): void {
+    this.#fruitless = 0;
+    this.wake();
+  }
+
+  wake(): void {
+    this.#wakeup.wake();
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    let checkInMs: number | undefined;
+    while (await this.#wakeup.wait(signal, checkInMs)) {
+      // What comes together is placed together.
+      if (checkInMs === 0 || (await pause(clock, batchMs, signal))) checkInMs = this.#pass();
+    }
+    await Promise.all(this.#launching);
+  }
+
+  /** One look at everything; returns after how many milliseconds the next one is due. */
+  #pass(): number | undefined {
+    const session = this.#session;
+    if (session?.isOpen !== true) return undefined;
+    const { placements, unplaced } = this.#place(this.#waiting());
+    for (const group of byOffer(placements)) this.#start(session, group);
+    for (const one of this.#unschedulable.worthSaying(unplaced)) this.#options.onUnschedulable(one);
+    if (placements.length > 0) this.#fruitless = 0;
+    if (placements.length === maxPlacements) return 0;
+    if (unplaced.length > 0) this.#decline(session, holdMs, refuseUnfitSeconds);
+    const checkInMs = this.#adjustDemand(session, unplaced.length);
+    return unplaced.length === 0 ? checkInMs : Math.min(checkInMs ?? holdMs, holdMs);
+  }
+
+  #waiting(): Task[] {
+    const { view } = this.#options;
+    return [...view.waiting()].filter((task) => !this.#assumed.has(objectKey(task.metadata)));
+  }
+
+  #place(tasks: readonly Task[]): { placements: Placement[]; unplaced: Unplaced[] } {
+    if (tasks.length === 0) return { placements: [], unplaced: [] };
+    const { networks } = this.#options;
+    const rejected = tasks.flatMap((task) => withoutNetwork(task, networks));
+    const without = new Set(rejected.map(({ task }) => task));
+    const jobs = new Set(tasks.map(jobKey));
+    const { placements, unplaced } = place({
+      tasks: tasks.filter((task) => !without.has(task)),
+      offers: this.#offers.groups().map((group) => this.#agentOffer(group)),
+      placed: [...jobs].flatMap((job) => this.#placedOf(job)).concat(this.#assumedOf(jobs)),
+      cniNameOf: (network) => networks.cniNameOf(network),
+      most: maxPlacements,
+    });
+    return { placements, unplaced: [...rejected, ...unplaced] };
+  }
+
+  #agentOffer({ agentId, role, offers }: OfferGroup): AgentOffer {
+    const { agents } = this.#options;
+    const { hostname = agentId } = offers[0] ?? {};
+    return {
+      ...(agents.find(agentId) ?? { agentId, hostname, attributes: {} }),
+      role,
+      offerIds: offers.map(({ id }) => id.value),
+      resources: offers.flatMap(({ resources = [] }) => resources),
+      unschedulable: agents.isUnschedulable(agentId),
+      lacks: agents.lacks(agentId),
+    };
+  }
+
+  #placedOf(job: string): PlacedTask[] {
+    const { view, agents } = this.#options;
+    return [...view.placed(job)].flatMap((task) => {
+      if (this.#assumed.has(objectKey(task.metadata))) return [];
+      const { agentId = '', agentHostname: hostname = '' } = task.status?.mesos ?? {};
+      return [{ job, agent: agents.find(agentId) ?? { agentId, hostname, attributes: {} } }];
+    });
+  }
+
+  #assumedOf(jobs: ReadonlySet<string>): PlacedTask[] {
+    return [...this.#assumed.values()].filter(({ job }) => jobs.has(job));
+  }
+
+  #start(session: Session, placements: readonly Placement[]): void {
+    const [first] = placements;
+    if (first === undefined) return;
+    for (const id of first.offer.offerIds) this.#offers.remove(id);
+    for (const { task, offer } of placements) {
+      const key = objectKey(task.metadata);
+      this.#assumed.set(key, { job: jobKey(task), agent: offer });
+      this.#options.launches.bind(key);
+    }
+    const launch = this.#launch(session, placements).finally(() => {
+      this.#launching.delete(launch);
+      this.wake();
+    });
+    this.#launching.add(launch);
+  }
+
+  /** Never rejects. The offers are used up at the end, the tasks launched, dropped or left waiting. */
+  async #launch(session: Session, placements: readonly Placement[]): Promise<void> {
+    const { logger } = this.#options;
+    const bound: Placement[] = [];
+    try {
+      await Promise.all(
+        placements.map(async (placement) => {
+          const task = await this.#bind(session, placement);
+          if (task !== undefined) bound.push({ ...placement, task });
+        }),
+      );
+      await this.#accept(session, placements, bound);
+    } catch (error) {
+      if (!(error instanceof StoppedError)) logger.error({ err: error }, 'a launch failed');
+    } finally {
+      for (const { task } of placements) this.#settle(objectKey(task.metadata));
+    }
+  }
+
+  #settle(key: string): void {
+    const { launches, onSettled } = this.#options;
+    this.#assumed.delete(key);
+    if (launches.isBinding(key)) launches.settle(key);
+    onSettled(key);
+  }
+
+  async #bind(session: Session, placement: Placement): Promise<Task | undefined> {
+    const { writer, clock, logger } = this.#options;
+    const { task } = placement;
+    const context = { ...this.#launchContext(session), now: timestamp(clock) };
+    const status = boundStatus(placement, context);
+    try {
+      return await writer.attemptStatus(task, status);
+    } catch (error) {
+      // The Task alone is at fault; those that go with it are not.
+      if (!(error instanceof StoppedError)) {
+        logger.error({ err: error, task: task.metadata.name }, 'a task could not be bound');
+      }
+      return undefined;
+    }
+  }
+
+  /** From here to the call nothing waits: what is checked holds when the call leaves. */
+  async #accept(
+    session: Session,
+    placements: readonly Placement[],
+    bound: readonly Placement[],
+  ): Promise<void> {
+    const { launches, clock, view, onLaunched } = this.#options;
+    const offerIds = placements[0]?.offer.offerIds ?? [];
+    const launched: Placement[] = [];
+    const stopped: Placement[] = [];
+    for (const placement of bound) {
+      const newest = view.get(objectKey(placement.task.metadata));
+      const wanted = newest?.metadata.uid === placement.task.metadata.uid && !isUnwanted(newest);
+      (wanted ? launched : stopped).push(placement);
+    }
+    if (launched.length === 0) {
+      void session.call(declineCall(offerIds, 0));
+      await this.#drop(stopped, 'the task was stopped before it was launched');
+      return;
+    }
+    const context = this.#launchContext(session);
+    const operations = launched.map((placement) => launchOperation(placement, context));
+    const keys = launched.map(({ task }) => objectKey(task.metadata));
+    for (const key of keys) launches.send(key, session.number);
+    const outcome = await session.call(acceptCall(offerIds, operations));
+    if (outcome.kind === 'accepted') {
+      for (const key of keys) launches.accept(key, clock.monotonic());
+    }
+    // The answer may be lost: whether they were launched is for Mesos to say.
+    if (outcome.kind === 'accepted' || outcome.kind === 'unknown') onLaunched(keys);
+    else await this.#drop(launched, `the launch did not reach Mesos: ${reasonOf(outcome)}`);
+    await this.#drop(stopped, 'the task was stopped before it was launched');
+  }
+
+  #launchContext({ frameworkId }: Session): LaunchContext {
+    const { networks } = this.#options;
+    return { frameworkId, cniNameOf: (network) => networks.cniNameOf(network) };
+  }
+
+  /** Bound, and certainly never launched: a task is bound once, so this one is over. */
+  async #drop(placements: readonly Placement[], message: string): Promise<void> {
+    const { writer, launches, clock } = this.#options;
+    const context = { now: timestamp(clock), trustAbsence: true, reconciled: false };
+    await Promise.all(
+      placements.map(async ({ task }) => {
+        const key = objectKey(task.metadata);
+        launches.bind(key);
+        for (const { taskId } of mesosTaskIds(task)) {
+          await writer.changeStatus(key, (current) =>
+            current.metadata.uid === task.metadata.uid
+              ? applyUpdate(current, droppedUpdate(taskId, message), context)
+              : undefined,
+          );
+        }
+      }),
+    );
+  }
+
+  #adjustDemand(session: Session, unplaced: number): number | undefined {
+    const { clock, roles } = this.#options;
+    const now = clock.monotonic();
+    this.#idleSince = unplaced > 0 ? undefined : (this.#idleSince ?? now);
+    const demand = demandFor({
+      waiting: unplaced,
+      offers: this.#offers.size,
+      suppressed: this.#suppressed,
+      now,
+      idleSince: this.#idleSince,
+      revivedAt: this.#revivedAt,
+      fruitless: this.#fruitless,
+    });
+    switch (demand.kind) {
+      case 'Wait':
+        return demand.checkInMs;
+      case 'Revive':
+        this.#suppressed = false;
+        this.#revivedAt = now;
+        this.#fruitless += 1;
+        void session.call(reviveCall(roles));
+        return holdMs;
+      case 'Suppress':
+        if (!this.#suppressed) void session.call(suppressCall(roles));
+        this.#suppressed = true;
+        this.#decline(session, 0, refuseIdleSeconds);
+        return undefined;
+    }
+  }
+
+  #decline(session: Session, olderThanMs: number, refuseSeconds: number): void {
+    const old = this.#offers.takeOlderThan(olderThanMs);
+    if (old.length > 0) void session.call(declineCall(old, refuseSeconds));
+  }
+}
+
+function byOffer(placements: readonly Placement[]): Iterable<Placement[]> {
+  const groups = new Map<AgentOffer, Placement[]>();
+  for (const placement of placements) {
+    const group = groups.get(placement.offer);
+    if (group === undefined) groups.set(placement.offer, [placement]);
+    else group.push(placement);
+  }
+  return groups.values();
+}
+
+/** A Task that asks for a network that there is not, or not any more. */
+function withoutNetwork(task: Task, networks: NetworkNames): Unplaced[] {
+  const missing = (task.spec.networks ?? []).find(({ name }) => !networks.has(name));
+  return missing === undefined ? [] : [{ task, message: `there is no network "${missing.name}"` }];
+}
+
+function reasonOf(outcome: CallOutcome): string {
+  switch (outcome.kind) {
+    case 'accepted':
+      return 'accepted';
+    case 'rejected':
+      return `${outcome.status} ${outcome.message}`;
+    case 'unsent':
+    case 'unknown':
+      return outcome.cause.message;
+  }
+}

@@ -1,0 +1,397 @@
+import type { Logger } from 'pino';
+import { timestamp, type Clock } from '../../api/machinery/clock.ts';
+import { objectKey } from '../../api/machinery/metadata.ts';
+import type { Random } from '../../api/machinery/random.ts';
+import type { Agent } from '../../api/v1/agent.ts';
+import { frameworkResource, type Framework } from '../../api/v1/framework.ts';
+import { cniNameOf, type Network } from '../../api/v1/network.ts';
+import { isDead, mesosTaskIds, phaseOf, taskResource, type Task } from '../../api/v1/task.ts';
+import type {
+  SchedulerEvent,
+  TaskStatus as MesosTaskStatus,
+} from '../../proto/mesos/generated/messages.ts';
+import type { MasterClient } from '../../proto/mesos/operator-client.ts';
+import type { SchedulerTransport } from '../../proto/mesos/transport.ts';
+import { UnknownNetworks } from '../network/unknown-networks.ts';
+import type { Controller } from '../runtime/controller.ts';
+import type { EventRecorder } from '../runtime/event-recorder.ts';
+import type { Informer } from '../runtime/informer.ts';
+import type { Leadership } from '../runtime/leadership.ts';
+import { runAll } from '../runtime/manager.ts';
+import type { Runnable } from '../runtime/runnable.ts';
+import { Agents } from './agents.ts';
+import { unschedulableStatus } from './bind.ts';
+import { Brake, defaultBrake, type BrakeLimits } from './brake.ts';
+import type { FrameworkConfig } from './calls.ts';
+import { StoppedError, FencedWriter } from './fenced-writer.ts';
+import { FrameworkRecord } from './framework-record.ts';
+import { Killer } from './killer.ts';
+import { Launcher } from './launcher.ts';
+import { LaunchLog, launchSettlesMs } from './launches.ts';
+import { lifecycleController, needsStep } from './lifecycle-controller.ts';
+import { isLive, isWaiting } from './lifecycle.ts';
+import type { Unplaced } from './placement.ts';
+import { Reconciler } from './reconciler.ts';
+import type { Session } from './session.ts';
+import { applyUpdate } from './status.ts';
+import { SubscriptionLoop, type Readiness } from './subscription-loop.ts';
+import { TaskView } from './task-view.ts';
+import { followUpsOf, isLiveState } from './follow-ups.ts';
+import { UpdateProcessor, type AppliedUpdate } from './updates.ts';
+
+export interface SchedulerConfig extends FrameworkConfig {
+  /** What happens to tasks of our framework that the store does not know. */
+  orphans: 'Keep' | 'Kill';
+  brake?: BrakeLimits;
+}
+
+export interface SchedulerOptions {
+  /** The term under which everything is done: its client is fenced. */
+  leadership: Pick<Leadership, 'client' | 'stillHolding' | 'verify'>;
+  transport: SchedulerTransport;
+  master: Pick<MasterClient, 'getAgents'>;
+  /** Made anew for this term, and run beside the scheduler. */
+  informers: {
+    tasks: Pick<Informer<Task>, 'synced' | 'onChange'>;
+    agents: Pick<Informer<Agent>, 'synced' | 'onChange' | 'get' | 'list'>;
+    networks: Pick<Informer<Network>, 'synced' | 'onChange' | 'get'>;
+    frameworks: Pick<Informer<Framework>, 'synced' | 'onChange'>;
+  };
+  config: SchedulerConfig;
+  clock: Clock;
+  random: Random;
+  logger: Logger;
+  events: Pick<EventRecorder, 'record'>;
+}
+
+export interface Scheduler extends Runnable {
+  /** For /readyz. */
+  ready(): Readiness;
+}
+
+/** The Mesos framework: to be made for one term of leadership and run until it ends. */
+export function createScheduler(options: SchedulerOptions): Scheduler {
+  return new MesosScheduler(options);
+}
+
+/** Wires the parts together; what each decides is in its own file. */
+class MesosScheduler implements Scheduler {
+  readonly name = 'scheduler';
+  readonly #options: SchedulerOptions;
+  readonly #stop = new AbortController();
+  readonly #view = new TaskView();
+  readonly #launches = new LaunchLog();
+  readonly #record: FrameworkRecord;
+  readonly #writer: FencedWriter<NonNullable<Task['status']>, Task>;
+  readonly #agents: Agents;
+  readonly #launcher: Launcher;
+  readonly #killer: Killer;
+  readonly #reconciler: Reconciler;
+  readonly #brake: Brake;
+  readonly #updates: UpdateProcessor;
+  readonly #lifecycle: Controller;
+  readonly #subscription: SubscriptionLoop;
+  #session: Session | undefined;
+  #fenced: Error | undefined;
+
+  constructor(options: SchedulerOptions) {
+    this.#options = options;
+    const { leadership, config, clock, random, logger, informers } = options;
+    const { client } = leadership;
+    const signal = this.#stop.signal;
+    const onFenced = (error: Error): void => this.#stopFenced(error);
+    const fencing = { clock, random, signal, onFenced };
+    const view = this.#view;
+    const launches = this.#launches;
+    const session = (): Session | undefined => this.#session;
+    const cniName = (name: string): string => this.#cniNameOf(name);
+    this.#record = new FrameworkRecord({
+      client: client.of(frameworkResource),
+      name: config.clusterName,
+      ...fencing,
+    });
+    this.#writer = new FencedWriter({ client: client.of(taskResource), known: view, ...fencing });
+    const writer = this.#writer;
+    this.#agents = new Agents({
+      client,
+      informer: informers.agents,
+      master: options.master,
+      unknownNetworks: new UnknownNetworks(clock),
+      clock,
+      logger,
+    });
+    this.#killer = new Killer({ session, clock, random });
+    this.#reconciler = new Reconciler({ session, view, launches, clock, random });
+    this.#lifecycle = lifecycleController({
+      view,
+      writer,
+      launches,
+      killer: this.#killer,
+      clock,
+      logger,
+    });
+    this.#launcher = new Launcher({
+      view,
+      writer,
+      launches,
+      agents: this.#agents,
+      roles: config.roles,
+      networks: {
+        cniNameOf: cniName,
+        has: (name) => informers.networks.get(name) !== undefined,
+      },
+      clock,
+      logger,
+      onLaunched: (keys) => this.#launched(keys),
+      onSettled: (key) => this.#settled(key),
+      onUnschedulable: (unplaced) => void this.#sayUnschedulable(unplaced),
+    });
+    this.#updates = new UpdateProcessor({
+      writer,
+      launches,
+      cniNameOf: cniName,
+      clock,
+      logger,
+      signal,
+      onApplied: (applied) => this.#applied(applied),
+      onOrphan: (update) => this.#orphan(update),
+    });
+    this.#brake = new Brake({
+      view,
+      record: this.#record,
+      limits: config.brake ?? defaultBrake,
+      clock,
+      logger,
+      receive: (update, from) => this.#updates.receive(update, from),
+      onHeld: (framework, message) =>
+        options.events.record(framework, 'Warning', 'ReplacingHeld', message),
+    });
+    this.#subscription = new SubscriptionLoop({
+      transport: options.transport,
+      config,
+      record: this.#record,
+      verifyLease: () => leadership.verify(),
+      mayAct: () => !signal.aborted && leadership.stillHolding(),
+      liveTasks: () => this.#liveTasks(),
+      startsSuppressed: () => view.waitingCount === 0,
+      buryAll: () => this.#buryAll(),
+      onBegin: (begun, suppressed) => this.#begin(begun, suppressed),
+      onEvent: (from, event) => this.#event(from, event),
+      onEnd: () => this.#end(),
+      clock,
+      random,
+      logger,
+    });
+  }
+
+  ready(): Readiness {
+    return this.#subscription.readiness;
+  }
+
+  /** Rejects with the refusal if the store says that somebody else leads. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { informers, logger } = this.#options;
+    const abort = (): void => this.#stop.abort();
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    const stopFollowing: (() => void)[] = [];
+    try {
+      await Promise.all(Object.values(informers).map((informer) => informer.synced(signal)));
+      if (signal.aborted) return;
+      stopFollowing.push(...this.#follow());
+      const parts = [this.#agents, this.#lifecycle, this.#launcher, this.#killer];
+      await runAll(
+        [...parts, this.#reconciler, this.#brake, this.#subscription],
+        this.#stop.signal,
+        logger,
+      );
+    } finally {
+      abort();
+      signal.removeEventListener('abort', abort);
+      for (const stop of stopFollowing) stop();
+    }
+    if (this.#fenced !== undefined) throw this.#fenced;
+  }
+
+  #stopFenced(error: Error): void {
+    this.#fenced ??= error;
+    this.#options.logger.error({ err: error }, 'somebody else leads: the scheduler stops');
+    this.#stop.abort();
+  }
+
+  #follow(): (() => void)[] {
+    const { tasks, frameworks, agents, networks } = this.#options.informers;
+    const { clusterName } = this.#options.config;
+    this.#view.onChange((task, previous) => this.#taskChanged(task, previous));
+    return [
+      this.#view.follow(tasks),
+      // What an operator changes may make place for what waits.
+      agents.onChange(() => this.#launcher.wake()),
+      networks.onChange(() => this.#launcher.wake()),
+      frameworks.onChange(({ type, object }) => {
+        if (object.metadata.name !== clusterName) return;
+        if (type === 'deleted') this.#frameworkDeleted(object);
+        else this.#record.observed(object);
+        this.#subscription.reviewed();
+        this.#brake.reviewed();
+      }),
+    ];
+  }
+
+  #cniNameOf(name: string): string {
+    const network = this.#options.informers.networks.get(name);
+    return network === undefined ? name : cniNameOf(network);
+  }
+
+  #taskChanged(task: Task, previous: Task | undefined): void {
+    const key = objectKey(task.metadata);
+    if (isWaiting(task) && (previous === undefined || !isWaiting(previous))) {
+      this.#launcher.arrived();
+    }
+    if (needsStep(task, this.#launches)) this.#lifecycle.enqueue(key);
+    if (isDead(task) && previous !== undefined && !isDead(previous)) {
+      for (const { taskId } of mesosTaskIds(task)) {
+        this.#killer.forget(taskId);
+        this.#reconciler.answered(taskId);
+      }
+    }
+    if (previous !== undefined && isWaiting(previous)) this.#askIfBoundUnseen(key, task);
+  }
+
+  /** Bound, though we have not launched it: a write of ours, or of a leader before, whose answer was lost. */
+  #askIfBoundUnseen(key: string, task: Task | undefined): void {
+    if (task === undefined || !isLive(task) || phaseOf(task) !== 'Launching') return;
+    if (this.#launches.get(key) === undefined) this.#reconciler.ask(task, 0);
+  }
+
+  #begin(session: Session, suppressed: boolean): void {
+    this.#session = session;
+    this.#launcher.begin(session, suppressed);
+    this.#killer.begin();
+    this.#reconciler.begin();
+    this.#agents.refresh();
+  }
+
+  #end(): void {
+    this.#session = undefined;
+    this.#launcher.end();
+  }
+
+  async #event(session: Session, event: SchedulerEvent): Promise<void> {
+    const { offers = [] } = event.offers ?? {};
+    for (const offer of offers) this.#agents.offered(offer);
+    if (offers.length > 0) this.#launcher.offered(offers);
+    if (event.rescind !== undefined) this.#launcher.rescinded(event.rescind.offer_id.value);
+    if (event.failure?.agent_id !== undefined && event.failure.executor_id === undefined) {
+      this.#agents.failed(event.failure.agent_id.value);
+    }
+    if (event.update === undefined) return;
+    const { status } = event.update;
+    if (!this.#brake.intercept(status, session)) this.#updates.receive(status, session);
+    await this.#updates.hasRoom(this.#stop.signal);
+  }
+
+  #applied(applied: AppliedUpdate): void {
+    const { update, after } = applied;
+    const taskId = update.task_id.value;
+    const followUps = followUpsOf(applied);
+    this.#reconciler.answered(taskId);
+    if (followUps.lacksNetwork !== undefined) {
+      const { agentId, cniName } = followUps.lacksNetwork;
+      this.#agents.lacksNetwork(agentId, cniName);
+    }
+    if (followUps.kill !== undefined) this.#killer.want(followUps.kill);
+    if (followUps.forgetKill) this.#killer.forget(taskId);
+    if (followUps.urgeKill) this.#killer.urge(taskId);
+    if (followUps.askInMs !== undefined) this.#reconciler.ask(after, followUps.askInMs);
+    if (followUps.event !== undefined) {
+      const { type, reason, message } = followUps.event;
+      this.#options.events.record(after, type, reason, message);
+    }
+  }
+
+  #launched(keys: readonly string[]): void {
+    for (const key of keys) {
+      const task = this.#view.get(key);
+      if (task === undefined || this.#launches.get(key) === undefined) continue;
+      this.#reconciler.ask(task, launchSettlesMs);
+    }
+  }
+
+  #settled(key: string): void {
+    const task = this.#view.get(key);
+    if (task === undefined) return;
+    if (needsStep(task, this.#launches)) this.#lifecycle.enqueue(key);
+    this.#askIfBoundUnseen(key, task);
+  }
+
+  #orphan(update: MesosTaskStatus): void {
+    const { task_id: taskId, agent_id: agentId, state } = update;
+    if (!isLiveState(state)) {
+      this.#killer.forget(taskId.value);
+      return;
+    }
+    const { config, events, logger } = this.#options;
+    const message = `task ${taskId.value} runs on agent ${agentId?.value ?? 'unknown'} (${state}), and no Task stands for it: ${config.orphans === 'Kill' ? 'it is killed' : 'it is left alone'}`;
+    logger.warn({ task: taskId.value, agent: agentId?.value, state }, 'orphan');
+    const framework = this.#record.current;
+    if (framework !== undefined) events.record(framework, 'Warning', 'Orphan', message);
+    if (config.orphans !== 'Kill') return;
+    this.#killer.want({ task_id: taskId, ...(agentId === undefined ? {} : { agent_id: agentId }) });
+  }
+
+  async #sayUnschedulable({ task, message }: Unplaced): Promise<void> {
+    const { clock, events, logger } = this.#options;
+    const key = objectKey(task.metadata);
+    try {
+      const after = await this.#writer.changeStatus(key, (newest) =>
+        isWaiting(newest) && !this.#launches.isBinding(key)
+          ? unschedulableStatus(newest, message, timestamp(clock))
+          : undefined,
+      );
+      if (after !== undefined) events.record(after, 'Warning', 'FailedScheduling', message);
+    } catch (error) {
+      if (error instanceof StoppedError) return;
+      logger.warn({ err: error, task: key }, 'the reason for waiting could not be stored');
+    }
+  }
+
+  #liveTasks(): { count: number; frameworkIds: readonly string[] } {
+    const ids = new Set<string>();
+    for (const task of this.#view.live()) {
+      const id = task.status?.mesos?.frameworkId;
+      if (id !== undefined) ids.add(id);
+    }
+    return { count: this.#view.liveCount, frameworkIds: [...ids] };
+  }
+
+  /** An operator has confirmed that nothing of the framework lives any more. */
+  async #buryAll(): Promise<void> {
+    const context = {
+      now: timestamp(this.#options.clock),
+      trustAbsence: true,
+      reconciled: false,
+    };
+    const message = 'an operator has confirmed that all tasks of the framework are dead';
+    await Promise.all(
+      [...this.#view.live()].map(async (task) => {
+        for (const { taskId } of mesosTaskIds(task)) {
+          const gone: MesosTaskStatus = { task_id: { value: taskId }, state: 'TASK_GONE', message };
+          await this.#writer.changeStatus(objectKey(task.metadata), (newest) =>
+            applyUpdate(newest, gone, context),
+          );
+        }
+      }),
+    );
+  }
+
+  #frameworkDeleted(framework: Framework): void {
+    this.#record.deleted(framework);
+    const session = this.#session;
+    if (session === undefined) return;
+    this.#record.subscribed(session).catch((error: unknown) => {
+      if (error instanceof StoppedError) return;
+      this.#options.logger.error({ err: error }, 'the deleted Framework could not be restored');
+    });
+  }
+}

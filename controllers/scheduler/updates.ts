@@ -1,0 +1,178 @@
+import type { Logger } from 'pino';
+import type { Clock } from '../../api/machinery/clock.ts';
+import { timestamp } from '../../api/machinery/clock.ts';
+import { objectKey } from '../../api/machinery/metadata.ts';
+import {
+  isDead,
+  mesosTaskId,
+  parseMesosTaskId,
+  type Task,
+  type TaskStatus,
+} from '../../api/v1/task.ts';
+import type { TaskStatus as MesosTaskStatus } from '../../proto/mesos/generated/messages.ts';
+import { requestedNetworks } from '../network/addresses.ts';
+import { StoppedError, type FencedWriter } from './fenced-writer.ts';
+import { trustsAbsence, type LaunchLog } from './launches.ts';
+import type { Session } from './session.ts';
+import { applyUpdate, isDeadState, isUnreachableState } from './status.ts';
+import { Wakeup } from './wakeup.ts';
+
+/** What became of an update that was taken in. */
+export interface AppliedUpdate {
+  update: MesosTaskStatus;
+  session: Session;
+  before: Task;
+  after: Task;
+}
+
+export interface UpdateProcessorOptions {
+  writer: FencedWriter<TaskStatus, Task>;
+  launches: LaunchLog;
+  cniNameOf: (network: string) => string;
+  clock: Clock;
+  logger: Logger;
+  signal: AbortSignal;
+  /** The store has what the update says. Called before it is acknowledged; must not throw. */
+  onApplied: (applied: AppliedUpdate) => void;
+  /** The update is about a task that no object stands for, read back from the store. */
+  onOrphan: (update: MesosTaskStatus) => void;
+}
+
+interface Item {
+  update: MesosTaskStatus;
+  session: Session;
+}
+
+/** Updates taken in but not stored yet, over all tasks. */
+const maxQueued = 10_000;
+
+/**
+ * Takes status updates to the store: those of one task in their order, those of different tasks side by
+ * side. An update is acknowledged once it is stored or changes nothing, never before; one that could not
+ * be stored is not acknowledged, and Mesos sends it again.
+ */
+export class UpdateProcessor {
+  readonly #options: UpdateProcessorOptions;
+  readonly #queues = new Map<string, Item[]>();
+  readonly #room: Wakeup;
+  #queued = 0;
+
+  constructor(options: UpdateProcessorOptions) {
+    this.#options = options;
+    this.#room = new Wakeup(options.clock);
+  }
+
+  receive(update: MesosTaskStatus, session: Session): void {
+    const ref = parseMesosTaskId(update.task_id.value);
+    const key = ref === undefined ? update.task_id.value : objectKey(ref);
+    const item = { update, session };
+    this.#queued += 1;
+    const queue = this.#queues.get(key);
+    if (queue !== undefined) {
+      queue.push(item);
+      return;
+    }
+    const started = [item];
+    this.#queues.set(key, started);
+    void this.#drain(key, started, ref !== undefined);
+  }
+
+  /** Resolves once more may be taken in. Until then no event should be read. */
+  async hasRoom(signal: AbortSignal): Promise<void> {
+    while (this.#queued >= maxQueued && !signal.aborted) await this.#room.wait(signal);
+  }
+
+  async #drain(key: string, queue: Item[], ours: boolean): Promise<void> {
+    for (let item = queue[0]; item !== undefined; item = queue[0]) {
+      try {
+        await this.#process(key, item, ours);
+      } catch (error) {
+        this.#failed(item, error);
+      }
+      queue.shift();
+      this.#queued -= 1;
+      this.#room.wake();
+    }
+    this.#queues.delete(key);
+  }
+
+  async #process(key: string, { update, session }: Item, ours: boolean): Promise<void> {
+    const { writer, launches, onApplied, onOrphan } = this.#options;
+    let before: Task | undefined;
+    const after = ours
+      ? await writer.changeStatus(key, (task) => {
+          before = task;
+          return this.#statusAfter(key, task, update, session);
+        })
+      : undefined;
+    if (this.#options.signal.aborted) return;
+    if (before === undefined || after === undefined) {
+      onOrphan(update);
+    } else {
+      if (!this.#isDoubtful(key, update, session)) launches.settle(key);
+      onApplied({ update, session, before, after });
+    }
+    session.acknowledge(update);
+  }
+
+  /** Absence while the launch may be on its way says nothing. */
+  #isDoubtful(key: string, { state }: MesosTaskStatus, session: Session): boolean {
+    if (state !== 'TASK_GONE' && !isUnreachableState(state)) return false;
+    return !this.#trusts(key, session);
+  }
+
+  #trusts(key: string, session: Session): boolean {
+    const { launches, clock } = this.#options;
+    return trustsAbsence(launches.get(key), session.number, clock.monotonic());
+  }
+
+  #statusAfter(
+    key: string,
+    task: Task,
+    update: MesosTaskStatus,
+    session: Session,
+  ): TaskStatus | undefined {
+    const { clock, cniNameOf } = this.#options;
+    const now = timestamp(clock);
+    const known = isUnboundButLive(task, update)
+      ? { ...task, status: adoptedStatus(task, update, cniNameOf, now) }
+      : task;
+    return applyUpdate(known, update, {
+      now,
+      trustAbsence: this.#trusts(key, session),
+      reconciled: update.reason === 'REASON_RECONCILIATION',
+    });
+  }
+
+  #failed({ update }: Item, error: unknown): void {
+    const { logger, signal } = this.#options;
+    if (error instanceof StoppedError || signal.aborted) return;
+    const { task_id: taskId, state } = update;
+    logger.error({ err: error, task: taskId.value, state }, 'a status update could not be stored');
+  }
+}
+
+/**
+ * A task runs of which the store says that it waits: the store has lost a write, as when it was restored
+ * from a backup. It is adopted, not launched once more under its id.
+ */
+function isUnboundButLive(task: Task, { state }: MesosTaskStatus): boolean {
+  if (task.status?.mesos !== undefined || isDead(task)) return false;
+  return !isDeadState(state) && !isUnreachableState(state);
+}
+
+function adoptedStatus(
+  task: Task,
+  update: MesosTaskStatus,
+  cniNameOf: (network: string) => string,
+  now: string,
+): TaskStatus {
+  const agentId = update.agent_id?.value;
+  const networks = requestedNetworks(task.spec.networks ?? [], cniNameOf, now);
+  return {
+    ...task.status,
+    phase: 'Launching',
+    mesos: { taskId: mesosTaskId(task), ...(agentId === undefined ? {} : { agentId }) },
+    ...(networks.length === 0 ? {} : { networks }),
+  };
+}
