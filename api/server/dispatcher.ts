@@ -80,6 +80,9 @@ export class Dispatcher {
     const authenticated: AuthenticatedRequest = { ...request, user };
     if (info.kind === 'resource') return this.#resource(info, authenticated);
     await this.#authorizePath(user, request);
+    if (/^\/healthz(?:\/|$)/.test(request.path) && request.method === 'GET') {
+      return healthAnswer('healthz', this.#options.livez, request.path, request.query);
+    }
     const found = this.#options.discovery.answer(request) ?? this.#options.openApi.answer(request);
     if (found === undefined) throw noSuchPath();
     return found;

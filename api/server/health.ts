@@ -10,9 +10,9 @@ export interface HealthCheck {
 
 const ping: HealthCheck = { name: 'ping', check: () => Promise.resolve(undefined) };
 
-/** `/livez` or `/readyz`, all checks or the one that the path names. */
+/** `/livez`, `/readyz` or the deprecated `/healthz`: all checks or the one that the path names. */
 export async function healthAnswer(
-  endpoint: 'livez' | 'readyz',
+  endpoint: 'healthz' | 'livez' | 'readyz',
   checks: readonly HealthCheck[],
   path: string,
   query: URLSearchParams,

@@ -245,7 +245,7 @@ function policyOf(
   if (policy === 'Background' || policy === 'Foreground' || policy === 'Orphan') return policy;
   throw invalidOptions('DeleteOptions', {
     field: 'propagationPolicy',
-    message: `Unsupported value: ${JSON.stringify(policy)}: supported values: "Background", "Foreground", "Orphan", "nil"`,
+    message: `Unsupported value: ${JSON.stringify(policy)}: supported values: "Foreground", "Background", "Orphan", "nil"`,
     reason: 'FieldValueNotSupported',
   });
 }

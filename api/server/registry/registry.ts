@@ -31,7 +31,7 @@ import { checkNamespace } from './namespace.ts';
 import { wholeSchema } from './object-meta.ts';
 import type { ItemStore, Outgoing, Written, WriteTerms } from './store.ts';
 import { strategyOf } from './strategy.ts';
-import { checkIdentity, completedMetadata, type UpdateMode } from './update.ts';
+import { checkIdentity, clientMetadata, completedMetadata, type UpdateMode } from './update.ts';
 
 export interface ObjectRef {
   namespace?: string | undefined;
@@ -141,7 +141,7 @@ export class Registry {
     const { resource } = this;
     const sent = parsed.metadata;
     const metadata: ObjectMeta = {
-      ...plainMetadata(sent),
+      ...clientMetadata(sent),
       name: this.#nameOf(sent),
       ...(sent.generateName === undefined ? {} : { generateName: sent.generateName }),
       ...(namespace === undefined ? {} : { namespace }),
@@ -325,18 +325,6 @@ export class Registry {
     if (context.fence === undefined || context.dryRun) return;
     if (!(await this.#store.holds(context.fence))) throw leaderChanged(this.resource, ref.name);
   }
-}
-
-/** What of the metadata a client may set on a create. */
-function plainMetadata(sent: ObjectMeta): Partial<ObjectMeta> {
-  const { labels, annotations, finalizers, ownerReferences, managedFields } = sent;
-  return {
-    ...(labels === undefined ? {} : { labels }),
-    ...(annotations === undefined ? {} : { annotations }),
-    ...(finalizers === undefined ? {} : { finalizers }),
-    ...(ownerReferences === undefined ? {} : { ownerReferences }),
-    ...(managedFields === undefined ? {} : { managedFields }),
-  };
 }
 
 function withoutStatus<T extends object>(object: T): T {

@@ -66,7 +66,6 @@ export function checkIdentity(
 
 /** Metadata of an update: what the server owns and the client left out comes from the stored object. */
 export function completedMetadata(sent: ObjectMeta, stored: ObjectMeta): ObjectMeta {
-  const { labels, annotations, finalizers, ownerReferences, managedFields } = sent;
   const { deletionTimestamp, deletionGracePeriodSeconds, namespace, generation } = stored;
   const given: Partial<Record<keyof ObjectMeta, unknown>> = { ...sent };
   return {
@@ -82,12 +81,24 @@ export function completedMetadata(sent: ObjectMeta, stored: ObjectMeta): ObjectM
       'deletionGracePeriodSeconds',
       sent.deletionGracePeriodSeconds ?? deletionGracePeriodSeconds,
     ),
-    ...optional('labels', labels),
-    ...optional('annotations', annotations),
-    ...optional('finalizers', finalizers),
-    ...optional('ownerReferences', ownerReferences),
-    ...optional('managedFields', managedFields),
+    ...clientMetadata(sent),
   };
+}
+
+/** What of the metadata is the client's own; empty maps and lists are absent ones. */
+export function clientMetadata(sent: ObjectMeta): Partial<ObjectMeta> {
+  const { labels, annotations, finalizers, ownerReferences, managedFields } = sent;
+  return {
+    ...(isEmpty(labels) ? {} : { labels }),
+    ...(isEmpty(annotations) ? {} : { annotations }),
+    ...(isEmpty(finalizers) ? {} : { finalizers }),
+    ...(isEmpty(ownerReferences) ? {} : { ownerReferences }),
+    ...(isEmpty(managedFields) ? {} : { managedFields }),
+  };
+}
+
+function isEmpty(value: object | undefined): boolean {
+  return value === undefined || Object.keys(value).length === 0;
 }
 
 function text(value: unknown): string | undefined {

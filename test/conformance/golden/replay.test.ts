@@ -1,0 +1,95 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { systemClock } from '../../../api/machinery/clock.ts';
+import { MemoryStorage } from '../../../api/storage/memory.ts';
+import { resources } from '../../../api/v1/resources.ts';
+import { widgetResource } from '../../unit/api/server/support/widget.ts';
+import { startServer, type RunningServer } from '../support/server.ts';
+import { Aliases, differences } from './aliases.ts';
+import { explained } from './explained.ts';
+import { recording, type Exchange } from './recording.ts';
+import { exchange, type WireAnswer } from './wire.ts';
+
+const scenarios = [
+  'crud',
+  'validation',
+  'patch',
+  'subresources',
+  'list',
+  'delete-finalizers-gc',
+  'watch',
+  'dryrun',
+  'core-kinds',
+  'discovery',
+] as const;
+
+describe.each(scenarios)('what kube-apiserver answered: %s', (scenario) => {
+  let running: RunningServer;
+  const aliases = new Aliases();
+
+  beforeAll(async () => {
+    const storage = new MemoryStorage({ clock: systemClock() });
+    // The recordings begin with a history that is gone.
+    for (let revision = 2; revision < 10; revision += 1)
+      await storage.create(`/past/${revision}`, Buffer.from('{}'));
+    await storage.compact(9);
+    running = await startServer([widgetResource, ...resources], storage);
+  });
+  afterAll(() => running.stop());
+
+  it.each(recording(scenario).map((recorded) => [recorded.name, recorded] as const))(
+    '%s',
+    async (name, recorded) => {
+      const answer = await replay(running, recorded, aliases);
+      const found = compare(recorded, answer, aliases);
+      const reason = explained[scenario]?.[name];
+      if (reason === undefined) expect(found, found.join('\n')).toEqual([]);
+      else {
+        expect(found, 'the difference is gone: remove its explanation').not.toEqual([]);
+        expect({ status: answer.status }, answer.text).toEqual({ status: reason.status });
+        expect(answer.text).toContain(reason.says ?? '');
+      }
+    },
+  );
+});
+
+function replay(running: RunningServer, recorded: Exchange, aliases: Aliases): Promise<WireAnswer> {
+  const { admin, caFile } = running.certificates;
+  const path = aliases.translate(recorded.path).replace(/timeoutSeconds=\d+/, 'timeoutSeconds=1');
+  const body = recorded.body === undefined ? undefined : aliases.translate(recorded.body);
+  return exchange(
+    running.port,
+    { caFile, ...admin },
+    {
+      method: recorded.method,
+      path,
+      headers: {
+        accept: 'application/json',
+        ...(recorded.body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...recorded.headers,
+      },
+      ...(body === undefined ? {} : { body }),
+    },
+  );
+}
+
+function compare(recorded: Exchange, answer: WireAnswer, aliases: Aliases): string[] {
+  const found: string[] = [];
+  if (recorded.status !== answer.status) {
+    found.push(`status ${recorded.status} became ${answer.status}`);
+  }
+  const type = recorded.contentType ?? 'application/json';
+  if (answer.contentType !== type) found.push(`${type} became ${String(answer.contentType)}`);
+  const body = decoded(recorded.answer, answer.text);
+  return [...found, ...differences(recorded.answer, body, aliases)];
+}
+
+/** Our text in the form in which the recording keeps its own. */
+function decoded(recorded: unknown, text: string): unknown {
+  if (typeof recorded === 'object' && recorded !== null && 'lines' in recorded) {
+    const lines = text.split('\n').filter((line) => line !== '');
+    return { lines: lines.map((line): unknown => JSON.parse(line)) };
+  }
+  if (recorded === undefined) return text === '' ? undefined : text;
+  if (typeof recorded === 'object' && recorded !== null && 'text' in recorded) return { text };
+  return JSON.parse(text);
+}
