@@ -130,6 +130,12 @@ export const configSchema = z.strictObject({
   kubeconfig: path
     .optional()
     .describe('How controllers reach the API when it runs in another process.'),
+  leaseSeconds: z
+    .int()
+    .min(3)
+    .max(300)
+    .default(15)
+    .describe('Term of the leader: another takes over so long after it fell silent.'),
   featureGates: z
     .strictObject({
       ContainerNetworking: z

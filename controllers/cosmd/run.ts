@@ -1,9 +1,21 @@
+import { homedir } from 'node:os';
 import type { Logger } from 'pino';
+import { httpsTransport } from '../../api/client/https.ts';
+import { loadKubeconfig } from '../../api/client/kubeconfig.ts';
+import { createClient } from '../../api/client/resource-client.ts';
+import type { Transport } from '../../api/client/transport.ts';
 import type { Clock } from '../../api/machinery/clock.ts';
 import type { Random } from '../../api/machinery/random.ts';
+import type { HealthCheck } from '../../api/server/health.ts';
+import type { ApiServer } from '../../api/server/server.ts';
+import { runAll } from '../runtime/manager.ts';
+import type { Runnable } from '../runtime/runnable.ts';
 import { apiServerOf } from './api.ts';
 import type { Config, Role } from './config.ts';
+import { Controllers } from './controllers.ts';
+import { maintenanceOf } from './maintenance.ts';
 import { openStorage } from './storage.ts';
+import { version } from './version.ts';
 
 export interface Process {
   config: Config;
@@ -14,17 +26,52 @@ export interface Process {
 }
 
 /** Runs the roles of this process until the signal aborts; throws if one of them fails. */
-export async function runCosmd(
-  { config, logger, clock, random }: Process,
-  signal: AbortSignal,
-): Promise<void> {
+export async function runCosmd(process: Process, signal: AbortSignal): Promise<void> {
+  if (!process.roles.includes('api')) {
+    const transport = await remoteTransport(process);
+    await runAll([controllersOf(process, transport)], signal, process.logger);
+    await transport.close();
+    return;
+  }
+  const { config, logger, clock, random } = process;
   const storage = openStorage(config, clock, random);
-  const server = apiServerOf({ config, storage, clock, random, logger, readyChecks: [] });
-  await server.start();
-  logger.info({ address: server.address }, 'the API listens');
-  await new Promise((resolve) => {
-    signal.addEventListener('abort', resolve, { once: true });
-  });
+  let controllers: Controllers | undefined;
+  // Asked long after the controllers, which need the server, have been made.
+  const framework: HealthCheck = {
+    name: 'framework',
+    check: () => Promise.resolve(controllers?.problem()),
+  };
+  const server = apiServerOf({ config, storage, clock, random, logger, readyChecks: [framework] });
+  try {
+    await server.start();
+    logger.info({ address: server.address }, 'the API listens');
+    const parts: Runnable[] = maintenanceOf(storage, clock, logger);
+    if (process.roles.includes('controllers')) {
+      controllers = controllersOf(process, server.transport(controllerUser));
+      parts.push(controllers);
+    }
+    await runAll(parts, signal, logger);
+  } finally {
+    await stop(server, storage);
+  }
+}
+
+/** The identity of the loops, in whichever process they run. */
+const controllerUser = { name: 'system:mesocosm-controllers', groups: ['system:masters'] };
+
+async function stop(server: ApiServer, storage: { close(): Promise<void> }): Promise<void> {
   await server.stop();
   await storage.close();
+}
+
+function controllersOf(process: Process, transport: Transport): Controllers {
+  return new Controllers({ ...process, client: createClient(transport) });
+}
+
+async function remoteTransport({
+  config,
+  clock,
+}: Process): Promise<ReturnType<typeof httpsTransport>> {
+  const { access } = await loadKubeconfig({ path: config.kubeconfig, home: homedir() });
+  return httpsTransport({ access, clock, userAgent: `cosmd/${version}` });
 }

@@ -1,0 +1,45 @@
+import type { Clock } from '../../api/machinery/clock.ts';
+import type { Random } from '../../api/machinery/random.ts';
+import {
+  listDetector,
+  zookeeperDetector,
+  type MasterDetector,
+} from '../../proto/mesos/detector.ts';
+import { httpClient, type HttpOptions } from '../../proto/mesos/http.ts';
+import { openZooKeeper } from '../../proto/zookeeper/network-client.ts';
+import { ConfigError } from './config.ts';
+
+/** How the leading master is found, and how to stop looking. */
+export interface Masters {
+  detector: MasterDetector;
+  close(): Promise<void>;
+}
+
+/** `zk://host:port,…/path`, or a list of `host:port` of which one names the leader. */
+export function findMasters(
+  masters: string | readonly string[],
+  http: HttpOptions,
+  context: { clock: Clock; random: Random },
+): Masters {
+  if (typeof masters !== 'string') {
+    const addresses = masters.map((address) => {
+      const colon = address.lastIndexOf(':');
+      return { hostname: address.slice(0, colon), port: Number(address.slice(colon + 1)) };
+    });
+    return {
+      detector: listDetector(addresses, httpClient(http), context.random),
+      close: () => Promise.resolve(),
+    };
+  }
+  const [, connectString, path] = /^zk:\/\/([^/]+)(\/.+)$/.exec(masters) ?? [];
+  if (connectString === undefined || path === undefined) {
+    throw new ConfigError('mesos.masters: must be zk://host:port[,host:port…]/path');
+  }
+  const zookeeper = openZooKeeper({ connectString, ...context });
+  return {
+    detector: zookeeperDetector(zookeeper, path),
+    close: async () => {
+      await zookeeper.close();
+    },
+  };
+}
