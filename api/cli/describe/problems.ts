@@ -107,12 +107,13 @@ function latestRuns(tasks: readonly Task[]): Task[] {
     left.metadata.creationTimestamp < right.metadata.creationTimestamp ? 1 : -1,
   );
   const settled = new Set<number>();
-  return newestFirst.filter((task) => {
+  const latest = newestFirst.filter((task) => {
     const { instance } = task.spec;
     const wanted = !isDead(task) || !settled.has(instance);
     settled.add(instance);
     return wanted;
   });
+  return latest.sort((left, right) => left.spec.instance - right.spec.instance);
 }
 
 function namesText(names: readonly string[]): string {
