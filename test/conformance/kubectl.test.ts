@@ -216,7 +216,8 @@ describe.each(versions)('kubectl 1.$minor', ({ file, minor }) => {
     await setReady('web', 'False');
     await setReady('web', 'True');
     expect(await waiting.ended()).toBe(0);
-    const deletion = kubectl.start('wait', 'job/other', '--for=delete', '--timeout=30s');
+    const deletion = kubectl.start('wait', 'job/other', '--for=delete', '--timeout=30s', '-v=6');
+    await deletion.untilLogged(/watch=true/);
     await kubectl.run('delete', 'job', 'other');
     expect(await deletion.ended()).toBe(0);
   });

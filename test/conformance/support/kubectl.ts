@@ -156,6 +156,7 @@ export class Streaming {
     });
     child.stderr?.on('data', (chunk: Buffer) => {
       this.#errors += chunk.toString('utf8');
+      this.#notify();
     });
     child.on('close', () => {
       this.#ended = true;
@@ -164,8 +165,17 @@ export class Streaming {
   }
 
   /** What has been printed, once it matches. Fails if the process ends before. */
-  async until(pattern: RegExp): Promise<string> {
-    while (!pattern.test(this.#text)) {
+  until(pattern: RegExp): Promise<string> {
+    return this.#until(pattern, () => this.#text);
+  }
+
+  /** As until, of what it printed as errors, where `-v=6` shows the requests. */
+  untilLogged(pattern: RegExp): Promise<string> {
+    return this.#until(pattern, () => this.#errors);
+  }
+
+  async #until(pattern: RegExp, text: () => string): Promise<string> {
+    while (!pattern.test(text())) {
       if (this.#ended) {
         throw new Error(
           `the process ended before ${String(pattern)}: ${this.#text}${this.#errors}`,
@@ -173,7 +183,7 @@ export class Streaming {
       }
       await new Promise<void>((resolve) => this.#wake.push(resolve));
     }
-    return this.#text;
+    return text();
   }
 
   /** Waits for the end; the exit code. */
