@@ -10,6 +10,15 @@ import { ageColumn, defineResource } from './zod-resource.ts';
 /** On a Task: a member may exist. On a ServerSet: nodes of it may exist. */
 export const serverSetFinalizer = 'mesocosm.dev/serverset';
 
+/** On a Task: the ZooKeeper paths where a member of it may exist, parted by spaces. Kept with the finalizer. */
+export const publishedPathsAnnotation = 'mesocosm.dev/serverset-paths';
+
+/** On a ServerSet, "true": the members that the brake holds shall go. Removed once they have. */
+export const releaseHeldAnnotation = 'mesocosm.dev/release-held';
+
+/** On a Task, "true": do not wait until its members are withdrawn. They are once ZooKeeper is back. */
+export const forceDeleteAnnotation = 'mesocosm.dev/force-delete';
+
 export const serverSetDefaults = { family: 'IPv4', drainSeconds: 5 } as const;
 
 export const serverSetPathSchema = z
@@ -49,6 +58,14 @@ const serverSetStatusSchema = z.strictObject({
   observedGeneration: z.int().optional(),
   members: z.int().optional().describe('Members of ours in ZooKeeper.'),
   readyTasks: z.int().optional().describe('Ready tasks that the selector matches.'),
+  held: z
+    .int()
+    .optional()
+    .describe('Members of unreachable tasks that stay because too many would go at once.'),
+  publishedPaths: z
+    .array(z.string())
+    .optional()
+    .describe('Paths where members of ours may exist; the last one is published on.'),
   lastWriteTime: z.string().optional().describe('When ZooKeeper was last written for this set.'),
   conditions: z.array(conditionSchema).optional().describe('Ready, Reconciling, Stalled, Held.'),
 });
