@@ -1,0 +1,190 @@
+import type { Task } from '../../api/v1/task.ts';
+import { isDead, isReady, phaseOf } from '../../api/v1/task.ts';
+import type { OurMember } from './body.ts';
+import { memberBody } from './body.ts';
+import type { Desired, Member } from './desired.ts';
+import { isForced, isStopping, slotOf } from './desired.ts';
+import type { Endpoints } from './member.ts';
+
+/** A `member_*` node as it was read. */
+export interface ObservedNode {
+  name: string;
+  /** Of its data. */
+  version: number;
+  body: string;
+  /** Undefined: a foreign node, which no plan names. */
+  ours: OurMember | undefined;
+}
+
+/** Why a member goes. Unreachable is the only one that the brake may hold. */
+export type Cause =
+  | 'Duplicate'
+  | 'Unknown'
+  | 'Dead'
+  | 'Stopped'
+  | 'Superseded'
+  | 'SetDeleted'
+  | 'Deselected'
+  | 'AddressReused'
+  | 'Unreachable'
+  | 'NotReady'
+  | 'NoAddress'
+  | 'Moved';
+
+export interface PlanContext {
+  clusterName: string;
+  /** Whether members of the set are published here; if not, this path is being left. */
+  mode: 'publish' | 'leave';
+  /** Whether the set itself is being deleted. */
+  deleting: boolean;
+  drainMs: number;
+  /** Whether members carry their instance as shard. */
+  sharded: boolean;
+  desired: Desired;
+  taskOf(uid: string): Task | undefined;
+  isSelected(task: Task): boolean;
+  /** Where a task that is to stop can be reached, if its member can still be written. */
+  endpointsOf(task: Task): Endpoints | undefined;
+  /** Whether another live task has the last known address of this unreachable one. */
+  isAddressReused(task: Task): boolean;
+  /** Whether the brake keeps the member of this unreachable task. */
+  isHeld(task: Task): boolean;
+  /** Milliseconds since the node became STOPPING. */
+  stoppingForMs(node: ObservedNode): number;
+  /** RFC 3339: what a member that becomes STOPPING now is stamped with. */
+  now: string;
+}
+
+export interface Plan {
+  create: readonly { member: Member; body: string }[];
+  /** Other bytes for a member that stays ALIVE. */
+  update: readonly { node: ObservedNode; member: Member; body: string }[];
+  /** Members that become STOPPING, or are STOPPING with other bytes than ours. */
+  withdraw: readonly { node: ObservedNode; body: string }[];
+  remove: readonly { node: ObservedNode; cause: Cause }[];
+  /** Members that are STOPPING, or become so, for some time yet. */
+  draining: readonly { node: ObservedNode; task: Task }[];
+  /** Members that stay ALIVE though their task is unreachable. */
+  held: readonly { node: ObservedNode; task: Task }[];
+  /** Members that are and stay ALIVE, whatever their bytes. */
+  kept: readonly { node: ObservedNode; member: Member }[];
+  /** Until the first drain ends. */
+  wakeAfterMs: number | undefined;
+}
+
+type Verdict =
+  | { action: 'hold'; task: Task }
+  | { action: 'drain'; task: Task; endpoints: Endpoints }
+  | { action: 'remove'; cause: Cause };
+
+/**
+ * What to do about the nodes of one path. Every removal is safe to do first: only then are members
+ * created, so that a slot never has two. Laws: foreign nodes are in no plan; a plan applied and made
+ * again is empty, drains and holds aside; nothing but a desired member is or stays ALIVE, holds aside.
+ */
+export function planMembers(nodes: readonly ObservedNode[], context: PlanContext): Plan {
+  const { desired, mode } = context;
+  const published = mode === 'publish' ? desired.members : new Map<string, Member>();
+  const update: Plan['update'][number][] = [];
+  const withdraw: Plan['withdraw'][number][] = [];
+  const remove: Plan['remove'][number][] = [];
+  const held: Plan['held'][number][] = [];
+  const kept: Plan['kept'][number][] = [];
+  const draining: Plan['draining'][number][] = [];
+  const waits: number[] = [];
+
+  for (const [uid, [node, ...surplus]] of ourNodes(nodes)) {
+    remove.push(...surplus.map((each) => ({ node: each, cause: 'Duplicate' as const })));
+    const member = published.get(uid);
+    if (member !== undefined) {
+      const body = aliveBody(member, context);
+      kept.push({ node, member });
+      if (body !== node.body) update.push({ node, member, body });
+      continue;
+    }
+    const verdict = judge(uid, context);
+    if (verdict.action === 'remove') remove.push({ node, cause: verdict.cause });
+    else if (verdict.action === 'hold') held.push({ node, task: verdict.task });
+    else {
+      const { leftMs, body } = drain(node, verdict, context);
+      if (leftMs <= 0) remove.push({ node, cause: 'Stopped' });
+      else {
+        waits.push(leftMs);
+        draining.push({ node, task: verdict.task });
+        if (body !== node.body) withdraw.push({ node, body });
+      }
+    }
+  }
+  const existing = new Set(kept.map(({ member }) => member.task.metadata.uid));
+  const create = [...published]
+    .filter(([uid]) => !existing.has(uid))
+    .map(([, member]) => ({ member, body: aliveBody(member, context) }));
+  const wakeAfterMs = waits.length === 0 ? undefined : Math.min(...waits);
+  return { create, update, withdraw, remove, draining, held, kept, wakeAfterMs };
+}
+
+/** Our nodes by Task, the lowest number first: after a lost answer to a create there may be two. */
+function ourNodes(
+  nodes: readonly ObservedNode[],
+): ReadonlyMap<string, [ObservedNode, ...ObservedNode[]]> {
+  const byTask = new Map<string, [ObservedNode, ...ObservedNode[]]>();
+  for (const node of [...nodes].sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    if (node.ours === undefined) continue;
+    const group = byTask.get(node.ours.taskUid);
+    if (group === undefined) byTask.set(node.ours.taskUid, [node]);
+    else group.push(node);
+  }
+  return byTask;
+}
+
+/** About a member that is not to stay ALIVE here. */
+function judge(uid: string, context: PlanContext): Verdict {
+  const { desired, mode, deleting } = context;
+  const remove = (cause: Cause): Verdict => ({ action: 'remove', cause });
+  const task = context.taskOf(uid);
+  if (task === undefined) return remove('Unknown');
+  if (isDead(task)) return remove('Dead');
+  const successor = desired.bySlot.get(slotOf(task));
+  if (successor !== undefined && successor !== uid) return remove('Superseded');
+  if (isStopping(task) || isForced(task)) {
+    // One that takes no requests needs no time to finish them.
+    const endpoints = isReady(task) && !isForced(task) ? context.endpointsOf(task) : undefined;
+    return endpoints === undefined || context.drainMs <= 0
+      ? remove('Stopped')
+      : { action: 'drain', task, endpoints };
+  }
+  if (deleting) return remove('SetDeleted');
+  if (!context.isSelected(task)) return remove('Deselected');
+  if (phaseOf(task) === 'Unreachable') {
+    if (context.isAddressReused(task)) return remove('AddressReused');
+    return context.isHeld(task) ? { action: 'hold', task } : remove('Unreachable');
+  }
+  if (!isReady(task)) return remove('NotReady');
+  return remove(mode === 'leave' ? 'Moved' : 'NoAddress');
+}
+
+function drain(
+  node: ObservedNode,
+  { task, endpoints }: { task: Task; endpoints: Endpoints },
+  context: PlanContext,
+): { leftMs: number; body: string } {
+  const since = node.ours?.isStopping === true ? node.ours.stoppingSince : undefined;
+  const isBegun = since !== undefined;
+  const leftMs = isBegun ? context.drainMs - context.stoppingForMs(node) : context.drainMs;
+  const body = memberBody({
+    clusterName: context.clusterName,
+    taskUid: task.metadata.uid,
+    endpoints,
+    shard: shardOf(task, context),
+    stoppingSince: since ?? context.now,
+  });
+  return { leftMs, body };
+}
+
+function shardOf(task: Task, { sharded }: PlanContext): number | undefined {
+  return sharded ? task.spec.instance : undefined;
+}
+
+function aliveBody({ task, endpoints, shard }: Member, { clusterName }: PlanContext): string {
+  return memberBody({ clusterName, taskUid: task.metadata.uid, endpoints, shard });
+}
