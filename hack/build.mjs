@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // Bundles the programs into .local/build and links the commands that people use into .local/bin.
-import { chmod, mkdir, rm, symlink } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rm, symlink } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -28,8 +28,8 @@ const entryPoints = Object.fromEntries(
   Object.entries(programs).filter(([, file]) => existsSync(join(root, file))),
 );
 
-await rm(outdir, { recursive: true, force: true });
-await build({
+const { metafile } = await build({
+  metafile: true,
   absWorkingDir: root,
   entryPoints,
   outdir,
@@ -49,6 +49,12 @@ await build({
     js: '#!/usr/bin/env node\nimport{createRequire as $createRequire}from"node:module";const require=$createRequire(import.meta.url);',
   },
 });
+
+// Files of earlier builds go last: whoever runs while we build keeps what it has not loaded yet.
+const built = new Set(Object.keys(metafile.outputs).map((file) => basename(file)));
+for (const file of await readdir(outdir)) {
+  if (!built.has(file)) await rm(join(outdir, file), { recursive: true });
+}
 
 await mkdir(bindir, { recursive: true });
 for (const command of commands.filter((name) => name in entryPoints)) {
