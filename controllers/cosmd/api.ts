@@ -27,9 +27,9 @@ export function apiServerOf({ config, logger, ...context }: ApiContext): ApiServ
     resources,
     logger: logger.child({ component: 'api' }),
     version,
-    serverSetRoots: (config.serverSetRoots ?? [{ prefix: `${serverSetRoot}/<namespace>/` }]).map(
+    serverSetRoots: (config.serverSetRoots ?? [{ prefix: `${serverSetRoot}/<namespace>` }]).map(
       ({ prefix, namespaces }) => ({
-        prefix: `${prefix}/`,
+        prefix,
         ...(namespaces === undefined ? {} : { namespaces }),
       }),
     ),
