@@ -22,6 +22,7 @@ const taskListSchema = z.object({
       spec: z.object({ job: z.string() }),
       status: z
         .object({
+          phase: z.string(),
           networks: z
             .array(z.object({ name: z.string(), ips: z.array(z.string()), verdict: z.string() }))
             .optional(),
@@ -57,9 +58,10 @@ export async function demonstrate(demonstration: Demonstration): Promise<void> {
   const { items } = taskListSchema.parse(
     JSON.parse(cosm('get', 'tasks', '-n', 'prod', '-l', 'app=web', '-o', 'json')),
   );
-  requireAddresses(items);
-  await showMembers(state.zookeeper, '/mesocosm/prod/web', items, say);
-  if (state.mode === 'process') await showAnswer(items, say);
+  const tasks = items.filter(({ status }) => status?.phase === 'Running');
+  requireAddresses(tasks);
+  await showMembers(state.zookeeper, '/mesocosm/prod/web', tasks, say);
+  if (state.mode === 'process') await showAnswer(tasks, say);
   else say('simulated networks: nothing answers on the addresses');
   sayHowToGoOn(demonstration);
 }
@@ -75,7 +77,8 @@ function runCosm({ root, kubeconfig }: Demonstration, args: readonly string[]): 
 
 /** Every web task must have what it asked for: IPv4 on dev-net, both families on data-net. */
 function requireAddresses(tasks: readonly ShownTask[]): void {
-  if (tasks.length !== 3) throw new Error(`expected 3 web tasks, there are ${tasks.length}`);
+  if (tasks.length !== 3)
+    throw new Error(`expected 3 running web tasks, there are ${tasks.length}`);
   for (const { metadata, status } of tasks) {
     const ips = (name: string): string[] =>
       status?.networks?.find((one) => one.name === name)?.ips ?? [];
