@@ -17,25 +17,26 @@ export function connectInMemory(
     const waiting: (() => void)[] = [];
     return (work) => {
       waiting.push(work);
-      clock.after(latency, () => {
-        const next = waiting.shift();
-        if (open) next?.();
-      });
+      clock.after(latency, () => waiting.shift()?.());
     };
   };
   const downwards = queue();
   const upwards = queue();
+  /** What was sent before still arrives, then the end does. */
   const close = (): void => {
     if (!open) return;
     open = false;
-    clock.after(latency, () => {
+    upwards(() => {
       atMaster.closed();
+    });
+    downwards(() => {
       atAgent.closed();
       options.onClose?.();
     });
   };
   const toAgent: Link<ToAgent> = {
     send: (message) => {
+      if (!open) return;
       downwards(() => {
         atAgent.receive(message);
       });
@@ -44,6 +45,7 @@ export function connectInMemory(
   };
   const toMaster: Link<ToMaster> = {
     send: (message) => {
+      if (!open) return;
       upwards(() => {
         atMaster.receive(message);
       });

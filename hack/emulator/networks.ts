@@ -35,7 +35,7 @@ export function reportedNetworks(attachments: readonly Attachment[]): NetworkInf
 
 /** A container on the host's network has one entry without a name: the agent's own address. */
 export function hostNetwork(ip: string): NetworkInfo[] {
-  return [{ ip_addresses: [{ protocol: 'IPv4', ip_address: ip }] }];
+  return [{ ip_addresses: [{ ip_address: ip }] }];
 }
 
 /** The CNI networks that a container asks for: those with a name. */

@@ -18,7 +18,9 @@ export interface SimulatedAgentsOptions {
   /** The advertised address of agent `index`. */
   agentIp?: (index: number) => string;
   agentTimings?: NonNullable<AgentOptions['timings']>;
-  runtime?: Partial<Pick<SimulatedRuntimeOptions, 'launchDelay' | 'program'>>;
+  runtime?: Partial<
+    Pick<SimulatedRuntimeOptions, 'launchDelay' | 'signalDelay' | 'probeDelay' | 'program'>
+  >;
   /** Milliseconds between a master and an agent. */
   latency?: number;
 }

@@ -205,10 +205,14 @@ export class Agent {
       agent: { ...this.info, id: { value: id } },
       ip: this.ip,
       frameworks: [...this.frameworks.values()],
-      // Tasks whose end is acknowledged are of no interest any more.
-      tasks: this.tasks().filter(
-        ({ state, framework_id, task_id }) =>
-          !isTerminal(state) || this.#updates.head(framework_id.value, task_id.value) !== undefined,
+      // Tasks whose end is acknowledged are of no interest any more. A copy: the master's record
+      // of them is its own.
+      tasks: structuredClone(
+        this.tasks().filter(
+          ({ state, framework_id, task_id }) =>
+            !isTerminal(state) ||
+            this.#updates.head(framework_id.value, task_id.value) !== undefined,
+        ),
       ),
       executors,
     };

@@ -311,11 +311,15 @@ export class DefaultExecutor implements Executor {
     if (this.#over || this.#launched === undefined || !done) return;
     if (this.#unacknowledged.size > 0 && !this.#shuttingDown) return;
     this.#timer?.cancel();
-    this.#timer = this.#context.clock.after(this.#context.timings.executorExit, () => {
-      this.#over = true;
-      this.#context.runtime.destroy(this.#containerId, () => {
-        this.#context.executorGone(this, 0);
-      });
-    });
+    const { executorExit, shutdownExit } = this.#context.timings;
+    this.#timer = this.#context.clock.after(
+      this.#shuttingDown ? shutdownExit : executorExit,
+      () => {
+        this.#over = true;
+        this.#context.runtime.destroy(this.#containerId, () => {
+          this.#context.executorGone(this, 0);
+        });
+      },
+    );
   }
 }

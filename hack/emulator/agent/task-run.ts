@@ -40,12 +40,15 @@ export interface ExecutorTimings {
   linger: number;
   /** From the last task's end to that of a default executor. */
   executorExit: number;
+  /** The same after SHUTDOWN, when it does not wait for acknowledgements. */
+  shutdownExit: number;
 }
 
 export const defaultExecutorTimings: ExecutorTimings = {
   running: 12,
   linger: 1_100,
   executorExit: 250,
+  shutdownExit: 130,
 };
 
 /** Mesos' grace between SIGTERM and SIGKILL if no kill policy says otherwise. */

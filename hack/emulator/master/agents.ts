@@ -50,7 +50,6 @@ export function reregister(
     known.link = link;
     known.reregistered = m.clock.now();
     known.missedPings = 0;
-    known.pinged = false;
   }
   recoverFrameworks(m, agent, message);
   const missing = reconcileTasks(m, agent, message);
@@ -78,7 +77,6 @@ function addAgent(
     registered: m.clock.now(),
     reregistered: undefined,
     missedPings: 0,
-    pinged: false,
     total,
     available: total,
     tasks: new Map(),
@@ -197,18 +195,17 @@ export function disconnected(m: MasterState, agent: AgentRecord, link: Link<ToAg
 /** One round of pings to every agent; those that missed too many become unreachable. */
 export function pingAgents(m: MasterState): void {
   for (const agent of [...m.agents.values()]) {
-    if (agent.pinged) agent.missedPings += 1;
+    // A pong sets it back: the count is of rounds since the last one.
+    agent.missedPings += 1;
     if (agent.missedPings >= m.timings.maxAgentPingTimeouts) {
       markUnreachable(m, agent);
       continue;
     }
-    agent.pinged = true;
     agent.link?.send({ type: 'PING' });
   }
 }
 
 export function pong(agent: AgentRecord): void {
-  agent.pinged = false;
   agent.missedPings = 0;
 }
 

@@ -3,6 +3,7 @@ import type {
   MasterInfo,
   SchedulerCall,
   SchedulerCallType,
+  SchedulerEvent,
 } from '../../../proto/mesos/generated/messages.ts';
 import { encodeRecord } from '../../../proto/mesos/recordio.ts';
 import {
@@ -136,7 +137,8 @@ function subscription(master: Master, call: SchedulerCall, format: Format): ApiS
       const stream: EventStream = {
         id,
         send: (event) => {
-          sink.write(encodeRecord(encoder.encode(event)));
+          const written = format === 'json' ? withJsonDefaults(event) : event;
+          sink.write(encodeRecord(encoder.encode(written)));
         },
         end: () => {
           sink.end();
@@ -150,6 +152,22 @@ function subscription(master: Master, call: SchedulerCall, format: Format): ApiS
       };
     },
   };
+}
+
+/** Mesos' JSON spells out defaults of absent fields; in a status that is the address' protocol. */
+function withJsonDefaults(event: SchedulerEvent): SchedulerEvent {
+  const status = event.update?.status;
+  const networks = status?.container_status?.network_infos;
+  if (status === undefined || networks === undefined) return event;
+  const network_infos = networks.map((network) => ({
+    ...network,
+    ip_addresses: (network.ip_addresses ?? []).map((address) => ({
+      protocol: 'IPv4' as const,
+      ...address,
+    })),
+  }));
+  const container_status = { ...status.container_status, network_infos };
+  return { ...event, update: { status: { ...status, container_status } } };
 }
 
 /** The member that a call of each type must carry. */

@@ -95,7 +95,6 @@ export interface AgentRecord {
   registered: number;
   reregistered: number | undefined;
   missedPings: number;
-  pinged: boolean;
   total: Quantities;
   available: Quantities;
   readonly tasks: Map<string, TaskRecord>;

@@ -18,6 +18,10 @@ export type Step =
 export function programOf(command: CommandInfo | undefined): Step[] {
   const text = [command?.value ?? '', ...(command?.arguments ?? []).slice(1)].join(' ').trim();
   const steps: Step[] = [];
+  // A simulated machine has no file there; a shell says 127, a direct execution 1.
+  if (text.startsWith('/no/such/')) {
+    return [{ do: 'exit', code: command?.shell === false ? 1 : 127 }];
+  }
   if (/\b(while|for|until)\b/.test(text)) {
     if (/trap '' (SIG)?TERM/.test(text)) steps.push({ do: 'ignoreTerm' });
     return [...steps, { do: 'forever' }];

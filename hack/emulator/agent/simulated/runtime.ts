@@ -21,6 +21,10 @@ export interface SimulatedRuntimeOptions {
   ip: string;
   /** Milliseconds that a container takes to start. */
   launchDelay?: (spec: ContainerSpec) => number;
+  /** Milliseconds from a signal to the end of the command. */
+  signalDelay?: (spec: ContainerSpec, signal: 'SIGTERM' | 'SIGKILL') => number;
+  /** Milliseconds that a look of a check takes. */
+  probeDelay?: (probe: Probe) => number;
   /** What commands do; by default a reading of the shell text. */
   program?: (spec: ContainerSpec) => Step[];
 }
@@ -63,6 +67,14 @@ export class SimulatedRuntime implements Runtime {
       ended: undefined,
     };
     this.#containers.set(spec.id.value, container);
+    const requested = namedNetworks(spec.container?.network_infos);
+    const problem = networkProblem(requested, (name) => this.#options.networks.has(name));
+    if (problem !== undefined) {
+      container.timer = this.#options.clock.after(refusalDelay, () => {
+        events.failed({ kind: 'launch', message: problem });
+      });
+      return;
+    }
     const delay = this.#options.launchDelay?.(spec) ?? defaultLaunchDelay;
     container.timer = this.#options.clock.after(delay, () => {
       const failure = this.#attach(container);
@@ -92,7 +104,8 @@ export class SimulatedRuntime implements Runtime {
     if (signal === 'SIGTERM' && container.ignoresTerm) return;
     const status = signal === 'SIGTERM' ? 15 : 9;
     container.timer?.cancel();
-    container.timer = this.#options.clock.after(signalDelay, () => {
+    const delay = this.#options.signalDelay?.(container.spec, signal) ?? defaultSignalDelay;
+    container.timer = this.#options.clock.after(delay, () => {
       this.#exit(container, status);
     });
   }
@@ -113,7 +126,8 @@ export class SimulatedRuntime implements Runtime {
   }
 
   probe(id: string, probe: Probe, done: (result: ProbeResult) => void): void {
-    this.#options.clock.after(probeDelay, () => {
+    const delay = this.#options.probeDelay?.(probe) ?? defaultProbeDelay;
+    this.#options.clock.after(delay, () => {
       const container = this.#containers.get(id);
       done(container === undefined ? { type: 'failed' } : this.#look(container, probe));
     });
@@ -156,8 +170,6 @@ export class SimulatedRuntime implements Runtime {
     const { networks, ip } = this.#options;
     const { spec } = container;
     const requested = namedNetworks(spec.container?.network_infos);
-    const problem = networkProblem(requested, (name) => networks.has(name));
-    if (problem !== undefined) return { kind: 'launch', message: problem };
     const parent = this.#containers.get(spec.id.parent?.value ?? '');
     if (requested.length === 0) {
       container.networks = parent?.networks ?? hostNetwork(ip);
@@ -277,8 +289,10 @@ export class SimulatedRuntime implements Runtime {
 
 const defaultLaunchDelay = 20;
 const commandDelay = 20;
-const signalDelay = 30;
-const probeDelay = 5;
+const defaultSignalDelay = 30;
+/** What Mesos refuses before it calls a plugin, it refuses at once. */
+const refusalDelay = 20;
+const defaultProbeDelay = 5;
 
 function exhausted(containerId: string, network: string, range: string): string {
   const answer = JSON.stringify(
