@@ -175,7 +175,8 @@ class Replayer {
   /** The note was made before the signal was sent; the lost connection shows as a RESCIND. */
   #disconnectionAfter(t: number): number {
     const events = this.#recorded.flat().filter((item) => item.t > t);
-    return events.find(({ event }) => event.type === 'RESCIND')?.t ?? t;
+    const rescind = events.find(({ event }) => event.type === 'RESCIND')?.t ?? Infinity;
+    return Math.min(rescind, t + signalMs);
   }
 
   /** A started agent first waits for its executors; its registration shows as an offer. */
@@ -315,6 +316,9 @@ function recordedProgram(command: CommandInfo | undefined): Step[] {
     ? [{ do: 'sleep', ms: reapMs }, ...program]
     : program;
 }
+
+/** Between the note of a kill and the kill, where no RESCIND shows it. */
+const signalMs = 1140;
 
 /** How long Mesos took to see that a command had ended. */
 const reapMs = 160;

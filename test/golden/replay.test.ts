@@ -10,7 +10,17 @@ import {
 } from './replay-events.ts';
 import { replay, type Replay, type ReplayedExchange } from './replay-run.ts';
 
-const scenarios = ['basic', 'group', 'noack', 'failures', 'failover', 'agentloss-pa', 'httperr'];
+const scenarios = [
+  'basic',
+  'group',
+  'noack',
+  'failures',
+  'failover',
+  'agentloss-pa',
+  'agentloss-npa',
+  'agentloss-nocheckpoint',
+  'httperr',
+];
 
 function comparisonFor(replayed: Replay): Comparison {
   const first = replayed.recorded.flat().find(({ event }) => event.offers !== undefined);
