@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ApiError } from '../../machinery/errors.ts';
+import { mapBounded } from '../apply/bounded.ts';
 import { inOrder, isPrerequisite, prerequisitesOf } from '../apply/order.ts';
 import { undoItem, writeItem, type Written } from '../apply/write.ts';
 import type { Connection } from '../connection.ts';
@@ -71,13 +72,16 @@ async function applyAll(
     return;
   }
   const others = items.filter((item) => !isPrerequisite(item));
-  const first = await writeAll(context, connection, prerequisites, others);
+  const first = await writeAll(context, connection, prerequisites, {
+    before: 0,
+    after: others,
+  });
   const second = await tryAll(connection, trial.deferred, []);
   if (second.problems.length > 0) {
     const left = await undo(context, connection, first);
     refuse(context, second.problems, left === 0 ? undefined : `${left} of the changes stay`);
   }
-  await writeAll(context, connection, others, []);
+  await writeAll(context, connection, others, { before: first.length, after: [] });
 }
 
 interface Trial {
@@ -87,24 +91,34 @@ interface Trial {
   problems: Problem[];
 }
 
+/** How many documents are checked at a time: their answers do not depend on each other. */
+const checksAtOnce = 8;
+
 async function tryAll(
   connection: Connection,
   items: readonly Item[],
   prerequisites: readonly Item[],
 ): Promise<Trial> {
-  const trial: Trial = { done: [], deferred: [], problems: [] };
-  const changing = new Set<Item>();
-  for (const item of items) {
+  const results = await mapBounded(items, checksAtOnce, async (item) => {
     try {
-      const written = await writeItem(connection, item, true);
-      trial.done.push({ item, written });
-      if (written.outcome !== 'unchanged') changing.add(item);
+      return { item, written: await writeItem(connection, item, true) };
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      const waiting = prerequisitesOf(item, prerequisites).some((other) => changing.has(other));
-      if (waiting && !isPrerequisite(item)) trial.deferred.push(item);
-      else trial.problems.push(...problemsOf(item, error));
+      return { item, error };
     }
+  });
+  const done = results.flatMap(({ item, written }) =>
+    written === undefined ? [] : [{ item, written }],
+  );
+  const changing = new Set(
+    done.filter(({ written }) => written.outcome !== 'unchanged').map(({ item }) => item),
+  );
+  const trial: Trial = { done, deferred: [], problems: [] };
+  for (const { item, error } of results) {
+    if (error === undefined) continue;
+    const waiting = prerequisitesOf(item, prerequisites).some((other) => changing.has(other));
+    if (waiting && !isPrerequisite(item)) trial.deferred.push(item);
+    else trial.problems.push(...problemsOf(item, error));
   }
   return trial;
 }
@@ -114,7 +128,7 @@ async function writeAll(
   context: Context,
   connection: Connection,
   items: readonly Item[],
-  after: readonly Item[],
+  others: { before: number; after: readonly Item[] },
 ): Promise<{ item: Item; written: Written }[]> {
   const done: { item: Item; written: Written }[] = [];
   for (const [index, item] of items.entries()) {
@@ -123,13 +137,14 @@ async function writeAll(
       announce(context, item, written, '');
       done.push({ item, written });
     } catch (error) {
-      const rest = [...items.slice(index + 1), ...after].map(nameOf);
+      const rest = [...items.slice(index + 1), ...others.after].map(nameOf);
       if (rest.length > 0) context.stderr.write(`not applied: ${rest.join(', ')}\n`);
-      const applied = `${done.length} of ${items.length + after.length} applied before`;
-      if (error instanceof ApiError) refuse(context, problemsOf(item, error), applied);
+      const applied = others.before + done.length;
+      const consequence = `${applied} of ${applied + 1 + rest.length} objects applied before it`;
+      if (error instanceof ApiError) refuse(context, problemsOf(item, error), consequence);
       const { text, exitCode } = reportOf(error);
-      context.stderr.write(`error: ${nameOf(item)}: ${text}\n`);
-      throw new CommandError(exitCode === 4 ? 'unreachable' : 'failed', '', error);
+      const what = `${nameOf(item)}: ${text}; ${consequence}`;
+      throw new CommandError(exitCode === 4 ? 'unreachable' : 'failed', what, error);
     }
   }
   return done;

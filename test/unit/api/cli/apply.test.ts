@@ -3,6 +3,7 @@ import { lastAppliedAnnotation } from '../../../../api/cli/apply/last-applied.ts
 import { namespaceResource } from '../../../../api/v1/core.ts';
 import { jobResource } from '../../../../api/v1/job.ts';
 import { networkResource } from '../../../../api/v1/network.ts';
+import { startTcpProxy } from '../../../support/tcp-proxy.ts';
 import { startCosm, type Cosm } from './support/cosm.ts';
 import { jobYaml } from './support/objects.ts';
 
@@ -258,5 +259,28 @@ ${wrong}`,
       stderr: '',
     });
     expect(await job('dry')).toBeUndefined();
+  });
+});
+
+describe('cosm apply that fails on the way', () => {
+  it('says what it has applied and what it has not', async () => {
+    const proxy = await startTcpProxy({ host: '127.0.0.1', port: cosm.server.port });
+    try {
+      const text = ['a', 'b', 'c'].map((name) => jobYaml(`way-${name}`)).join('---\n');
+      const server = `https://127.0.0.1:${proxy.port}`;
+      const outcome = await cosm.run(['apply', '-f', '-', '--server', server], {
+        stdin: text,
+        onOutput: (shown) => {
+          if (shown.includes('way-a created')) proxy.refuse();
+        },
+      });
+      expect(outcome.code).toBe(4);
+      expect(outcome.stdout).toBe('job.mesocosm.dev/way-a created\n');
+      expect(outcome.stderr).toMatch(
+        /^not applied: job\.mesocosm\.dev\/way-c\nerror: job\.mesocosm\.dev\/way-b: cannot reach the server: .*; 1 of 3 objects applied before it\n$/,
+      );
+    } finally {
+      await proxy.stop();
+    }
   });
 });

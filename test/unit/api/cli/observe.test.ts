@@ -33,7 +33,9 @@ describe('a watch of the command line', () => {
 
   it('goes on where it was when the link is cut, and shows nothing twice', async () => {
     const server = ['--server', `https://127.0.0.1:${proxy.port}`];
+    await create('listed');
     const watching = cosm.start(['get', 'networks', '-w', '--no-headers', '-o', 'name', ...server]);
+    await watching.shows('listed');
     await create('before');
     await watching.shows('before');
     proxy.refuse();
@@ -43,7 +45,7 @@ describe('a watch of the command line', () => {
     await watching.shows('meanwhile');
     watching.interrupt();
     expect((await watching.done).stdout).toBe(
-      'network.mesocosm.dev/before\nnetwork.mesocosm.dev/meanwhile\n',
+      'network.mesocosm.dev/listed\nnetwork.mesocosm.dev/before\nnetwork.mesocosm.dev/meanwhile\n',
     );
   });
 

@@ -23,6 +23,8 @@ export interface Call {
   terminal?: boolean;
   /** How much faster time passes: for what waits long. */
   hurry?: number;
+  /** Called with each text on standard output as it is written. */
+  onOutput?: (text: string) => void;
 }
 
 /** A command that is still running. */
@@ -78,7 +80,7 @@ export async function startCosm(): Promise<Cosm> {
 /** Runs one command line in this process, with captured streams. */
 export function startCommand(args: readonly string[], cwd: string, call: Call): Running {
   const interruption = new AbortController();
-  const stdout = new Capture(call.terminal ?? false);
+  const stdout = new Capture(call.terminal ?? false, call.onOutput);
   const stderr = new Capture(call.terminal ?? false);
   const context: Context = {
     stdout,
@@ -119,13 +121,16 @@ function hurried(factor: number): Clock {
 class Capture implements Output {
   readonly isTerminal: boolean;
   readonly #chunks: Buffer[] = [];
+  readonly #onOutput: ((text: string) => void) | undefined;
 
-  constructor(isTerminal: boolean) {
+  constructor(isTerminal: boolean, onOutput?: (text: string) => void) {
     this.isTerminal = isTerminal;
+    this.#onOutput = onOutput;
   }
 
   write(data: string | Uint8Array): void {
     this.#chunks.push(Buffer.from(data));
+    this.#onOutput?.(Buffer.from(data).toString());
   }
 
   get text(): string {
