@@ -1,0 +1,149 @@
+import type { ResourceClient } from '../../api/client/client.ts';
+import type { Task } from '../../api/v1/task.ts';
+import { isZooKeeperError } from '../../proto/zookeeper/errors.ts';
+import { concurrently } from '../runtime/concurrently.ts';
+import type { WriteBarrier } from '../runtime/write-barrier.ts';
+import { memberPrefixOf } from './body.ts';
+import type { ServerSetCaches, ServerSetLookup } from './caches.ts';
+import { isPublishable } from './desired.ts';
+import type { Drains } from './drains.ts';
+import type { EpochFence } from './fence.ts';
+import type { KeyedLock } from './keyed-lock.ts';
+import type { PathView } from './path-view.ts';
+import type { ObservedNode, Plan } from './plan.ts';
+import { isUndecided } from './problems.ts';
+import { isMarkedFor, markedFor } from './task-marks.ts';
+
+export interface MemberWriterOptions {
+  fence: EpochFence;
+  tasks: ResourceClient<Task>;
+  caches: ServerSetCaches;
+  lookup: ServerSetLookup;
+  /** By uid of the Task: no member is created while its mark is taken off, nor the other way round. */
+  locks: KeyedLock;
+  barrier: WriteBarrier;
+  drains: Drains;
+  /** A member of the Task has gone. */
+  onRemoved: (taskUid: string) => void;
+}
+
+/** Writes of one set in flight. */
+const zooKeeperConcurrency = 32;
+const storeConcurrency = 16;
+
+/** Does what a plan says: first what goes or changes, then what comes, so that no slot has two members. */
+export class MemberWriter {
+  readonly #options: MemberWriterOptions;
+
+  constructor(options: MemberWriterOptions) {
+    this.#options = options;
+  }
+
+  /** Returns whether ZooKeeper was written. `key` is the set's. */
+  async apply(key: string, view: PathView, plan: Plan): Promise<boolean> {
+    const changes: (() => Promise<void>)[] = [
+      ...plan.remove.map(
+        ({ node }) =>
+          () =>
+            this.#remove(view, node),
+      ),
+      ...plan.withdraw.map(
+        ({ node, body }) =>
+          () =>
+            this.#set(view, node, body),
+      ),
+      ...plan.update.map(({ node, member, body }) => async () => {
+        if (this.#isStill(member.task)) await this.#set(view, node, body);
+      }),
+    ];
+    await concurrently(changes, zooKeeperConcurrency, (change) => change());
+    await concurrently(plan.kept, storeConcurrency, async ({ member: { task } }) => {
+      if (!isMarkedFor(task, view.path) && this.#isStill(task)) await this.#mark(key, task, view);
+    });
+    if (plan.create.length > 0 && !view.exists) {
+      await this.#options.fence.ensureParent(memberPrefixOf(view.path));
+    }
+    await concurrently(plan.create, storeConcurrency, (create) => this.#create(key, view, create));
+    return changes.length + plan.create.length > 0;
+  }
+
+  /** Whether the Task is as it was when the plan was made; otherwise another plan follows. */
+  #isStill(task: Task): boolean {
+    const { uid, resourceVersion } = task.metadata;
+    return this.#options.lookup.taskOf(uid)?.metadata.resourceVersion === resourceVersion;
+  }
+
+  async #mark(key: string, task: Task, view: PathView): Promise<void> {
+    const { tasks, caches, barrier } = this.#options;
+    const marked = await tasks.update(markedFor(task, view.path));
+    barrier.wrote(key, caches.tasks, marked.metadata.resourceVersion);
+  }
+
+  async #create(
+    key: string,
+    view: PathView,
+    { member, body }: Plan['create'][number],
+  ): Promise<void> {
+    const { locks, lookup } = this.#options;
+    const { uid } = member.task.metadata;
+    await locks.run(uid, async () => {
+      if (!this.#isStill(member.task)) return;
+      if (!isMarkedFor(member.task, view.path)) await this.#mark(key, member.task, view);
+      const latest = lookup.taskOf(uid);
+      if (latest === undefined || !isPublishable(latest)) return;
+      await this.#createNode(view, body);
+    });
+  }
+
+  async #createNode(view: PathView, body: string): Promise<void> {
+    const { fence } = this.#options;
+    const path = memberPrefixOf(view.path);
+    const data = Buffer.from(body);
+    const [result] = await this.#write(view, undefined, () =>
+      fence.write([{ type: 'create', path, data, sequential: true }]),
+    );
+    if (result?.type === 'create') view.wrote(nameIn(view, result.path), 0, body);
+  }
+
+  async #set(view: PathView, node: ObservedNode, body: string): Promise<void> {
+    const { fence, drains } = this.#options;
+    const path = `${view.path}/${node.name}`;
+    const data = Buffer.from(body);
+    const [result] = await this.#write(view, node.name, () =>
+      fence.write([{ type: 'setData', path, data, version: node.version }]),
+    );
+    if (result?.type !== 'setData') return;
+    const ours = view.wrote(node.name, result.stat.version, body);
+    if (ours?.stoppingSince !== undefined) drains.began(path, ours.stoppingSince);
+  }
+
+  async #remove(view: PathView, node: ObservedNode): Promise<void> {
+    const { fence, drains, onRemoved } = this.#options;
+    const path = `${view.path}/${node.name}`;
+    try {
+      await this.#write(view, node.name, () =>
+        fence.write([{ type: 'delete', path, version: node.version }]),
+      );
+    } catch (error) {
+      if (!isZooKeeperError(error, 'NO_NODE')) throw error;
+    }
+    view.removed(node.name);
+    drains.ended(path);
+    if (node.ours !== undefined) onRemoved(node.ours.taskUid);
+  }
+
+  /** Whatever a failure shows to be out of date is read again before the next plan. */
+  async #write<T>(view: PathView, name: string | undefined, write: () => Promise<T>): Promise<T> {
+    try {
+      return await write();
+    } catch (error) {
+      if (isUndecided(error)) view.invalidate();
+      else if (isZooKeeperError(error, 'BAD_VERSION', 'NO_NODE')) view.outdated(name);
+      throw error;
+    }
+  }
+}
+
+function nameIn(view: PathView, nodePath: string): string {
+  return nodePath.slice(view.path.length + 1);
+}

@@ -1,0 +1,196 @@
+import type { WatchEvent, ZooKeeperClient } from '../../proto/zookeeper/client.ts';
+import { isZooKeeperError } from '../../proto/zookeeper/errors.ts';
+import { concurrently } from '../runtime/concurrently.ts';
+import type { OurMember } from './body.ts';
+import { isMemberName, recognise } from './body.ts';
+import type { ObservedNode } from './plan.ts';
+
+export interface PathViewOptions {
+  zookeeper: ZooKeeperClient;
+  clusterName: string;
+  path: string;
+  /** Something below the path has changed: look again. */
+  onChange: () => void;
+}
+
+/** Reads of one path in flight. */
+const readConcurrency = 64;
+
+/**
+ * The `member_*` nodes of one path as they were last read, and what of it is out of date. Every read
+ * sets a watch, so that only what changed is read again. Missing information is out of date, not empty.
+ */
+export class PathView {
+  readonly path: string;
+  readonly #options: PathViewOptions;
+  readonly #nodes = new Map<string, ObservedNode>();
+  /** Names whose data are to be read. */
+  readonly #unread = new Set<string>();
+  /** Nodes that were seen to be ours stay ours, whatever somebody writes into them. */
+  readonly #ours = new Map<string, { czxid: bigint; taskUid: string }>();
+  #listed = false;
+  /** An answer to a write was lost: the server that answers next may lag behind it. */
+  #mustSync = false;
+  #exists = false;
+  #hasOtherChildren = false;
+  #reading: Promise<void> | undefined;
+
+  constructor(options: PathViewOptions) {
+    this.#options = options;
+    this.path = options.path;
+  }
+
+  /** Whether all is read, and nothing is known to have changed since. */
+  get isCurrent(): boolean {
+    return this.#listed && this.#unread.size === 0 && this.#reading === undefined;
+  }
+
+  get exists(): boolean {
+    return this.#exists;
+  }
+
+  /** Whether nothing at all is below the path. */
+  get isEmpty(): boolean {
+    return this.#nodes.size === 0 && this.#unread.size === 0 && !this.#hasOtherChildren;
+  }
+
+  nodes(): readonly ObservedNode[] {
+    return [...this.#nodes.values()];
+  }
+
+  hasMemberOf(taskUid: string): boolean {
+    for (const node of this.#nodes.values()) if (node.ours?.taskUid === taskUid) return true;
+    return false;
+  }
+
+  /** Nothing that was read holds any more, as after a write whose outcome is unknown. */
+  invalidate(): void {
+    this.#listed = false;
+    this.#mustSync = true;
+    for (const name of this.#nodes.keys()) this.#unread.add(name);
+  }
+
+  /** A write of ours shows that the view is behind: the node changed or went, or the path did. */
+  outdated(name?: string): void {
+    this.#listed = false;
+    if (name !== undefined) this.#unread.add(name);
+  }
+
+  /** A write of ours succeeded; the watches will bring it too. */
+  wrote(name: string, version: number, body: string): OurMember | undefined {
+    const ours = recognise(body, this.#options.clusterName);
+    this.#nodes.set(name, { name, version, body, ours });
+    this.#exists = true;
+    this.#unread.add(name);
+    return ours;
+  }
+
+  removed(name: string): void {
+    this.#nodes.delete(name);
+    this.#unread.delete(name);
+    this.#ours.delete(name);
+  }
+
+  /** Reads what is out of date. Changes that come meanwhile are told by onChange. */
+  async refresh(): Promise<void> {
+    // One that has begun before something went out of date is not enough.
+    for (let round = 0; round < 3 && !this.isCurrent; round += 1) {
+      this.#reading ??= this.#read().finally(() => (this.#reading = undefined));
+      await this.#reading;
+    }
+  }
+
+  async #read(): Promise<void> {
+    if (this.#mustSync) {
+      this.#mustSync = false;
+      await this.#unlessItFails(
+        () => this.#options.zookeeper.sync(this.path),
+        () => (this.#mustSync = true),
+      );
+    }
+    if (!this.#listed) await this.#list();
+    const names = [...this.#unread];
+    this.#unread.clear();
+    await this.#unlessItFails(
+      () => concurrently(names, readConcurrency, (name) => this.#readNode(name)),
+      () => {
+        for (const name of names) this.#unread.add(name);
+      },
+    );
+  }
+
+  async #list(): Promise<void> {
+    // A watch that fires while the answer is on its way must not be overwritten.
+    this.#listed = true;
+    const children = await this.#unlessItFails(
+      () => this.#children(),
+      () => (this.#listed = false),
+    );
+    this.#exists = children !== undefined;
+    const present = new Set(children?.filter(isMemberName));
+    this.#hasOtherChildren = (children?.length ?? 0) > present.size;
+    for (const name of this.#nodes.keys()) if (!present.has(name)) this.removed(name);
+    for (const name of present) if (!this.#nodes.has(name)) this.#unread.add(name);
+  }
+
+  /** Undefined if there is no such node; the watch then waits for its creation. */
+  async #children(): Promise<string[] | undefined> {
+    const { zookeeper } = this.#options;
+    for (;;) {
+      try {
+        return (await zookeeper.getChildren(this.path, { watch: this.#onChildren })).children;
+      } catch (error) {
+        if (!isZooKeeperError(error, 'NO_NODE')) throw error;
+      }
+      if ((await zookeeper.exists(this.path, { watch: this.#onChildren })) === undefined) {
+        return undefined;
+      }
+    }
+  }
+
+  async #readNode(name: string): Promise<void> {
+    const { zookeeper, clusterName } = this.#options;
+    try {
+      const { data, stat } = await zookeeper.getData(`${this.path}/${name}`, {
+        watch: this.#onNode,
+      });
+      const body = data.toString('utf8');
+      const known = this.#ours.get(name);
+      const recognised = recognise(body, clusterName);
+      const remembered =
+        known?.czxid === stat.czxid
+          ? { taskUid: known.taskUid, isStopping: false, stoppingSince: undefined }
+          : undefined;
+      const ours = recognised ?? remembered;
+      if (ours !== undefined) this.#ours.set(name, { czxid: stat.czxid, taskUid: ours.taskUid });
+      this.#nodes.set(name, { name, version: stat.version, body, ours });
+    } catch (error) {
+      if (isZooKeeperError(error, 'NO_NODE')) this.removed(name);
+      // A stranger's secret; a member of ours that we may not read is a problem to tell.
+      else if (isZooKeeperError(error, 'NO_AUTH') && !this.#ours.has(name)) {
+        this.#nodes.set(name, { name, version: -1, body: '', ours: undefined });
+      } else throw error;
+    }
+  }
+
+  async #unlessItFails<T>(work: () => Promise<T>, failed: () => void): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      failed();
+      throw error;
+    }
+  }
+
+  // One function a view: the client calls equal watchers of a path once.
+  readonly #onChildren = (): void => {
+    this.#listed = false;
+    this.#options.onChange();
+  };
+
+  readonly #onNode = ({ path }: WatchEvent): void => {
+    const name = path.slice(this.path.length + 1);
+    if (this.#nodes.has(name)) this.#unread.add(name);
+    this.#options.onChange();
+  };
+}

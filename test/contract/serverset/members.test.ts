@@ -1,0 +1,265 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Task } from '../../../api/v1/task.ts';
+import { until } from '../zookeeper/event-log.ts';
+import { Cluster, finalizersOf } from './cluster.ts';
+
+const path = '/aurora/prod/web';
+
+let cluster: Cluster;
+
+beforeEach(async () => {
+  cluster = await Cluster.start();
+});
+afterEach(async () => {
+  await cluster.stop();
+});
+
+async function get(task: Task): Promise<Task | undefined> {
+  return cluster.tasks.find(task.metadata);
+}
+
+describe('ready tasks', () => {
+  it('become members, each with its address and its instance', async () => {
+    await cluster.lead();
+    await cluster.publish('web');
+    const tasks = [await cluster.ready('web', 0), await cluster.ready('web', 1)];
+    const members = await cluster.shows(path, ['10.0.0.1', '10.0.0.2']);
+    expect(members.map(({ shard }) => shard).sort()).toEqual([0, 1]);
+    expect(members.map(({ name }) => name)).toEqual([
+      expect.stringMatching(/^member_\d{10}$/),
+      expect.stringMatching(/^member_\d{10}$/),
+    ]);
+    for (const task of tasks) {
+      expect(finalizersOf(await get(task))).toEqual(['mesocosm.dev/serverset']);
+    }
+    const { status } = await cluster.says('web', 'Ready', 'True');
+    expect(status).toMatchObject({ members: 2, readyTasks: 2, publishedPaths: [path] });
+  });
+
+  it('are published persistently: the end of a control plane removes nobody', async () => {
+    const leader = await cluster.lead();
+    await cluster.publish('web');
+    await cluster.ready('web', 0);
+    const [before] = await cluster.shows(path, ['10.0.0.1']);
+    await leader.stop();
+    const { ephemeralOwner } = (await cluster.operator.getData(`${path}/${before!.name}`)).stat;
+    expect(ephemeralOwner).toBe(0n);
+    await cluster.lead();
+    await cluster.ready('web', 1);
+    const after = await cluster.shows(path, ['10.0.0.1', '10.0.0.2']);
+    expect(after[0]).toEqual(before);
+  });
+
+  it('of other jobs, and tasks that are not ready, are no members', async () => {
+    await cluster.lead();
+    await cluster.publish('web');
+    const pending = await cluster.ready('web', 1);
+    await cluster.become(pending, 'Running', '10.0.0.2', false);
+    await cluster.ready('api', 0, '10.0.9.9');
+    await cluster.ready('web', 0);
+    await cluster.shows(path, ['10.0.0.1']);
+  });
+
+  it('whose address changes keep their node', async () => {
+    await cluster.lead();
+    await cluster.publish('web');
+    const task = await cluster.ready('web', 0);
+    const [before] = await cluster.shows(path, ['10.0.0.1']);
+    await cluster.become(task, 'Running', '10.0.7.7');
+    expect(await cluster.shows(path, ['10.0.7.7'])).toEqual([{ ...before, host: '10.0.7.7' }]);
+  });
+
+  it('without an address on the network are named in the status', async () => {
+    await cluster.lead();
+    await cluster.publish('web', { family: 'IPv6' });
+    const task = await cluster.ready('web', 0);
+    const { status } = await cluster.says('web', 'Ready', 'False', 'NotPublishable');
+    expect(status?.conditions?.[0]?.message).toContain(
+      `${task.metadata.name} has no IPv6 address on network dev-net`,
+    );
+  });
+});
+
+describe('a task that is no longer ready', () => {
+  it.each([
+    ['fails its probe', 'Running', '10.0.0.1'],
+    ['is unreachable', 'Unreachable', undefined],
+    ['has died', 'Failed', undefined],
+  ] as const)('because it %s leaves at once', async (_, phase, ip) => {
+    await cluster.lead();
+    await cluster.publish('web', { drainSeconds: 3000 });
+    const task = await cluster.ready('web', 0);
+    await cluster.shows(path, ['10.0.0.1']);
+    await cluster.become(task, phase, ip, false);
+    await cluster.shows(path, []);
+    const isDead = phase === 'Failed';
+    await until(async () => (finalizersOf(await get(task)).length === 0) === isDead, 'finalizer');
+  });
+
+  it('comes back when it is ready again', async () => {
+    await cluster.lead();
+    await cluster.publish('web');
+    const task = await cluster.ready('web', 0);
+    await cluster.shows(path, ['10.0.0.1']);
+    await cluster.become(task, 'Unreachable');
+    await cluster.shows(path, []);
+    await cluster.become(task, 'Running', '10.0.0.1');
+    await cluster.shows(path, ['10.0.0.1']);
+  });
+});
+
+describe('a task that is to stop', () => {
+  it('is STOPPING, drains, is removed, and only then may be killed', async () => {
+    await cluster.lead();
+    await cluster.publish('web', { drainSeconds: 1 });
+    const task = await cluster.ready('web', 0);
+    await cluster.shows(path, ['10.0.0.1']);
+    await cluster.stopTask(task);
+    const began = performance.now();
+    const seen: string[] = [];
+    await until(async () => {
+      const marked = finalizersOf(await get(task)).length > 0;
+      const [member] = await cluster.members(path);
+      const now = `${member?.status ?? 'gone'} ${marked ? 'held' : 'free'}`;
+      if (seen.at(-1) !== now) seen.push(now);
+      return now === 'gone free';
+    }, 'the task is free');
+    // The finalizer is read before the node, so 'ALIVE free' and 'STOPPING free' would be seen.
+    expect(seen.filter((each) => each !== 'gone held')).toEqual([
+      ...seen.filter((each) => each === 'ALIVE held'),
+      'STOPPING held',
+      'gone free',
+    ]);
+    expect(performance.now() - began).toBeGreaterThan(950);
+    expect(await get(task)).not.toHaveProperty(
+      'metadata.annotations.mesocosm\\.dev/serverset-paths',
+    );
+  });
+
+  it('goes on draining under the next leader where the last one was', async () => {
+    const first = await cluster.lead();
+    await cluster.publish('web', { drainSeconds: 2 });
+    const task = await cluster.ready('web', 0);
+    await cluster.shows(path, ['10.0.0.1']);
+    await cluster.stopTask(task);
+    const began = performance.now();
+    await until(async () => (await cluster.members(path))[0]?.status === 'STOPPING', 'STOPPING');
+    await until(() => performance.now() - began > 1000, 'half of the drain');
+    await first.stop();
+    await cluster.lead();
+    await until(async () => finalizersOf(await get(task)).length === 0, 'the task is free');
+    const took = performance.now() - began;
+    expect(took).toBeGreaterThan(1900);
+    expect(took).toBeLessThan(2900);
+  });
+
+  it('and dies meanwhile is removed at once', async () => {
+    await cluster.lead();
+    await cluster.publish('web', { drainSeconds: 3000 });
+    const task = await cluster.ready('web', 0);
+    await cluster.shows(path, ['10.0.0.1']);
+    await cluster.stopTask(task);
+    await until(async () => (await cluster.members(path))[0]?.status === 'STOPPING', 'STOPPING');
+    await cluster.become(task, 'Killed');
+    await until(async () => finalizersOf(await get(task)).length === 0, 'the task is free');
+    expect(await cluster.members(path)).toEqual([]);
+  });
+
+  it('as its object is deleted drains as well', async () => {
+    await cluster.lead();
+    await cluster.publish('web', { drainSeconds: 0.5 });
+    const task = await cluster.ready('web', 0);
+    await cluster.shows(path, ['10.0.0.1']);
+    await cluster.tasks.delete(task.metadata);
+    await until(async () => (await cluster.members(path))[0]?.status === 'STOPPING', 'STOPPING');
+    await until(async () => (await get(task)) === undefined, 'the object is gone');
+    expect(await cluster.members(path)).toEqual([]);
+  });
+
+  it('and is published by two sets waits for both', async () => {
+    await cluster.lead();
+    await cluster.publish('web', { drainSeconds: 0.2 });
+    await cluster.publish('all', {
+      selector: { matchExpressions: [{ key: 'mesocosm.dev/job', operator: 'Exists' }] },
+      drainSeconds: 1,
+    });
+    const task = await cluster.ready('web', 0);
+    await cluster.shows(path, ['10.0.0.1']);
+    const [member] = await cluster.shows('/aurora/prod/all', ['10.0.0.1']);
+    expect(member?.shard).toBeUndefined();
+    await cluster.stopTask(task);
+    await until(async () => finalizersOf(await get(task)).length === 0, 'the task is free');
+    expect(await cluster.members(path)).toEqual([]);
+    expect(await cluster.members('/aurora/prod/all')).toEqual([]);
+  });
+});
+
+describe('nodes of others', () => {
+  it('are never touched, whatever becomes of ours', async () => {
+    const others = [
+      await cluster.foreign(
+        path,
+        'member_',
+        '{"status":"ALIVE","serviceEndpoint":{"host":"h","port":1},"additionalEndpoints":{},"shard":0}',
+      ),
+      await cluster.foreign(
+        path,
+        'member_',
+        '{"status":"ALIVE","metadata":{"mesocosm.dev/cluster":"west","mesocosm.dev/task":"x"}}',
+      ),
+      await cluster.foreign(path, 'member_', 'no JSON'),
+      await cluster.foreign(path, 'singleton_candidate_'),
+      await cluster.foreign(path, 'vector_', '{"vector":[]}'),
+    ];
+    await cluster.lead();
+    const set = await cluster.publish('web', { drainSeconds: 0 });
+    const task = await cluster.ready('web', 0);
+    await cluster.shows(path, ['10.0.0.1']);
+    await cluster.stopTask(task);
+    await cluster.shows(path, []);
+    await cluster.serverSets.delete(set.metadata);
+    await until(async () => (await cluster.serverSets.find(set.metadata)) === undefined, 'gone');
+    const stats = await Promise.all(others.map((each) => cluster.operator.exists(each)));
+    expect(stats.map((stat) => stat?.version)).toEqual([0, 0, 0, 0, 0]);
+  });
+});
+
+describe('a member that somebody', () => {
+  it.each([
+    ['deletes', (at: string) => cluster.operator.delete(at)],
+    ['edits', (at: string) => cluster.operator.setData(at, Buffer.from('{"status":"DEAD"}'))],
+  ])('%s by hand is mended', async (_, harm) => {
+    await cluster.lead();
+    await cluster.publish('web');
+    const task = await cluster.ready('web', 0);
+    const [before] = await cluster.shows(path, ['10.0.0.1']);
+    await cluster.says('web', 'Ready', 'True');
+    await harm(`${path}/${before!.name}`);
+    const [after] = await cluster.shows(path, ['10.0.0.1']);
+    expect(after?.task).toBe(task.metadata.uid);
+    expect(await cluster.children(path)).toEqual([after!.name]);
+  });
+
+  it('deletes with its whole path is made again', async () => {
+    await cluster.lead();
+    await cluster.publish('web');
+    await cluster.ready('web', 0);
+    const [member] = await cluster.shows(path, ['10.0.0.1']);
+    await cluster.operator.multi([
+      { type: 'delete', path: `${path}/${member!.name}` },
+      { type: 'delete', path },
+    ]);
+    await cluster.shows(path, ['10.0.0.1']);
+  });
+
+  it('made twice is left once', async () => {
+    const first = await cluster.lead();
+    await cluster.publish('web');
+    await cluster.ready('web', 0);
+    const [member] = await cluster.shows(path, ['10.0.0.1']);
+    await first.stop();
+    await cluster.foreign(path, 'member_', await cluster.read(path, member!.name));
+    await cluster.lead();
+    expect(await cluster.shows(path, ['10.0.0.1'])).toEqual([member]);
+  });
+});
