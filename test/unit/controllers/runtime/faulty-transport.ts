@@ -15,8 +15,8 @@ export class FaultyTransport implements Transport {
   fault: (request: ApiRequest) => RequestFault = () => undefined;
   /** Cuts the watch that delivers this many more frames. */
   cutAfter: number | undefined;
-  /** While set, watches deliver nothing; what they missed comes when it is unset, in order. */
-  held: Promise<void> | undefined;
+  /** Watches of paths with this in them deliver nothing until it is released; nothing is lost. */
+  #held: { part: string; released: Promise<void> } | undefined;
 
   constructor(inner: Transport) {
     this.inner = inner;
@@ -41,7 +41,7 @@ export class FaultyTransport implements Transport {
     this.#cuts.add(cutNow);
     try {
       for await (const frame of this.inner.watch(request, AbortSignal.any([signal, cut.signal]))) {
-        while (this.held !== undefined) await this.held;
+        while (this.#holds(request)) await this.#held?.released;
         if (cut.signal.aborted) break;
         yield frame;
         if (this.cutAfter !== undefined && (this.cutAfter -= 1) === 0) {
@@ -60,15 +60,20 @@ export class FaultyTransport implements Transport {
     for (const cut of [...this.#cuts]) cut();
   }
 
-  /** Holds watches back until the returned function is called. */
-  holdWatches(): () => void {
+  /** Holds watches back until the returned function is called: of all kinds, or of one. */
+  holdWatches(part = '/'): () => void {
     let release = (): void => undefined;
-    this.held = new Promise((resolve) => {
+    const released = new Promise<void>((resolve) => {
       release = () => {
-        this.held = undefined;
+        this.#held = undefined;
         resolve();
       };
     });
+    this.#held = { part, released };
     return release;
+  }
+
+  #holds({ path }: ApiRequest): boolean {
+    return this.#held !== undefined && path.includes(this.#held.part);
   }
 }

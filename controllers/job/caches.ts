@@ -1,0 +1,50 @@
+import type { KubeObject } from '../../api/machinery/metadata.ts';
+import { objectKey } from '../../api/machinery/metadata.ts';
+import type { Job } from '../../api/v1/job.ts';
+import { jobLabel } from '../../api/v1/job.ts';
+import type { JobRevision } from '../../api/v1/job-revision.ts';
+import type { ServerSet } from '../../api/v1/serverset.ts';
+import type { Task } from '../../api/v1/task.ts';
+import type { Informer } from '../runtime/informer.ts';
+import type { JobState } from './plan.ts';
+
+/** What the loop reads. The Tasks' and revisions' informers must have the indexers below. */
+export interface JobCaches {
+  jobs: Informer<Job>;
+  tasks: Informer<Task>;
+  revisions: Informer<JobRevision>;
+  serverSets: Informer<ServerSet>;
+}
+
+/** Tasks by the key of the Job that they name. */
+export const taskIndexers = { job: (task: Task) => [jobKeyOfTask(task)] };
+
+/** Revisions by the key of the Job that their label names. */
+export const revisionIndexers = {
+  job: (revision: JobRevision) => {
+    const key = jobKeyOfLabel(revision);
+    return key === undefined ? [] : [key];
+  },
+};
+
+export function jobKeyOfTask({ metadata: { namespace }, spec }: Task): string {
+  return objectKey({ namespace, name: spec.job });
+}
+
+export function jobKeyOfLabel({ metadata: { namespace, labels } }: KubeObject): string | undefined {
+  const name = labels?.[jobLabel];
+  return name === undefined ? undefined : objectKey({ namespace, name });
+}
+
+/** All that there is about a Job, as the caches have it. */
+export function stateOf(caches: JobCaches, job: Job, now: number): JobState {
+  const key = objectKey(job.metadata);
+  const serverSet = caches.serverSets.get(key);
+  return {
+    job,
+    tasks: caches.tasks.byIndex('job', key),
+    revisions: caches.revisions.byIndex('job', key),
+    serverSets: serverSet === undefined ? [] : [serverSet],
+    now,
+  };
+}

@@ -1,0 +1,74 @@
+import { objectKey } from '../../api/machinery/metadata.ts';
+import type { Task } from '../../api/v1/task.ts';
+import type { ControllerObserver, Result } from '../runtime/controller.ts';
+import { Controller } from '../runtime/controller.ts';
+import { jobKeyOfLabel, jobKeyOfTask, stateOf } from './caches.ts';
+import { planJob } from './plan.ts';
+import type { JobWriterOptions } from './writer.ts';
+import { JobWriter } from './writer.ts';
+
+export interface JobControllerOptions extends JobWriterOptions {
+  /** Jobs worked on at the same time; 4 if absent. */
+  concurrency?: number;
+  observer?: ControllerObserver;
+}
+
+/** Changes of Tasks within this time are planned for together. */
+const taskWindowMs = 50;
+/** A plan may take at most one part in this many of the time, however many Tasks change. */
+const planShare = 10;
+/** When a cache should long have shown our own write, look whether it has. */
+const barrierCheckMs = 1000;
+
+/** The loop that turns Jobs into Tasks: reconcile = write(plan(what the caches show)). */
+export function createJobController(options: JobControllerOptions): Controller {
+  const { caches, clock, logger, observer } = options;
+  const writer = new JobWriter(options);
+  let planMs = 0;
+
+  const reconcile = async (key: string): Promise<Result> => {
+    const job = caches.jobs.get(key);
+    if (job === undefined) {
+      writer.forget(key);
+      return {};
+    }
+    if (!writer.isSeen(key)) return { requeueAfterMs: barrierCheckMs };
+    const began = clock.monotonic();
+    const plan = planJob(stateOf(caches, job, clock.now()));
+    planMs = clock.monotonic() - began;
+    const putOffMs = await writer.apply(job, plan);
+    return { requeueAfterMs: soonest(putOffMs, plan.wakeAt, clock.now()) };
+  };
+
+  const controller = new Controller({
+    name: 'job',
+    reconcile,
+    waitFor: Object.values(caches),
+    clock,
+    logger,
+    concurrency: options.concurrency ?? 4,
+    ...(observer === undefined ? {} : { observer }),
+  });
+  const later = (key: string): void =>
+    controller.enqueueAfter(key, Math.max(taskWindowMs, planMs * planShare));
+  caches.jobs.onChange(({ object }) => controller.enqueue(objectKey(object.metadata)));
+  caches.tasks.onChange(({ object }: { object: Task }) => later(jobKeyOfTask(object)));
+  caches.revisions.onChange(({ object }) => {
+    const key = jobKeyOfLabel(object);
+    if (key !== undefined) later(key);
+  });
+  // The ServerSet of a Job has its name, whether it is owned or stands in the way.
+  caches.serverSets.onChange(({ object }) => later(objectKey(object.metadata)));
+  return controller;
+}
+
+/** At least 10 ms: clocks round, and planning a moment too early would spin. */
+function soonest(
+  putOffMs: number | undefined,
+  wakeAt: number | undefined,
+  now: number,
+): number | undefined {
+  const waits = [putOffMs, wakeAt === undefined ? undefined : wakeAt - now];
+  const known = waits.filter((wait) => wait !== undefined);
+  return known.length === 0 ? undefined : Math.max(10, Math.min(...known));
+}

@@ -1,0 +1,252 @@
+import { findCondition } from '../../api/machinery/conditions.ts';
+import type { Job } from '../../api/v1/job.ts';
+import { jobDefaults } from '../../api/v1/job.ts';
+import { serverSetFinalizer } from '../../api/v1/serverset.ts';
+import type { Task } from '../../api/v1/task.ts';
+import { isReady, phaseOf } from '../../api/v1/task.ts';
+import { nextRun } from './backoff.ts';
+import type { Instance } from './instances.ts';
+import {
+  availableFrom,
+  isStopping,
+  isUnreachable,
+  newest,
+  runOf,
+  serving,
+  timeOf,
+} from './instances.ts';
+
+/** The Job's numbers with the defaults filled in. */
+export interface JobNumbers {
+  replicas: number;
+  maxUnavailable: number;
+  minReadySeconds: number;
+  replaceAfterSeconds: number;
+}
+
+export function numbersOf({ spec }: Job): JobNumbers {
+  return {
+    replicas: spec.replicas ?? jobDefaults.replicas,
+    maxUnavailable: spec.updateStrategy?.maxUnavailable ?? jobDefaults.maxUnavailable,
+    minReadySeconds: spec.updateStrategy?.minReadySeconds ?? jobDefaults.minReadySeconds,
+    replaceAfterSeconds: spec.unreachable?.replaceAfterSeconds ?? jobDefaults.replaceAfterSeconds,
+  };
+}
+
+/** A Task to create. */
+export interface TaskStart {
+  instance: number;
+  /** Of its instance, from 1. */
+  run: number;
+  restarts: number;
+  cause: 'New' | 'Stopped' | 'Died' | 'Unreachable';
+  /** The run before it, if there is one. */
+  previous: Task | undefined;
+}
+
+/** Why a wanted instance is not available. */
+export interface Blocker {
+  instance: number;
+  /** One word for programs. */
+  reason:
+    | 'BackOff'
+    | 'CrashLoop'
+    | 'Unreachable'
+    | 'Stopping'
+    | 'WithdrawBlocked'
+    | 'Unschedulable'
+    | 'Progressing'
+    | 'HeldByAnother';
+  message: string;
+  /** Nothing that this Job's loop does, and no time that passes, is likely to end it. */
+  stalled: boolean;
+}
+
+/** What is to be done about one wanted instance, and what there is to say about it. */
+export interface Decision {
+  instance: number;
+  /** The run that serves the instance, or will. */
+  keeper: Task | undefined;
+  available: boolean;
+  /** Runs that another run of the instance has taken over from. */
+  superseded: readonly Task[];
+  start: TaskStart | undefined;
+  blocker: Blocker | undefined;
+  /** When to look again though nothing changes. */
+  wakeAt: number | undefined;
+}
+
+/** Deaths in a row from which on an instance counts as crash-looping. */
+const crashLoopRestarts = 3;
+/** Time after which a Task that finds no agent stalls its Job. */
+const unschedulableMs = 60_000;
+
+export interface DecideContext {
+  numbers: JobNumbers;
+  /** Whether a Task is of the Job's present template. */
+  isCurrent: (task: Task) => boolean;
+  /** Whether the Job controls the Task. */
+  isOurs: (task: Task) => boolean;
+  now: number;
+}
+
+/**
+ * Decides about an instance below `replicas`. Law: a start only if no live run is in sight or about to
+ * stop, so that two never hold an instance, except that one which was unreachable for long enough.
+ */
+export function decide(instance: Instance, context: DecideContext): Decision {
+  const candidates = serving(instance).filter(context.isOurs);
+  const keeper = candidates.at(-1);
+  const decision = { instance: instance.index, keeper, superseded: candidates.slice(0, -1) };
+  if (keeper !== undefined) return { ...decision, ...judge(instance.index, keeper, context) };
+  return { ...decision, available: false, ...succeed(instance, context) };
+}
+
+type Judgement = Pick<Decision, 'available' | 'start' | 'blocker' | 'wakeAt'>;
+
+/** An instance that has a run: is it available, and if not, why? */
+function judge(index: number, keeper: Task, { numbers, now }: DecideContext): Judgement {
+  const from = availableFrom(keeper, numbers.minReadySeconds);
+  if (from !== undefined && from <= now) {
+    return { available: true, start: undefined, blocker: undefined, wakeAt: undefined };
+  }
+  const { name } = keeper.metadata;
+  const scheduled = findCondition(keeper.status?.conditions, 'Scheduled');
+  const stuckAt = scheduled?.status === 'False' ? timeOf(scheduled.lastTransitionTime) : undefined;
+  const stalledAt = stuckAt === undefined ? undefined : stuckAt + unschedulableMs;
+  const isStuck = stalledAt !== undefined && stalledAt <= now;
+  const isLooping = keeper.spec.restarts >= crashLoopRestarts;
+  const deaths = isLooping ? `died ${keeper.spec.restarts} times in a row; ` : '';
+  const blocker: Blocker = {
+    instance: index,
+    reason: isStuck ? 'Unschedulable' : isLooping ? 'CrashLoop' : 'Progressing',
+    message: `instance ${index} ${deaths}${name} ${conditionText(keeper, from)}`,
+    stalled: isStuck || isLooping,
+  };
+  const wakeAt = from ?? (isStuck ? undefined : stalledAt);
+  return { available: false, start: undefined, blocker, wakeAt };
+}
+
+function conditionText(task: Task, availableAt: number | undefined): string {
+  if (availableAt !== undefined) return `is ready, and available from ${stamp(availableAt)} on`;
+  const phase = phaseOf(task);
+  const type = phase === 'Pending' ? 'Scheduled' : 'Ready';
+  const condition = findCondition(task.status?.conditions, type);
+  const detail = condition?.status === 'True' ? undefined : condition?.message;
+  const state = phase === 'Running' && !isReady(task) ? 'runs and is not ready' : `is ${phase}`;
+  return detail === undefined || detail === '' ? state : `${state}: ${detail}`;
+}
+
+/** An instance without a run: may the next one start? */
+function succeed(
+  instance: Instance,
+  context: DecideContext,
+): Pick<Decision, 'start' | 'blocker' | 'wakeAt'> {
+  const { index, live } = instance;
+  const inSight = live.find((task) => !isUnreachable(task));
+  if (inSight !== undefined) return stillHeld(index, inSight, context);
+  if (live.length > 0) return replaceUnreachable(instance, context);
+  const last = newest(instance);
+  const { restarts, notBefore } = nextRun(
+    last,
+    last !== undefined && context.isCurrent(last),
+    context.now,
+  );
+  if (notBefore > context.now) {
+    const reason = restarts >= crashLoopRestarts ? 'CrashLoop' : 'BackOff';
+    const message =
+      `instance ${index} died ${times(restarts)}${lastWords(last)}; ` +
+      `next run at ${stamp(notBefore)}`;
+    const blocker: Blocker = { instance: index, reason, message, stalled: reason === 'CrashLoop' };
+    return { start: undefined, blocker, wakeAt: notBefore };
+  }
+  const cause = last === undefined ? 'New' : restarts > 0 || !isStopping(last) ? 'Died' : 'Stopped';
+  return started(instance, restarts, cause);
+}
+
+function started(
+  instance: Instance,
+  restarts: number,
+  cause: TaskStart['cause'],
+): Pick<Decision, 'start' | 'blocker' | 'wakeAt'> {
+  const previous = newest(instance);
+  const run = (previous === undefined ? 0 : runOf(previous)) + 1;
+  const blocker: Blocker = {
+    instance: instance.index,
+    reason: 'Progressing',
+    message: `instance ${instance.index} is being started`,
+    stalled: false,
+  };
+  const start = { instance: instance.index, run, restarts, cause, previous };
+  return { start, blocker, wakeAt: undefined };
+}
+
+function stillHeld(
+  index: number,
+  task: Task,
+  { isOurs, now }: DecideContext,
+): Pick<Decision, 'start' | 'blocker' | 'wakeAt'> {
+  const { name, finalizers } = task.metadata;
+  if (!isOurs(task)) {
+    const message = `instance ${index} is held by ${name}, which is not of this Job`;
+    const blocker: Blocker = { instance: index, reason: 'HeldByAnother', message, stalled: true };
+    return { start: undefined, blocker, wakeAt: undefined };
+  }
+  const deadline = timeOf(task.spec.stop?.deadline);
+  const isWithdrawing = finalizers?.includes(serverSetFinalizer) === true;
+  const isBlocked = isWithdrawing && deadline !== undefined && deadline <= now;
+  const message = isBlocked
+    ? `instance ${index}: ${name} is to stop, but its ServerSet member is not withdrawn; is ZooKeeper away?`
+    : `instance ${index}: ${name} is stopping`;
+  return {
+    start: undefined,
+    blocker: {
+      instance: index,
+      reason: isBlocked ? 'WithdrawBlocked' : 'Stopping',
+      message,
+      stalled: isBlocked,
+    },
+    wakeAt: isWithdrawing && !isBlocked ? deadline : undefined,
+  };
+}
+
+/** Every live run is out of sight: one more is started once all have been so for long enough. */
+function replaceUnreachable(
+  instance: Instance,
+  { numbers, now }: DecideContext,
+): Pick<Decision, 'start' | 'blocker' | 'wakeAt'> {
+  const since = instance.live.map(({ status }) => timeOf(status?.unreachableTime));
+  // Without the time nobody can say that it was long enough; silence alone starts nothing.
+  const known = since.filter((time) => time !== undefined);
+  const due =
+    known.length === since.length
+      ? Math.max(...known) + numbers.replaceAfterSeconds * 1000
+      : undefined;
+  if (due !== undefined && due <= now) {
+    return started(instance, newest(instance)?.spec.restarts ?? 0, 'Unreachable');
+  }
+  const names = instance.live.map(({ metadata }) => metadata.name).join(', ');
+  const blocker: Blocker = {
+    instance: instance.index,
+    reason: 'Unreachable',
+    message:
+      `instance ${instance.index}: ${names} is unreachable` +
+      (due === undefined ? '' : `; replaced at ${stamp(due)}`),
+    stalled: false,
+  };
+  return { start: undefined, blocker, wakeAt: due };
+}
+
+export function stamp(time: number): string {
+  return `${new Date(time).toISOString().slice(0, 19)}Z`;
+}
+
+function times(count: number): string {
+  return count === 1 ? 'once' : `${count} times in a row`;
+}
+
+/** What Mesos said when the run died. */
+export function lastWords(task: Task | undefined): string {
+  const message = task?.status?.mesos?.message;
+  return message === undefined || message === '' ? '' : ` (${message.slice(0, 200)})`;
+}

@@ -1,0 +1,62 @@
+import type { Draft } from '../../api/machinery/metadata.ts';
+import { controllerReference } from '../../api/machinery/metadata.ts';
+import { apiVersion } from '../../api/v1/group.ts';
+import type { Job } from '../../api/v1/job.ts';
+import { instanceLabel, jobLabel } from '../../api/v1/job.ts';
+import type { JobRevision } from '../../api/v1/job-revision.ts';
+import type { Task } from '../../api/v1/task.ts';
+import { mesosFinalizer } from '../../api/v1/task.ts';
+import type { TaskStart } from './decide.ts';
+import { runAnnotation } from './instances.ts';
+
+/**
+ * The Task of a run. It is born with the finalizer of the scheduler: whoever deletes it before Mesos
+ * has heard of it must not let the record go while a launch may be under way.
+ */
+export function taskDraft(
+  job: Job,
+  start: TaskStart,
+  { name, revision }: { name: string; revision: string },
+): Draft<Task> {
+  const { template } = job.spec;
+  return {
+    apiVersion,
+    kind: 'Task',
+    metadata: {
+      name,
+      namespace: job.metadata.namespace,
+      labels: {
+        ...template.metadata?.labels,
+        [jobLabel]: job.metadata.name,
+        [instanceLabel]: String(start.instance),
+      },
+      annotations: { ...template.metadata?.annotations, [runAnnotation]: String(start.run) },
+      finalizers: [mesosFinalizer],
+      ownerReferences: [controllerReference(job)],
+    },
+    spec: {
+      ...template.spec,
+      job: job.metadata.name,
+      instance: start.instance,
+      revision,
+      restarts: start.restarts,
+    },
+  };
+}
+
+export function revisionDraft(
+  job: Job,
+  { name, number }: { name: string; number: number },
+): Draft<JobRevision> {
+  return {
+    apiVersion,
+    kind: 'JobRevision',
+    metadata: {
+      name,
+      namespace: job.metadata.namespace,
+      labels: { [jobLabel]: job.metadata.name },
+      ownerReferences: [controllerReference(job)],
+    },
+    spec: { revision: number, template: job.spec.template },
+  };
+}

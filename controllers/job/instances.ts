@@ -1,0 +1,85 @@
+import { findCondition } from '../../api/machinery/conditions.ts';
+import type { Task } from '../../api/v1/task.ts';
+import { isDead, isReady, phaseOf } from '../../api/v1/task.ts';
+
+/** On a Task: which run of its instance it is, from 1. Orders runs, since creation times may be equal. */
+export const runAnnotation = 'mesocosm.dev/run';
+
+/** All Tasks of one instance of a Job. Both lists are in the order of the runs, the newest last. */
+export interface Instance {
+  index: number;
+  /** Not dead: they hold the instance, also while they stop or are unreachable. */
+  live: readonly Task[];
+  dead: readonly Task[];
+}
+
+export function runOf(task: Task): number {
+  const run = Number(task.metadata.annotations?.[runAnnotation]);
+  return Number.isSafeInteger(run) ? run : 0;
+}
+
+/** Groups tasks by instance, in the order of the instances. Every index below `replicas` is there. */
+export function instancesOf(tasks: readonly Task[], replicas: number): Instance[] {
+  const byIndex = new Map<number, Task[]>();
+  for (let index = 0; index < replicas; index += 1) byIndex.set(index, []);
+  for (const task of tasks) {
+    const group = byIndex.get(task.spec.instance);
+    if (group === undefined) byIndex.set(task.spec.instance, [task]);
+    else group.push(task);
+  }
+  return [...byIndex]
+    .sort(([left], [right]) => left - right)
+    .map(([index, group]) => {
+      const runs = group.length > 1 ? group.sort(byRun) : group;
+      return { index, live: runs.filter((task) => !isDead(task)), dead: runs.filter(isDead) };
+    });
+}
+
+function byRun(left: Task, right: Task): number {
+  return (
+    runOf(left) - runOf(right) ||
+    compare(left.metadata.creationTimestamp, right.metadata.creationTimestamp) ||
+    compare(left.metadata.name, right.metadata.name)
+  );
+}
+
+function compare(left: string, right: string): number {
+  return left < right ? -1 : left > right ? 1 : 0;
+}
+
+/** The newest run, whatever became of it. */
+export function newest(instance: Instance): Task | undefined {
+  return [...instance.live, ...instance.dead].sort(byRun).at(-1);
+}
+
+/** Somebody has asked for its end: it counts as unavailable from then on. */
+export function isStopping(task: Task): boolean {
+  return task.spec.stop !== undefined || task.metadata.deletionTimestamp !== undefined;
+}
+
+/** Mesos has lost sight of it. It may run, and may come back. */
+export function isUnreachable(task: Task): boolean {
+  return phaseOf(task) === 'Unreachable';
+}
+
+/** Live, wanted, and in sight: the runs that serve the instance, or will. */
+export function serving(instance: Instance): readonly Task[] {
+  return instance.live.filter((task) => !isStopping(task) && !isUnreachable(task));
+}
+
+/** Milliseconds since the epoch; undefined if the text is absent or no time. */
+export function timeOf(text: string | undefined): number | undefined {
+  const time = text === undefined ? Number.NaN : Date.parse(text);
+  return Number.isNaN(time) ? undefined : time;
+}
+
+/**
+ * From when on the task counts as available: Ready for `minReadySeconds`. Undefined if it is not Ready.
+ * The time may lie in the future.
+ */
+export function availableFrom(task: Task, minReadySeconds: number): number | undefined {
+  if (isStopping(task) || phaseOf(task) !== 'Running' || !isReady(task)) return undefined;
+  const ready = findCondition(task.status?.conditions, 'Ready');
+  const since = timeOf(ready?.lastTransitionTime);
+  return since === undefined ? undefined : since + minReadySeconds * 1000;
+}

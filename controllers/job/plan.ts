@@ -1,0 +1,183 @@
+import { controllerOf, hasFinalizer } from '../../api/machinery/metadata.ts';
+import type { Job, JobStatus } from '../../api/v1/job.ts';
+import { tasksFinalizer } from '../../api/v1/job.ts';
+import type { JobRevision } from '../../api/v1/job-revision.ts';
+import type { ServerSet } from '../../api/v1/serverset.ts';
+import { serverSetDefaults, serverSetFinalizer } from '../../api/v1/serverset.ts';
+import type { Task, TaskSpec } from '../../api/v1/task.ts';
+import { isDead } from '../../api/v1/task.ts';
+import type { DecideContext, Decision, TaskStart } from './decide.ts';
+import { decide, numbersOf, stamp } from './decide.ts';
+import { instancesOf, isStopping } from './instances.ts';
+import { prunableTasks } from './retention.ts';
+import type { RevisionPlan } from './revisions.ts';
+import { planRevision, prunableRevisions } from './revisions.ts';
+import { runsToUpdate } from './rollout.ts';
+import type { ServerSetPlan } from './serverset.ts';
+import { planServerSet } from './serverset.ts';
+import type { StatusInput } from './status.ts';
+import { deletingStatus, jobStatus } from './status.ts';
+
+/** All that a plan looks at. */
+export interface JobState {
+  job: Job;
+  /** Every Task of the namespace that names the Job, whoever controls it. */
+  tasks: readonly Task[];
+  /** Every JobRevision that the Job controls, and those of its name that nobody does. */
+  revisions: readonly JobRevision[];
+  /** The ServerSet of the Job's name, and others that it controls. */
+  serverSets: readonly ServerSet[];
+  /** Wall time in milliseconds. */
+  now: number;
+}
+
+export type Stop = NonNullable<TaskSpec['stop']>;
+
+export interface TaskStop {
+  task: Task;
+  stop: Stop;
+}
+
+/**
+ * What to write, in the order of the fields. Cutting it off anywhere is harmless: the next plan, made
+ * of what was written, contains the rest.
+ */
+export interface Plan {
+  finalizer: 'keep' | 'add' | 'remove';
+  /** Objects of the Job's name that nobody controls, as after a delete that orphaned them. */
+  adopt: { tasks: readonly Task[]; revisions: readonly JobRevision[] };
+  revision: RevisionPlan | undefined;
+  serverSet: ServerSetPlan;
+  stop: readonly TaskStop[];
+  start: readonly TaskStart[];
+  prune: { tasks: readonly Task[]; revisions: readonly JobRevision[] };
+  status: JobStatus;
+  /** Wall time at which to plan again though nothing changes. */
+  wakeAt: number | undefined;
+}
+
+const nothing: Omit<Plan, 'status'> = {
+  finalizer: 'keep',
+  adopt: { tasks: [], revisions: [] },
+  revision: undefined,
+  serverSet: { action: 'none' },
+  stop: [],
+  start: [],
+  prune: { tasks: [], revisions: [] },
+  wakeAt: undefined,
+};
+
+/** Decides everything about one Job. A pure function of its argument. */
+export function planJob(state: JobState): Plan {
+  if (state.job.metadata.deletionTimestamp !== undefined) return planDeletion(state);
+  return planService(state);
+}
+
+function isOursOf(job: Job): (object: Task | JobRevision) => boolean {
+  return (object) => controllerOf(object)?.uid === job.metadata.uid;
+}
+
+/** Stops every Task; the Job may go once none lives. Orphaning is the garbage collector's: it comes first. */
+function planDeletion({ job, tasks, now }: JobState): Plan {
+  const live = tasks.filter(isOursOf(job)).filter((task) => !isDead(task));
+  const status = deletingStatus(job, live, now);
+  if (hasFinalizer(job, 'orphan')) return { ...nothing, status };
+  const mayGo = live.length === 0 && hasFinalizer(job, tasksFinalizer);
+  const message = 'the Job is being deleted';
+  return {
+    ...nothing,
+    finalizer: mayGo ? 'remove' : 'keep',
+    stop: live
+      .filter((task) => !isStopping(task))
+      .map((task) => stopOf(job, task, 'Deleted', message, now)),
+    status,
+  };
+}
+
+function planService(state: JobState): Plan {
+  const { job, now } = state;
+  const isOfThisJob = isOursOf(job);
+  // What is adopted first counts as ours: it holds its instance already.
+  const isOurs = (task: Task): boolean => isOfThisJob(task) || isAdoptable(task);
+  const ours = state.tasks.filter(isOurs);
+  const revision = planRevision(job, state.revisions);
+  const isCurrent = (task: Task): boolean => revision.upToDate.has(task.spec.revision);
+  const numbers = numbersOf(job);
+  const decisions = decisionsOf(state, { numbers, isCurrent, isOurs, now });
+  const serverSet = planServerSet(job, state.serverSets);
+  const surplus = ours
+    .filter((task) => task.spec.instance >= numbers.replicas && !isDead(task))
+    .sort((left, right) => right.spec.instance - left.spec.instance);
+  const retention = prunableTasks(ours, now);
+  const used = new Set([...ours.map(({ spec }) => spec.revision), ...revision.upToDate]);
+  const view = { job, decisions, surplus, revision, numbers, serverSet, isCurrent, now };
+  return {
+    finalizer: hasFinalizer(job, tasksFinalizer) ? 'keep' : 'add',
+    adopt: {
+      tasks: state.tasks.filter(isAdoptable),
+      revisions: state.revisions.filter(isAdoptable),
+    },
+    revision,
+    serverSet,
+    stop: stopsOf(view),
+    start: decisions.map(({ start }) => start).filter((start) => start !== undefined),
+    prune: { tasks: retention.prune, revisions: prunableRevisions(job, state.revisions, used) },
+    status: jobStatus({ ...view, tasks: ours }),
+    wakeAt: earliest([retention.wakeAt, ...decisions.map(({ wakeAt }) => wakeAt)]),
+  };
+}
+
+function isAdoptable(object: Task | JobRevision): boolean {
+  return controllerOf(object) === undefined && object.metadata.deletionTimestamp === undefined;
+}
+
+/** About every wanted instance. Dead Tasks of others say nothing about ours. */
+function decisionsOf({ tasks }: JobState, context: DecideContext): Decision[] {
+  const relevant = tasks.filter((task) => context.isOurs(task) || !isDead(task));
+  const { replicas } = context.numbers;
+  return instancesOf(relevant, replicas)
+    .filter(({ index }) => index < replicas)
+    .map((instance) => decide(instance, context));
+}
+
+/** The highest instances go first when there are too many, the lowest when they are updated. */
+function stopsOf(view: Omit<StatusInput, 'tasks'>): TaskStop[] {
+  const { job, decisions, surplus, numbers, isCurrent, revision, now } = view;
+  const scaledDown = surplus
+    .filter((task) => !isStopping(task))
+    .map((task) => stopOf(job, task, 'ScaleDown', `scaled down to ${numbers.replicas}`, now));
+  const replaced = decisions.flatMap(({ superseded, keeper }) =>
+    superseded.map((task) =>
+      stopOf(job, task, 'Replaced', `${keeper?.metadata.name ?? 'another'} has replaced it`, now),
+    ),
+  );
+  const updated = runsToUpdate(decisions, numbers, isCurrent).map((task) =>
+    stopOf(job, task, 'Update', `updated to revision ${revision.current.number}`, now),
+  );
+  return [...scaledDown, ...replaced, ...updated];
+}
+
+/** Time beyond drainSeconds in which a member is expected to be withdrawn. */
+const withdrawMarginSeconds = 30;
+
+function stopOf(
+  job: Job,
+  task: Task,
+  reason: Stop['reason'],
+  message: string,
+  now: number,
+): TaskStop {
+  const isPublished = job.spec.serverSet !== undefined || hasFinalizer(task, serverSetFinalizer);
+  if (!isPublished) return { task, stop: { reason, message } };
+  const drainSeconds = job.spec.serverSet?.drainSeconds ?? serverSetDefaults.drainSeconds;
+  const deadline = stamp(now + (drainSeconds + withdrawMarginSeconds) * 1000);
+  return { task, stop: { reason, message, deadline } };
+}
+
+function earliest(times: readonly (number | undefined)[]): number | undefined {
+  let first: number | undefined;
+  for (const time of times) {
+    if (time !== undefined && (first === undefined || time < first)) first = time;
+  }
+  return first;
+}

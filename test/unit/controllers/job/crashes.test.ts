@@ -1,0 +1,93 @@
+import { describe, expect, it } from 'vitest';
+import { isConditionTrue } from '../../../../api/machinery/conditions.ts';
+import { jobResource } from '../../../../api/v1/job.ts';
+import { serverSetResource } from '../../../../api/v1/serverset.ts';
+import { isDead } from '../../../../api/v1/task.ts';
+import type { RequestFault } from '../runtime/faulty-transport.ts';
+import type { TestApi } from '../runtime/api.ts';
+import { startApi } from '../runtime/api.ts';
+import type { Loop } from './cluster.ts';
+import { createJob, drive, editJob, ref, startLoop, startMonitor, tasksOf } from './cluster.ts';
+import { template } from './world.ts';
+
+function ported(version: string) {
+  const made = template(version);
+  made.spec.containers[0]!.ports = [{ name: 'http', containerPort: 8080 }];
+  return made;
+}
+
+const serverSet = { zkPath: '/aurora/prod/live/web', primaryPort: 'http' };
+
+async function isSettled(api: TestApi): Promise<boolean> {
+  const { status, metadata } = await api.client.of(jobResource).get(ref);
+  return (
+    status?.observedGeneration === metadata.generation &&
+    isConditionTrue(status?.conditions, 'Ready') &&
+    !isConditionTrue(status?.conditions, 'Reconciling')
+  );
+}
+
+/** Everything a Job goes through: made, updated, scaled down and up, unpublished, deleted. */
+async function life(api: TestApi): Promise<void> {
+  const settled = () => drive(api, () => isSettled(api));
+  await createJob(api.client, { replicas: 2, template: ported('1'), serverSet });
+  await settled();
+  await editJob(api.client, { template: ported('2') });
+  await settled();
+  await editJob(api.client, { replicas: 1 });
+  await settled();
+  await editJob(api.client, { replicas: 2, template: ported('1') });
+  await settled();
+  const live = (await tasksOf(api.client)).filter((task) => !isDead(task));
+  expect(live.map(({ spec }) => spec.instance).sort()).toEqual([0, 1]);
+  expect(await api.client.of(serverSetResource).find(ref)).toBeDefined();
+  await api.client.of(jobResource).patch(ref, { spec: { serverSet: null } }, { type: 'merge' });
+  await settled();
+  await api.client.of(jobResource).delete(ref);
+  await drive(api, async () => (await api.client.of(jobResource).find(ref)) === undefined);
+  expect((await tasksOf(api.client)).filter((task) => !isDead(task))).toEqual([]);
+}
+
+/** Lives a life in which the loop dies at its `fatal`-th write and another takes over; false: none was. */
+async function liveWithCrash(fatal: number, how: RequestFault): Promise<boolean> {
+  const api = await startApi();
+  const monitor = startMonitor(api);
+  const loops: Loop[] = [];
+  let writes = 0;
+  let crashed = false;
+  const start = (): void => {
+    const loop = startLoop(api);
+    loops.push(loop);
+    loop.transport.fault = ({ method, path }) => {
+      if (crashed && loop === loops[0]) return 'away';
+      if (method === 'GET' || path.includes('/events') || ++writes !== fatal) return undefined;
+      crashed = true;
+      // The process is gone; another finds what it has left behind.
+      queueMicrotask(() => {
+        void loop.stop();
+        start();
+      });
+      return how;
+    };
+  };
+  start();
+  await life(api);
+  for (const loop of loops) await loop.stop();
+  await monitor.stop();
+  await api.stop();
+  expect(monitor.violations).toEqual([]);
+  return crashed;
+}
+
+describe('a crash of the job loop', () => {
+  it.each(['away', 'lost'] as const)(
+    'is harmless at any write, with that write %s',
+    async (how) => {
+      let fatal = 1;
+      while (await liveWithCrash(fatal, how)) fatal += 1;
+      // Each write of a whole life has had its crash.
+      expect(fatal).toBeGreaterThan(20);
+    },
+    120_000,
+  );
+});
