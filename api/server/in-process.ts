@@ -9,7 +9,8 @@ import { ApiError } from '../machinery/errors.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { badRequest } from './errors.ts';
 import type { User } from './registry/context.ts';
-import type { Answer, ServerRequest } from './request.ts';
+import type { WatchFrames } from './registry/watcher.ts';
+import type { Answer, ServerRequest, WatchAnswer } from './request.ts';
 
 /**
  * The API without a wire: the same handlers, objects instead of JSON. What it answers is shared with
@@ -34,21 +35,15 @@ export class InProcessTransport implements Transport {
     return { code: answer.code, body: bodyOf(answer), warnings: [...answer.warnings] };
   }
 
-  async *watch(request: ApiRequest, signal: AbortSignal): AsyncGenerator<unknown, void, undefined> {
-    if (signal.aborted) return;
-    const answer = await this.#dispatcher.answer(this.#serverRequest(request, signal));
-    if (answer.kind === 'watch') {
-      for await (const frames of answer.frames) {
-        for (const frame of frames) {
-          if (isAborted(signal)) return;
-          yield answer.event(frame);
-        }
-      }
-      return;
-    }
-    const body = bodyOf(answer);
-    if (answer.code >= 400) throw refusal(body, answer.code);
-    throw badRequest('this request opens no watch');
+  watch(request: ApiRequest, signal: AbortSignal): AsyncIterable<unknown> {
+    const open = async (): Promise<WatchAnswer> => {
+      const answer = await this.#dispatcher.answer(this.#serverRequest(request, signal));
+      if (answer.kind === 'watch') return answer;
+      const body = bodyOf(answer);
+      if (answer.code >= 400) throw refusal(body, answer.code);
+      throw badRequest('this request opens no watch');
+    };
+    return { [Symbol.asyncIterator]: () => new EventIterator(open, signal) };
   }
 
   #serverRequest(request: ApiRequest, signal: AbortSignal): ServerRequest {
@@ -67,9 +62,54 @@ export class InProcessTransport implements Transport {
   }
 }
 
-/** Asked anew after every pause, which a narrowed property would not be. */
-function isAborted(signal: AbortSignal): boolean {
-  return signal.aborted;
+/**
+ * The events of a watch one by one. Those of one moment are handed out without a detour through the
+ * generators below, which matters to an informer that has thousands to take in.
+ */
+class EventIterator implements AsyncIterator<unknown, undefined> {
+  readonly #open: () => Promise<WatchAnswer>;
+  readonly #signal: AbortSignal;
+  #answer: WatchAnswer | undefined;
+  #batches: AsyncIterator<WatchFrames> | undefined;
+  #frames: WatchFrames = [];
+  #at = 0;
+
+  constructor(open: () => Promise<WatchAnswer>, signal: AbortSignal) {
+    this.#open = open;
+    this.#signal = signal;
+  }
+
+  next(): Promise<IteratorResult<unknown, undefined>> {
+    const event = this.#take();
+    return event === undefined ? this.#fetch() : Promise.resolve({ done: false, value: event });
+  }
+
+  async return(): Promise<IteratorResult<unknown, undefined>> {
+    await this.#batches?.return?.();
+    return { done: true, value: undefined };
+  }
+
+  #take(): { type: string; object: unknown } | undefined {
+    if (this.#signal.aborted) return undefined;
+    const frame = this.#frames[this.#at];
+    if (frame === undefined) return undefined;
+    this.#at += 1;
+    return this.#answer?.event(frame);
+  }
+
+  async #fetch(): Promise<IteratorResult<unknown, undefined>> {
+    while (!this.#signal.aborted) {
+      this.#answer ??= await this.#open();
+      this.#batches ??= this.#answer.frames[Symbol.asyncIterator]();
+      const batch: IteratorResult<WatchFrames, unknown> = await this.#batches.next();
+      if (batch.done === true) return { done: true, value: undefined };
+      this.#frames = batch.value;
+      this.#at = 0;
+      const event = this.#take();
+      if (event !== undefined) return { done: false, value: event };
+    }
+    return this.return();
+  }
 }
 
 function bodyOf(answer: Answer): unknown {

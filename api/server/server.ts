@@ -61,6 +61,12 @@ export interface ApiServer {
   readonly address: { host: string; port: number } | undefined;
 }
 
+/**
+ * What the cache keeps for watchers that lag: bytes are the bound, so that a burst of small changes
+ * does not cost watchers their place.
+ */
+const cacheLimits = { events: 100_000, bytes: 64 * 1024 * 1024 };
+
 /** The identity of the server's own writes. */
 export const systemUser: User = { name: 'system:apiserver', groups: ['system:masters'] };
 
@@ -72,6 +78,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     clock,
     random: options.random,
     decode: decodeObject,
+    limits: cacheLimits,
     onError: (error) => {
       logger.warn({ error: error.message, code: error.code }, 'the store cannot be followed');
     },

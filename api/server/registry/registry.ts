@@ -184,13 +184,12 @@ export class Registry {
     const { resource } = this;
     checkIdentity(resource, ref, document, stored.object, mode);
     const parsed = parseDocument(resource, this.schema, document, context);
-    const sent = resource.defaults({
-      ...parsed,
-      metadata: completedMetadata(parsed.metadata, stored.object.metadata),
-    });
     const old = stored.object;
+    const given = { ...parsed, metadata: completedMetadata(parsed.metadata, old.metadata) };
+    // What finalize is told to leave out must not come back by default.
+    if (mode.subresource === 'finalize') return mode.finalize(old, given);
+    const sent = resource.defaults(given);
     if (mode.subresource === 'status') return withStatusOf(old, sent);
-    if (mode.subresource === 'finalize') return mode.finalize(old, sent);
     const kept = resource.subresources.status ? withStatusOf(sent, old) : sent;
     const next = strategyOf(resource).keep(kept, old);
     if (!hasGeneration(resource) || !desiredStateChanged(resource, next, old)) return next;

@@ -109,3 +109,9 @@ export function at(value: unknown, path: string): unknown {
       value,
     );
 }
+
+/** As `at`, for texts; empty where there is none. */
+export function textAt(value: unknown, path: string): string {
+  const found = at(value, path);
+  return typeof found === 'string' ? found : '';
+}
