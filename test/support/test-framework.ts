@@ -162,7 +162,7 @@ export class TestFramework {
       method: 'POST',
       headers: { ...headers, 'content-type': type, accept: type },
       body: codec('mesos.v1.scheduler.Call', this.#format).encode({ ...framework_id, ...call }),
-      signal: this.#abort.signal,
+      ...(call.type === 'SUBSCRIBE' ? { signal: this.#abort.signal } : {}),
     });
   }
 
