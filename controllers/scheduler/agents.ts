@@ -101,6 +101,11 @@ export class Agents implements Runnable {
     this.refresh();
   }
 
+  /** Something that runs on it was reported: it is back if it was away. */
+  reported(agentId: string): void {
+    if (this.#facts.get(agentId)?.active === false) this.refresh();
+  }
+
   lacksNetwork(agentId: string, cniName: string): void {
     this.#options.unknownNetworks.mark(agentId, cniName);
     const facts = this.#facts.get(agentId);

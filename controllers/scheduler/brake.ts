@@ -68,6 +68,8 @@ export class Brake implements Runnable {
   readonly #options: BrakeOptions;
   /** By Mesos task id. */
   readonly #losses = new Map<string, { update: MesosTaskStatus; session: Session }>();
+  /** Mesos task ids of losses that were handed on and are not stored yet. */
+  readonly #unstored = new Set<string>();
   readonly #arrival: Wakeup;
   readonly #review: Wakeup;
 
@@ -88,6 +90,17 @@ export class Brake implements Runnable {
     this.#losses.set(taskId, { update, session });
     this.#arrival.wake();
     return true;
+  }
+
+  /** A subscription has begun: everything is asked for anew. */
+  begin(): void {
+    this.#losses.clear();
+    this.#unstored.clear();
+  }
+
+  /** An update about the task has been taken to the store. */
+  stored(taskId: string): void {
+    this.#unstored.delete(taskId);
   }
 
   /** The Framework has changed: an operator may have decided. */
@@ -134,6 +147,7 @@ export class Brake implements Runnable {
     for (const { update, session } of losses) {
       // An update that came while this was written down has taken its place.
       if (!this.#losses.delete(update.task_id.value)) continue;
+      this.#unstored.add(update.task_id.value);
       receive(update, session);
     }
   }
@@ -163,7 +177,8 @@ export class Brake implements Runnable {
     if (condition?.status !== 'True' || condition.reason !== 'TasksUnreachable') return;
     const live = [...view.live()];
     const unreachable = live.filter((task) => phaseOf(task) === 'Unreachable').length;
-    if (isTooMany(unreachable, live.length, limits)) return;
+    const coming = this.#losses.size + this.#unstored.size;
+    if (isTooMany(unreachable + coming, live.length, limits)) return;
     await record.releaseReplacing('Recovered', 'the tasks have returned');
   }
 }

@@ -8,8 +8,8 @@ export interface DemandState {
   suppressed: boolean;
   /** Monotonic time in milliseconds, here and below. */
   now: number;
-  /** Since when nothing waits; undefined while something does. */
-  idleSince: number | undefined;
+  /** When something waited last. */
+  busyAt: number;
   revivedAt: number | undefined;
   /** Offers asked for in a row without a launch that followed. */
   fruitless: number;
@@ -32,7 +32,7 @@ const fruitlessMs = 2_000;
 const maxFruitlessMs = 60_000;
 
 export function demandFor(state: DemandState): Demand {
-  const { waiting, offers, suppressed, now, idleSince = now } = state;
+  const { waiting, offers, suppressed, now, busyAt } = state;
   if (waiting > 0) {
     if (suppressed) return { kind: 'Revive' };
     if (offers > 0) return { kind: 'Wait', checkInMs: undefined };
@@ -40,7 +40,7 @@ export function demandFor(state: DemandState): Demand {
     return left <= 0 ? { kind: 'Revive' } : { kind: 'Wait', checkInMs: left };
   }
   if (suppressed && offers === 0) return { kind: 'Wait', checkInMs: undefined };
-  const left = suppressed ? 0 : idleSince + lingerMs - now;
+  const left = suppressed ? 0 : busyAt + lingerMs - now;
   return left <= 0 ? { kind: 'Suppress' } : { kind: 'Wait', checkInMs: left };
 }
 

@@ -76,7 +76,8 @@ export class Launcher implements Runnable {
   readonly #launching = new Set<Promise<void>>();
   #session: Session | undefined;
   #suppressed = true;
-  #idleSince: number | undefined;
+  /** When something waited last. */
+  #busyAt = -Infinity;
   #revivedAt: number | undefined;
   #fruitless = 0;
 
@@ -140,6 +141,7 @@ export class Launcher implements Runnable {
     for (const group of byOffer(placements)) this.#start(session, group);
     for (const one of this.#unschedulable.worthSaying(unplaced)) this.#options.onUnschedulable(one);
     if (placements.length > 0) this.#fruitless = 0;
+    if (placements.length + unplaced.length > 0) this.#busyAt = this.#options.clock.monotonic();
     if (placements.length === maxPlacements) return 0;
     if (unplaced.length > 0) this.#decline(session, holdMs, refuseUnfitSeconds);
     const checkInMs = this.#adjustDemand(session, unplaced.length);
@@ -312,13 +314,12 @@ export class Launcher implements Runnable {
   #adjustDemand(session: Session, unplaced: number): number | undefined {
     const { clock, roles } = this.#options;
     const now = clock.monotonic();
-    this.#idleSince = unplaced > 0 ? undefined : (this.#idleSince ?? now);
     const demand = demandFor({
       waiting: unplaced,
       offers: this.#offers.size,
       suppressed: this.#suppressed,
       now,
-      idleSince: this.#idleSince,
+      busyAt: this.#busyAt,
       revivedAt: this.#revivedAt,
       fruitless: this.#fruitless,
     });

@@ -268,6 +268,7 @@ class MesosScheduler implements Scheduler {
     this.#session = session;
     this.#launcher.begin(session, suppressed);
     this.#killer.begin();
+    this.#brake.begin();
     this.#reconciler.begin();
     this.#agents.refresh();
   }
@@ -292,14 +293,17 @@ class MesosScheduler implements Scheduler {
   }
 
   #applied(applied: AppliedUpdate): void {
-    const { update, after } = applied;
+    const { update, after, doubtful } = applied;
     const taskId = update.task_id.value;
     const followUps = followUpsOf(applied);
-    this.#reconciler.answered(taskId);
+    this.#brake.stored(taskId);
+    if (!doubtful) this.#reconciler.answered(taskId);
     if (followUps.lacksNetwork !== undefined) {
-      const { agentId, cniName } = followUps.lacksNetwork;
-      this.#agents.lacksNetwork(agentId, cniName);
+      const { agentId: lacking, cniName } = followUps.lacksNetwork;
+      this.#agents.lacksNetwork(lacking, cniName);
     }
+    const agentId = update.agent_id?.value;
+    if (agentId !== undefined && isLiveState(update.state)) this.#agents.reported(agentId);
     if (followUps.kill !== undefined) this.#killer.want(followUps.kill);
     if (followUps.forgetKill) this.#killer.forget(taskId);
     if (followUps.urgeKill) this.#killer.urge(taskId);
@@ -327,6 +331,7 @@ class MesosScheduler implements Scheduler {
 
   #orphan(update: MesosTaskStatus): void {
     const { task_id: taskId, agent_id: agentId, state } = update;
+    this.#brake.stored(taskId.value);
     if (!isLiveState(state)) {
       this.#killer.forget(taskId.value);
       return;

@@ -23,6 +23,8 @@ export interface AppliedUpdate {
   session: Session;
   before: Task;
   after: Task;
+  /** It says that Mesos does not know the task, while its launch may be on its way: it says nothing. */
+  doubtful: boolean;
 }
 
 export interface UpdateProcessorOptions {
@@ -109,8 +111,9 @@ export class UpdateProcessor {
     if (before === undefined || after === undefined) {
       onOrphan(update);
     } else {
-      if (!this.#isDoubtful(key, update, session)) launches.settle(key);
-      onApplied({ update, session, before, after });
+      const doubtful = this.#isDoubtful(key, update, session);
+      if (!doubtful) launches.settle(key);
+      onApplied({ update, session, before, after, doubtful });
     }
     session.acknowledge(update);
   }
