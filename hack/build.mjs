@@ -16,6 +16,7 @@ const programs = {
   cosmd: 'controllers/cosmd.ts',
   emulator: 'hack/emulator/main.ts',
   quickstart: 'hack/quickstart.ts',
+  bench: 'hack/bench.ts',
 };
 
 /** Programs that people call by name. */

@@ -1,0 +1,268 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { z } from 'zod';
+import type { Client } from '../../api/client/client.ts';
+import { httpsTransport, type HttpsTransport } from '../../api/client/https.ts';
+import { createClient } from '../../api/client/resource-client.ts';
+import { systemClock } from '../../api/machinery/clock.ts';
+import { systemRandom } from '../../api/machinery/random.ts';
+import { EtcdClient } from '../../api/storage/etcd/client.ts';
+import { frameworkResource } from '../../api/v1/framework.ts';
+import { networkResource } from '../../api/v1/network.ts';
+import { startZooKeeper } from '../../test/support/zookeeper.ts';
+import { ensureCertificates, type Certificates } from '../local/certificates.ts';
+import { accepts, freePorts, until } from '../local/wait.ts';
+import { MeasuredProcess, memoryProbe, type Usage } from './measured-process.ts';
+
+export interface BenchClusterOptions {
+  /** The checkout. */
+  root: string;
+  /** The bundle of cosmd to measure. */
+  cosmd: string;
+  /** Simulated agents, each with room for everything. */
+  agents: number;
+  /** Where cosmd leaves a CPU profile when it ends. */
+  profileDir?: string | undefined;
+}
+
+export type Member = 'cosmd' | 'etcd' | 'emulator';
+
+const readySchema = z.object({ master: z.string() });
+
+/** Every task joins these. */
+export const networks = ['dev-net', 'data-net'] as const;
+
+/**
+ * etcd that syncs to the disk under the checkout, ZooKeeper, an emulated master with simulated agents, and
+ * cosmd as operators run it: each a process of its own.
+ */
+export class BenchCluster {
+  readonly transport: HttpsTransport;
+  readonly client: Client;
+  readonly etcd: EtcdClient;
+  readonly #processes: Readonly<Record<Member, MeasuredProcess>>;
+
+  private constructor(
+    processes: Readonly<Record<Member, MeasuredProcess>>,
+    transport: HttpsTransport,
+    etcd: EtcdClient,
+  ) {
+    this.#processes = processes;
+    this.transport = transport;
+    this.client = createClient(transport);
+    this.etcd = etcd;
+  }
+
+  /** Runs `work` on a new cluster and removes the cluster, whatever comes of it, also on INT and TERM. */
+  static async with<T>(
+    options: BenchClusterOptions,
+    work: (cluster: BenchCluster) => Promise<T>,
+  ): Promise<T> {
+    const directory = join(options.root, '.local/bench', String(process.pid));
+    mkdirSync(directory, { recursive: true });
+    const undo: (() => Promise<void> | void)[] = [];
+    const interrupted = new Promise<never>((_, reject) => {
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+        process.once(signal, () => {
+          reject(new Error(`ended by ${signal}`));
+        });
+      }
+    });
+    try {
+      const benched = start(options, directory, undo).then(work);
+      return await Promise.race([benched, interrupted]);
+    } finally {
+      for (const step of undo.reverse()) await step();
+      rmSync(directory, { recursive: true, force: true });
+    }
+  }
+
+  static of(
+    processes: Readonly<Record<Member, MeasuredProcess>>,
+    transport: HttpsTransport,
+    etcd: EtcdClient,
+  ): BenchCluster {
+    return new BenchCluster(processes, transport, etcd);
+  }
+
+  process(name: Member): MeasuredProcess {
+    return this.#processes[name];
+  }
+
+  /** What every process, and this one, has used so far. */
+  usage(): Record<Member | 'bench', Usage> {
+    const { user, system } = process.cpuUsage();
+    const { rss } = process.memoryUsage();
+    const bench = { cpuSeconds: (user + system) / 1e6, rssBytes: rss, peakRssBytes: rss };
+    const { cosmd, etcd, emulator } = this.#processes;
+    return { cosmd: cosmd.usage(), etcd: etcd.usage(), emulator: emulator.usage(), bench };
+  }
+
+  /** etcd's revision: each write counts one. */
+  async revision(): Promise<number> {
+    const answer = await this.etcd.once((etcd, options) =>
+      etcd.kv.range({ key: Buffer.from('/bench/revision'), count_only: true }, options),
+    );
+    return Number(answer.header.revision);
+  }
+}
+
+async function start(
+  options: BenchClusterOptions,
+  directory: string,
+  undo: (() => Promise<void> | void)[],
+): Promise<BenchCluster> {
+  const [etcdPort = 0, peerPort = 0, apiPort = 0] = await freePorts(3);
+  const launch = (
+    name: Member,
+    program: string,
+    args: string[],
+    probed = false,
+  ): MeasuredProcess => {
+    const logFile = join(directory, `${name}.log`);
+    const child = new MeasuredProcess({ name, program, args, logFile, probed });
+    undo.push(() => child.stop());
+    return child;
+  };
+  const etcd = await startEtcd(launch, directory, etcdPort, peerPort);
+  const zookeeper = await startZooKeeper();
+  undo.push(() => zookeeper.stop());
+  const { emulator, master } = await startEmulator(launch, options, directory);
+  const certificates = ensureCertificates(join(directory, 'certificates'));
+  const config = {
+    clusterName: 'bench',
+    mesos: { masters: [master] },
+    etcd: { endpoints: [`http://127.0.0.1:${etcdPort}`] },
+    zookeeper: { connect: zookeeper.connectString },
+    log: { level: 'warn' },
+  };
+  const cosmd = await startCosmd(launch, options, directory, {
+    config,
+    port: apiPort,
+    certificates,
+  });
+  const transport = transportTo(apiPort, certificates);
+  undo.push(() => transport.close());
+  const client = new EtcdClient({
+    endpoints: config.etcd.endpoints,
+    clock: systemClock(),
+    random: systemRandom(),
+  });
+  undo.push(() => {
+    client.close();
+  });
+  const cluster = BenchCluster.of({ cosmd, etcd, emulator }, transport, client);
+  await prepare(cluster);
+  return cluster;
+}
+
+type Launch = (name: Member, program: string, args: string[], probed?: boolean) => MeasuredProcess;
+
+async function startEtcd(
+  launch: Launch,
+  directory: string,
+  port: number,
+  peerPort: number,
+): Promise<MeasuredProcess> {
+  const url = `http://127.0.0.1:${port}`;
+  const peerUrl = `http://127.0.0.1:${peerPort}`;
+  const etcd = launch('etcd', 'etcd', [
+    ...['--data-dir', join(directory, 'etcd'), '--name', 'bench'],
+    ...['--listen-client-urls', url, '--advertise-client-urls', url],
+    ...['--listen-peer-urls', peerUrl, '--initial-advertise-peer-urls', peerUrl],
+    ...['--initial-cluster', `bench=${peerUrl}`, '--log-level', 'error', '--logger', 'zap'],
+    ...['--quota-backend-bytes', String(8 * 1024 ** 3)],
+  ]);
+  await etcd.ready(() => accepts(port));
+  return etcd;
+}
+
+async function startEmulator(
+  launch: Launch,
+  { root, agents }: BenchClusterOptions,
+  directory: string,
+): Promise<{ emulator: MeasuredProcess; master: string }> {
+  const file = join(directory, 'emulator.yaml');
+  const agent = { cpus: 10_000, mem: 10_000_000, disk: 10_000_000 };
+  const config = {
+    mode: 'simulated',
+    agents: Array.from({ length: agents }, () => agent),
+    workDir: join(directory, 'mesos'),
+  };
+  writeFileSync(file, stringify(config, { aliasDuplicateObjects: false }));
+  const program = join(root, '.local/build/emulator.mjs');
+  const emulator = launch('emulator', process.execPath, [program, '--config', file]);
+  const line = (): string | undefined =>
+    emulator.log.split('\n').find((text) => text.startsWith('{"mode"'));
+  await emulator.ready(() => line() !== undefined);
+  return { emulator, master: readySchema.parse(JSON.parse(line() ?? '')).master };
+}
+
+async function startCosmd(
+  launch: Launch,
+  options: BenchClusterOptions,
+  directory: string,
+  access: { config: Record<string, unknown>; port: number; certificates: Certificates },
+): Promise<MeasuredProcess> {
+  const { config, port, certificates } = access;
+  const file = join(directory, 'cosmd.yaml');
+  const api = {
+    listen: `127.0.0.1:${port}`,
+    certFile: certificates.server.certFile,
+    keyFile: certificates.server.keyFile,
+    clientCaFile: certificates.caFile,
+  };
+  writeFileSync(file, stringify({ ...config, api }));
+  const profiling =
+    options.profileDir === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', options.profileDir];
+  const args = [...profiling, ...memoryProbe, options.cosmd, '--config', file];
+  const cosmd = launch('cosmd', process.execPath, args, true);
+  await cosmd.ready(() => accepts(port));
+  return cosmd;
+}
+
+function transportTo(port: number, { caFile, admin }: Certificates): HttpsTransport {
+  return httpsTransport({
+    access: {
+      server: `https://127.0.0.1:${port}`,
+      ca: readFileSync(caFile, 'utf8'),
+      clientCertificate: readFileSync(admin.certFile, 'utf8'),
+      clientKey: readFileSync(admin.keyFile, 'utf8'),
+    },
+    clock: systemClock(),
+    userAgent: 'bench',
+  });
+}
+
+/** Offers the networks and waits until the framework is subscribed. */
+async function prepare({ client }: BenchCluster): Promise<void> {
+  const offered = client.of(networkResource);
+  const apiVersion = 'mesocosm.dev/v1' as const;
+  for (const name of networks) {
+    await untilAnswered(() =>
+      offered.create({ apiVersion, kind: 'Network', metadata: { name }, spec: {} }),
+    );
+  }
+  const frameworks = client.of(frameworkResource);
+  const subscribed = await until(async () => {
+    const framework = await frameworks.find({ name: 'bench' });
+    return framework?.status?.state === 'Subscribed';
+  }, 60_000);
+  if (!subscribed) throw new Error('cosmd did not subscribe to the emulated master');
+}
+
+/** The API listens before it has loaded what it serves. */
+async function untilAnswered(ask: () => Promise<unknown>): Promise<void> {
+  let last: unknown;
+  const answered = await until(async () => {
+    try {
+      await ask();
+      return true;
+    } catch (error) {
+      last = error;
+      return false;
+    }
+  }, 30_000);
+  if (!answered) throw last;
+}

@@ -1,0 +1,125 @@
+import { until } from '../local/wait.ts';
+import type { BenchCluster } from './cluster.ts';
+import { plainPuts } from './etcd-baseline.ts';
+import { applyJob, spread } from './load.ts';
+import { median } from './statistics.ts';
+import { isUp, type TaskWatch } from './task-watch.ts';
+
+export interface Launched {
+  seconds: number;
+  /** Events of Tasks up to RUNNING with addresses: one for each write of a Task. */
+  taskWrites: number;
+  /** All writes in etcd meanwhile. */
+  writes: number;
+  /** CPU seconds by process. */
+  cpu: Record<'cosmd' | 'etcd' | 'emulator' | 'bench', number>;
+}
+
+/** Applies Jobs with `tasks` instances together, and waits until all of them run with addresses. */
+export async function launch(
+  cluster: BenchCluster,
+  watch: TaskWatch,
+  { name, tasks, jobs }: { name: string; tasks: number; jobs: number },
+): Promise<Launched> {
+  const up = new Set<string>();
+  let taskWrites = 0;
+  let finished = 0;
+  const stopListening = watch.onEvent((task) => {
+    if (!task.spec.job.startsWith(`${name}-`)) return;
+    taskWrites += 1;
+    if (!isUp(task)) return;
+    up.add(task.metadata.name);
+    if (up.size === tasks) finished = performance.now();
+  });
+  const revision = await cluster.revision();
+  const before = cluster.usage();
+  const began = performance.now();
+  const shapes = spread(tasks, jobs).map((replicas, index) => ({
+    name: `${name}-${index}`,
+    replicas,
+  }));
+  await Promise.all(shapes.map((shape) => applyJob(cluster.client, shape)));
+  // At 50 tasks a second it is still worth waiting for.
+  const patienceMs = 60_000 + tasks * 20;
+  await until(() => {
+    watch.assertOpen();
+    return finished > 0;
+  }, patienceMs);
+  const after = cluster.usage();
+  stopListening();
+  if (finished === 0) {
+    throw new Error(
+      `${up.size} of ${tasks} tasks run after ${patienceMs / 1000} s; cosmd says:\n${cluster.process('cosmd').log.slice(-3000)}`,
+    );
+  }
+  const spent = (process: keyof Launched['cpu']): number =>
+    after[process].cpuSeconds - before[process].cpuSeconds;
+  return {
+    seconds: (finished - began) / 1000,
+    taskWrites,
+    writes: (await cluster.revision()) - revision,
+    cpu: {
+      cosmd: spent('cosmd'),
+      etcd: spent('etcd'),
+      emulator: spent('emulator'),
+      bench: spent('bench'),
+    },
+  };
+}
+
+/** Writes that the scheduler has under way at a time. */
+const concurrency = 64;
+const warmUpTasks = 200;
+/** About what a Task takes in etcd. */
+const valueBytes = 2_500;
+
+export interface LaunchOptions {
+  tasks: number;
+  jobs: number;
+  rounds: number;
+}
+
+/** Durable launches a second, beside the plain puts that the same etcd takes before and after. */
+export async function benchLaunch(
+  cluster: BenchCluster,
+  watch: TaskWatch,
+  { tasks, jobs, rounds }: LaunchOptions,
+  say: (line: string) => void,
+): Promise<void> {
+  await launch(cluster, watch, { name: 'warm-up', tasks: warmUpTasks, jobs: 1 });
+  const puts = (): Promise<number> =>
+    plainPuts(cluster.etcd, { concurrency, bytes: valueBytes, seconds: 2 });
+  const rates: number[] = [];
+  const shares: number[] = [];
+  let before = await puts();
+  for (let round = 1; round <= rounds; round += 1) {
+    const { seconds, taskWrites, writes, cpu } = await launch(cluster, watch, {
+      name: `round${round}`,
+      tasks,
+      jobs,
+    });
+    const after = await puts();
+    const baseline = (before + after) / 2;
+    before = after;
+    const rate = tasks / seconds;
+    rates.push(rate);
+    shares.push((rate * 4) / baseline);
+    const each = (of: number): string => `${((of * 1000) / tasks).toFixed(2)} ms`;
+    say(
+      `round ${round}: ${tasks} tasks in ${seconds.toFixed(2)} s = ${rate.toFixed(0)} tasks/s; ` +
+        `${(taskWrites / tasks).toFixed(2)} writes a task (${(writes / tasks).toFixed(2)} with Jobs, Agents, Events)`,
+    );
+    say(
+      `         plain puts ${baseline.toFixed(0)}/s, ${concurrency} at a time; ` +
+        `4 writes a task would be ${(baseline / 4).toFixed(0)} tasks/s: ratio ${((rate * 4) / baseline).toFixed(2)}`,
+    );
+    say(
+      `         CPU a task: cosmd ${each(cpu.cosmd)}, etcd ${each(cpu.etcd)}, ` +
+        `emulator ${each(cpu.emulator)}, this watcher ${each(cpu.bench)}`,
+    );
+  }
+  say(
+    `launch: ${median(rates).toFixed(0)} tasks/s (aim: 500), ` +
+      `${median(shares).toFixed(2)} of what etcd takes in plain puts at 4 a task`,
+  );
+}
