@@ -4,6 +4,9 @@ import { z } from 'zod';
 
 const ready = z.object({ ready: z.literal(true), port: z.number() });
 
+/** An agent undoes its networks before it ends; this is far more than that takes. */
+const endWithinMs = 30_000;
+
 /** One process of the cluster, started again on the same port as often as wanted. */
 export class Child {
   readonly name: string;
@@ -64,7 +67,13 @@ export class Child {
     if (child === undefined) return;
     child.kill(signal);
     if (signal !== 'SIGKILL' && signal !== 'SIGTERM') return;
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const limit = setTimeout(() => {
+      this.#log(`${this.name} does not end, killing it`);
+      child.kill('SIGKILL');
+    }, endWithinMs);
+    await once(child, 'exit');
+    clearTimeout(limit);
   }
 
   /** Asks the process to end in a way that no signal says. */

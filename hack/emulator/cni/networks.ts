@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
@@ -79,8 +80,10 @@ export function freeNetworkBase(): string {
       .flatMap((addresses) => addresses ?? [])
       .map(({ address }) => address.split('.').slice(0, 2).join('.')),
   );
-  for (let second = 200; second < 250; second++) {
-    const base = `10.${second}`;
+  // From a random one on, so that two emulators that start at once do not meet.
+  const start = randomInt(50);
+  for (let offset = 0; offset < 50; offset++) {
+    const base = `10.${200 + ((start + offset) % 50)}`;
     if (!taken.has(base)) return base;
   }
   throw new Error('all of 10.200 to 10.249 is in use');

@@ -73,7 +73,7 @@ class VirtualFramework {
   }
 }
 
-async function setUp(options: Partial<SimulatedClusterOptions> = {}) {
+function setUp(options: Partial<SimulatedClusterOptions> = {}) {
   const clock = new VirtualClock({ random: seededRandom(7) });
   const cluster = new SimulatedCluster({ clock, random: seededRandom(3), agents: 2, ...options });
   cluster.start();
@@ -98,7 +98,7 @@ async function setUp(options: Partial<SimulatedClusterOptions> = {}) {
 }
 
 test('a task lives its life on a virtual clock', async () => {
-  const { clock, subscribe } = await setUp();
+  const { clock, subscribe } = setUp();
   const framework = await subscribe();
   await clock.advance(1000);
   const [offer] = framework.offers;
@@ -110,7 +110,7 @@ test('a task lives its life on a virtual clock', async () => {
 });
 
 test('tasks of an agent that is cut off become unreachable and come back with it', async () => {
-  const { clock, cluster, subscribe } = await setUp({ agents: 1 });
+  const { clock, cluster, subscribe } = setUp({ agents: 1 });
   const framework = await subscribe();
   await clock.advance(1000);
   await framework.launch(framework.offers[0]!, shellTask('t', 'sleep 9999'));
@@ -125,7 +125,7 @@ test('tasks of an agent that is cut off become unreachable and come back with it
 });
 
 test('a restarted agent within the timeout is no news to the framework', async () => {
-  const { clock, cluster, subscribe } = await setUp({ agents: 1 });
+  const { clock, cluster, subscribe } = setUp({ agents: 1 });
   const framework = await subscribe();
   await clock.advance(1000);
   await framework.launch(framework.offers[0]!, shellTask('t', 'sleep 9999'));
@@ -142,7 +142,7 @@ test('a restarted agent within the timeout is no news to the framework', async (
 });
 
 test('a new leader takes over agents, tasks and framework ids', async () => {
-  const { clock, cluster, subscribe } = await setUp({ agents: 1 });
+  const { clock, cluster, subscribe } = setUp({ agents: 1 });
   const first = await subscribe();
   await clock.advance(1000);
   await first.launch(first.offers[0]!, shellTask('t', 'sleep 9999'));
@@ -160,7 +160,7 @@ test('a new leader takes over agents, tasks and framework ids', async () => {
 });
 
 test('no task is unknown to a new leader while its agent may still come back', async () => {
-  const { clock, cluster, subscribe } = await setUp({ agents: 1 });
+  const { clock, cluster, subscribe } = setUp({ agents: 1 });
   const first = await subscribe();
   await clock.advance(1000);
   const [offer] = first.offers;
@@ -184,7 +184,7 @@ test('no task is unknown to a new leader while its agent may still come back', a
 });
 
 test('two frameworks get the agents in turn', async () => {
-  const { clock, subscribe } = await setUp({ agents: 10 });
+  const { clock, subscribe } = setUp({ agents: 10 });
   const one = await subscribe();
   const two = await subscribe();
   await clock.advance(3000);
