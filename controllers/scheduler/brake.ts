@@ -134,7 +134,7 @@ export class Brake implements Runnable {
   async #judge(): Promise<void> {
     const { view, record, limits, logger, receive, onHeld } = this.#options;
     const losses = [...this.#losses.values()];
-    const live = [...view.live()].filter((task) => phaseOf(task) !== 'Unreachable').length;
+    const live = view.liveCount;
     if (isTooMany(losses.length, live, limits)) {
       const gone = losses.filter(({ update }) => isDeadState(update.state)).length;
       const reason = isTooMany(gone, live, limits) ? 'TasksGone' : 'TasksUnreachable';

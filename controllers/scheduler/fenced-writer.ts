@@ -28,6 +28,13 @@ export interface FencedWriterOptions<T extends KubeObject> {
   onFenced: (error: Error) => void;
 }
 
+/**
+ * overtaken: not stored, somebody else has changed the object. unknown: it may or may not be stored; the
+ * object was read back if that was possible, and whoever acts on it meets the version that there is.
+ */
+export type Attempt<T> =
+  { outcome: 'stored'; object: T } | { outcome: 'overtaken' } | { outcome: 'unknown' };
+
 /** The scheduler stops; the work is not done and nothing may follow from it. */
 export class StoppedError extends Error {
   override readonly name = 'StoppedError';
@@ -73,17 +80,18 @@ export class FencedWriter<S, T extends KubeObject & { status?: S | undefined }> 
     });
   }
 
-  /**
-   * One attempt to store `status` on exactly this version. Undefined if it was not stored as far as is
-   * known: in doubt the object is read back, and whoever acts on it meets its new version.
-   */
-  async attemptStatus(object: T, status: S): Promise<T | undefined> {
+  /** One attempt to store `status` on exactly this version. Rejects as changeStatus does. */
+  async attemptStatus(object: T, status: S): Promise<Attempt<T>> {
     try {
-      return await this.#writes.run(() => this.#putStatus(object, status));
+      return {
+        outcome: 'stored',
+        object: await this.#writes.run(() => this.#putStatus(object, status)),
+      };
     } catch (error) {
-      if (!isOvertaken(error) && !isTransient(error)) throw error;
+      const overtaken = isOvertaken(error);
+      if (!overtaken && !isTransient(error)) throw error;
       await this.#readBack(objectKey(object.metadata));
-      return undefined;
+      return { outcome: overtaken ? 'overtaken' : 'unknown' };
     }
   }
 

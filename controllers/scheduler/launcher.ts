@@ -61,6 +61,8 @@ const maxPlacements = 500;
 /** While tasks wait, offers that none of them wants are given back after this time. */
 const holdMs = 5_000;
 const refuseUnfitSeconds = 5;
+/** No launch is tried for this time after the store did not answer. */
+const storeAwayMs = 2_000;
 /** SUPPRESS keeps offers away and REVIVE clears refusals, so this one may be long. */
 const refuseIdleSeconds = 600;
 
@@ -80,6 +82,7 @@ export class Launcher implements Runnable {
   #busyAt = -Infinity;
   #revivedAt: number | undefined;
   #fruitless = 0;
+  #pausedUntil = -Infinity;
 
   constructor(options: LauncherOptions) {
     this.#options = options;
@@ -137,9 +140,14 @@ export class Launcher implements Runnable {
   #pass(): number | undefined {
     const session = this.#session;
     if (session?.isOpen !== true) return undefined;
+    const pausedMs = this.#pausedUntil - this.#options.clock.monotonic();
+    if (pausedMs > 0) return pausedMs;
+    const offered = this.#offers.size > 0;
     const { placements, unplaced } = this.#place(this.#waiting());
     for (const group of byOffer(placements)) this.#start(session, group);
-    for (const one of this.#unschedulable.worthSaying(unplaced)) this.#options.onUnschedulable(one);
+    for (const one of this.#unschedulable.worthSaying(unplaced, offered)) {
+      this.#options.onUnschedulable(one);
+    }
     if (placements.length > 0) this.#fruitless = 0;
     if (placements.length + unplaced.length > 0) this.#busyAt = this.#options.clock.monotonic();
     if (placements.length === maxPlacements) return 0;
@@ -243,7 +251,12 @@ export class Launcher implements Runnable {
     const context = { ...this.#launchContext(session), now: timestamp(clock) };
     const status = boundStatus(placement, context);
     try {
-      return await writer.attemptStatus(task, status);
+      const attempt = await writer.attemptStatus(task, status);
+      if (attempt.outcome === 'unknown') {
+        this.#pausedUntil = clock.monotonic() + storeAwayMs;
+        return undefined;
+      }
+      return attempt.outcome === 'stored' ? attempt.object : undefined;
     } catch (error) {
       // The Task alone is at fault; those that go with it are not.
       if (!(error instanceof StoppedError)) {

@@ -26,8 +26,11 @@ export class UnschedulableLog {
     this.#clock = clock;
   }
 
-  /** The ones to be said now, of everything that is waiting; forgets those that wait no more. */
-  worthSaying(unplaced: readonly Unplaced[]): Unplaced[] {
+  /**
+   * The ones to be said now, of everything that is waiting; forgets those that wait no more. Without an
+   * offer there is no news about a task of which something was said before.
+   */
+  worthSaying(unplaced: readonly Unplaced[], offered: boolean): Unplaced[] {
     const now = this.#clock.monotonic();
     const keys = new Set(unplaced.map(({ task }) => keyOf(task)));
     for (const key of this.#waits.keys()) if (!keys.has(key)) this.#waits.delete(key);
@@ -35,7 +38,7 @@ export class UnschedulableLog {
       const wait = this.#waits.get(keyOf(task)) ?? { since: now, said: undefined };
       this.#waits.set(keyOf(task), wait);
       if (now - wait.since < patienceMs || wait.said?.message === message) return false;
-      if (wait.said !== undefined && now - wait.said.at < repeatMs) return false;
+      if (wait.said !== undefined && (!offered || now - wait.said.at < repeatMs)) return false;
       wait.said = { at: now, message };
       return true;
     });

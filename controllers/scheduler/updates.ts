@@ -109,6 +109,7 @@ export class UpdateProcessor {
       : undefined;
     if (this.#options.signal.aborted) return;
     if (before === undefined || after === undefined) {
+      launches.settle(key);
       onOrphan(update);
     } else {
       const doubtful = this.#isDoubtful(key, update, session);
