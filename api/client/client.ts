@@ -78,6 +78,8 @@ export interface ResourceClient<T extends KubeObject> {
     options: WriteQuery & { type: PatchType; subresource?: 'status' | 'scale' },
   ): Promise<T>;
   delete(ref: ObjectRef, query?: DeleteQuery): Promise<void>;
+  /** Replaces spec.finalizers of a Namespace, which nothing else can; other kinds answer 404. */
+  finalize(object: T, query?: WriteQuery): Promise<T>;
   getScale(ref: ObjectRef): Promise<Scale>;
   setScale(ref: ObjectRef, replicas: number): Promise<Scale>;
 }

@@ -114,6 +114,12 @@ function resourceClient<T extends KubeObject>(
     delete: async (ref, query = {}) => {
       await write('DELETE', at(ref), query, { body: deleteOptions(query) });
     },
+    finalize: async (object, query) => {
+      const path = at(object.metadata, 'finalize');
+      const answer = await write('PUT', path, query, { body: object });
+      // A namespace that nothing holds any more is gone with this very write.
+      return decodeObject(resource, answer.body, false);
+    },
     getScale: async (ref) =>
       decodeScale((await send(wiring, { method: 'GET', path: at(ref, 'scale') })).body),
     setScale: async (ref, replicas) =>
