@@ -2,35 +2,20 @@ import { hostname } from 'node:os';
 import type { Logger } from 'pino';
 import type { Client } from '../../api/client/client.ts';
 import type { Clock } from '../../api/machinery/clock.ts';
-import type { KubeObject } from '../../api/machinery/metadata.ts';
 import type { Random } from '../../api/machinery/random.ts';
-import type { Resource } from '../../api/machinery/resource.ts';
-import { agentResource } from '../../api/v1/agent.ts';
-import { frameworkResource } from '../../api/v1/framework.ts';
-import { jobRevisionResource } from '../../api/v1/job-revision.ts';
-import { jobResource } from '../../api/v1/job.ts';
-import { networkResource } from '../../api/v1/network.ts';
-import { serverSetResource } from '../../api/v1/serverset.ts';
-import { taskResource } from '../../api/v1/task.ts';
 import type { HttpOptions } from '../../proto/mesos/http.ts';
 import { masterClient } from '../../proto/mesos/operator-client.ts';
 import { mesosSchedulerClient } from '../../proto/mesos/scheduler-client.ts';
 import type { ZooKeeperClient } from '../../proto/zookeeper/client.ts';
 import { openZooKeeper } from '../../proto/zookeeper/network-client.ts';
-import { revisionIndexers, taskIndexers as jobTaskIndexers } from '../job/caches.ts';
-import { createJobController } from '../job/controller.ts';
-import { EventRecorder } from '../runtime/event-recorder.ts';
-import { Informer, type InformerOptions } from '../runtime/informer.ts';
 import { LeaderElection } from '../runtime/leader-election.ts';
 import type { Leadership } from '../runtime/leadership.ts';
 import { Manager } from '../runtime/manager.ts';
 import type { Runnable } from '../runtime/runnable.ts';
-import { createScheduler, type Scheduler } from '../scheduler/scheduler.ts';
-import { serverSetIndexers, taskIndexers as memberTaskIndexers } from '../serverset/caches.ts';
-import { createServerSetController } from '../serverset/controller.ts';
-import { epochPathOf } from '../serverset/fence.ts';
+import type { Scheduler } from '../scheduler/scheduler.ts';
 import { ConfigError, readText, type Config } from './config.ts';
 import { findMasters, type Masters } from './masters.ts';
+import { createTerm } from './term.ts';
 
 export interface ControllersContext {
   config: Config;
@@ -100,71 +85,14 @@ export class Controllers implements Runnable {
     }
   }
 
-  /** The loops of one term, each with caches that begin in it. */
-  #build(leadership: Leadership): Runnable[] {
+  #build(leadership: Leadership): readonly Runnable[] {
     const { config, clock, random, logger } = this.#context;
-    const { client } = leadership;
-    const log = logger.child({ epoch: leadership.epoch });
-    const informer = <T extends KubeObject>(
-      resource: Resource<T>,
-      indexers: NonNullable<InformerOptions<T>['indexers']> = {},
-    ): Informer<T> =>
-      new Informer({ client: client.of(resource), indexers, clock, random, logger: log });
-    const informers = {
-      jobs: informer(jobResource),
-      tasks: informer(taskResource, { ...jobTaskIndexers, ...memberTaskIndexers }),
-      revisions: informer(jobRevisionResource, revisionIndexers),
-      serverSets: informer(serverSetResource, serverSetIndexers),
-      agents: informer(agentResource),
-      networks: informer(networkResource),
-      frameworks: informer(frameworkResource),
-    };
-    const recorder = (component: string): EventRecorder =>
-      new EventRecorder({ client, component, clock, random, logger: log });
-    const context = { leadership, client, clock, random };
-
-    const job = createJobController({
-      ...context,
-      caches: informers,
-      recorder: recorder('job-controller'),
-      logger: log.child({ component: 'job' }),
-    });
-    const serverSet = createServerSetController({
-      ...context,
-      zookeeper: this.#zookeeper,
-      caches: informers,
-      events: recorder('serverset-controller'),
-      clusterName: config.clusterName,
-      epochPath: epochPathOf(config.serverSetRoot, config.clusterName),
-      holder: this.#identity,
-      brake: config.brake,
-      logger: log.child({ component: 'serverset' }),
-    });
-    informers.frameworks.onChange(({ object }) => {
-      if (object.status?.id !== undefined) serverSet.setFrameworkId(object.status.id);
-    });
-    const scheduler = this.#newScheduler(leadership, informers, recorder('scheduler'), log);
-    return [...Object.values(informers), job, serverSet, scheduler];
-  }
-
-  #newScheduler(
-    leadership: Leadership,
-    informers: Parameters<typeof createScheduler>[0]['informers'],
-    events: EventRecorder,
-    log: Logger,
-  ): Scheduler {
-    const { config, clock, random } = this.#context;
-    const { detector } = this.#masters;
     const { mesos } = config;
     if (mesos === undefined) throw new ConfigError('mesos: is needed where the controllers run');
-    const logger = log.child({ component: 'scheduler' });
-    const scheduler = createScheduler({
+    const { detector } = this.#masters;
+    const { runnables, scheduler } = createTerm({
       leadership,
-      informers,
-      clock,
-      random,
-      logger,
-      events,
+      zookeeper: this.#zookeeper,
       transport: mesosSchedulerClient({
         ...this.#http,
         detector,
@@ -172,13 +100,20 @@ export class Controllers implements Runnable {
           logger.error({ err: error }, 'an event of Mesos does not decode; it is skipped'),
       }),
       master: masterClient({ ...this.#http, detector }),
-      config: { clusterName: config.clusterName, hostname: hostname(), ...mesos },
+      clusterName: config.clusterName,
+      serverSetRoot: config.serverSetRoot,
+      brake: config.brake,
+      mesos: { hostname: hostname(), ...mesos },
+      identity: this.#identity,
+      clock,
+      random,
+      logger,
     });
     this.#scheduler = scheduler;
     leadership.signal.addEventListener('abort', () => (this.#scheduler = undefined), {
       once: true,
     });
-    return scheduler;
+    return runnables;
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../../../api/machinery/clock.ts';
 import type { Random } from '../../../api/machinery/random.ts';
 import type { MultiOperation } from '../../../proto/zookeeper/client.ts';
-import { Connection } from './connection.ts';
+import type { Connection } from './connection.ts';
 import { Replica } from './replica.ts';
 import { transact, Tree, type Transaction } from './tree.ts';
 

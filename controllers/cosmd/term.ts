@@ -1,0 +1,106 @@
+import type { Logger } from 'pino';
+import type { Clock } from '../../api/machinery/clock.ts';
+import type { KubeObject } from '../../api/machinery/metadata.ts';
+import type { Random } from '../../api/machinery/random.ts';
+import type { Resource } from '../../api/machinery/resource.ts';
+import { agentResource } from '../../api/v1/agent.ts';
+import { frameworkResource } from '../../api/v1/framework.ts';
+import { jobRevisionResource } from '../../api/v1/job-revision.ts';
+import { jobResource } from '../../api/v1/job.ts';
+import { networkResource } from '../../api/v1/network.ts';
+import { serverSetResource } from '../../api/v1/serverset.ts';
+import { taskResource } from '../../api/v1/task.ts';
+import type { MasterClient } from '../../proto/mesos/operator-client.ts';
+import type { SchedulerTransport } from '../../proto/mesos/transport.ts';
+import type { ZooKeeperClient } from '../../proto/zookeeper/client.ts';
+import { revisionIndexers, taskIndexers as jobTaskIndexers } from '../job/caches.ts';
+import { createJobController } from '../job/controller.ts';
+import { EventRecorder } from '../runtime/event-recorder.ts';
+import { Informer, type InformerOptions } from '../runtime/informer.ts';
+import type { Leadership } from '../runtime/leadership.ts';
+import type { Runnable } from '../runtime/runnable.ts';
+import { createScheduler, type Scheduler, type SchedulerConfig } from '../scheduler/scheduler.ts';
+import { serverSetIndexers, taskIndexers as memberTaskIndexers } from '../serverset/caches.ts';
+import { createServerSetController } from '../serverset/controller.ts';
+import { epochPathOf } from '../serverset/fence.ts';
+import type { Config } from './config.ts';
+
+/** Where a term meets the world: a network in production, a simulation in tests. */
+export interface TermEdges {
+  zookeeper: ZooKeeperClient;
+  transport: SchedulerTransport;
+  master: Pick<MasterClient, 'getAgents'>;
+}
+
+export interface TermOptions extends TermEdges {
+  leadership: Leadership;
+  clusterName: string;
+  serverSetRoot: string;
+  brake: Config['brake'];
+  mesos: Omit<SchedulerConfig, 'clusterName'>;
+  /** Who leads, for people who read the epoch node. */
+  identity: string;
+  clock: Clock;
+  random: Random;
+  logger: Logger;
+}
+
+export interface Term {
+  readonly runnables: readonly Runnable[];
+  readonly scheduler: Scheduler;
+}
+
+/** The loops of one term of leadership, each with caches that begin in it. */
+export function createTerm(options: TermOptions): Term {
+  const { leadership, clusterName, clock, random } = options;
+  const { client } = leadership;
+  const log = options.logger.child({ epoch: leadership.epoch });
+  const informer = <T extends KubeObject>(
+    resource: Resource<T>,
+    indexers: NonNullable<InformerOptions<T>['indexers']> = {},
+  ): Informer<T> =>
+    new Informer({ client: client.of(resource), indexers, clock, random, logger: log });
+  const informers = {
+    jobs: informer(jobResource),
+    tasks: informer(taskResource, { ...jobTaskIndexers, ...memberTaskIndexers }),
+    revisions: informer(jobRevisionResource, revisionIndexers),
+    serverSets: informer(serverSetResource, serverSetIndexers),
+    agents: informer(agentResource),
+    networks: informer(networkResource),
+    frameworks: informer(frameworkResource),
+  };
+  const recorder = (component: string): EventRecorder =>
+    new EventRecorder({ client, component, clock, random, logger: log });
+  const context = { leadership, client, clock, random };
+
+  const job = createJobController({
+    ...context,
+    caches: informers,
+    recorder: recorder('job-controller'),
+    logger: log.child({ component: 'job' }),
+  });
+  const serverSet = createServerSetController({
+    ...context,
+    zookeeper: options.zookeeper,
+    caches: informers,
+    events: recorder('serverset-controller'),
+    clusterName,
+    epochPath: epochPathOf(options.serverSetRoot, clusterName),
+    holder: options.identity,
+    brake: options.brake,
+    logger: log.child({ component: 'serverset' }),
+  });
+  informers.frameworks.onChange(({ object }) => {
+    if (object.status?.id !== undefined) serverSet.setFrameworkId(object.status.id);
+  });
+  const scheduler = createScheduler({
+    ...context,
+    informers,
+    logger: log.child({ component: 'scheduler' }),
+    events: recorder('scheduler'),
+    transport: options.transport,
+    master: options.master,
+    config: { ...options.mesos, clusterName },
+  });
+  return { runnables: [...Object.values(informers), job, serverSet, scheduler], scheduler };
+}
