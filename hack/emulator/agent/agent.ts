@@ -12,7 +12,7 @@ import { hasCapability, isTerminal } from '../master/state.ts';
 import { addStatus } from '../master/tasks.ts';
 import type { Link, ToAgent, ToMaster } from '../protocol.ts';
 import type { Checkpoint, CheckpointContent } from './checkpoint.ts';
-import { CommandExecutor, type Executor } from './command-executor.ts';
+import { CommandExecutor, commandKey, type Executor } from './command-executor.ts';
 import { DefaultExecutor } from './default-executor.ts';
 import { recoverExecutor, saveExecutor } from './recovery.ts';
 import type { Runtime } from './runtime.ts';
@@ -162,10 +162,15 @@ export class Agent {
       case 'ACKNOWLEDGE':
         this.#acknowledge(message);
         break;
-      case 'SHUTDOWN_EXECUTOR':
-        this.executors.get(`${message.framework_id}/${message.executor_id}`)?.shutdown();
+      case 'SHUTDOWN_EXECUTOR': {
+        const { framework_id, executor_id } = message;
+        const executor =
+          this.executors.get(`${framework_id}/${executor_id}`) ??
+          this.executors.get(commandKey(framework_id, executor_id));
+        executor?.shutdown();
         this.#save();
         break;
+      }
       case 'SHUTDOWN_FRAMEWORK':
         this.#shutdownFramework(message.framework_id);
         break;
@@ -285,8 +290,8 @@ export class Agent {
   }
 
   #executorOf(frameworkId: string, taskId: string): Executor | undefined {
-    const own = this.executors.get(`${frameworkId}/${taskId}`);
-    if (own?.runs.some(({ id }) => id === taskId) === true) return own;
+    const own = this.executors.get(commandKey(frameworkId, taskId));
+    if (own !== undefined) return own;
     return [...this.executors.values()].find(
       (executor) =>
         executor.frameworkId === frameworkId && executor.runs.some(({ id }) => id === taskId),

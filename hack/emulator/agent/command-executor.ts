@@ -40,6 +40,11 @@ export interface CommandExecutorOptions {
   containerId: string;
 }
 
+/** Apart from those of default executors, whose ids a framework may choose like a task's. */
+export function commandKey(frameworkId: string, taskId: string): string {
+  return `${frameworkId}/task/${taskId}`;
+}
+
 /** One command task in its own container. */
 export class CommandExecutor implements Executor {
   readonly frameworkId: string;
@@ -56,8 +61,8 @@ export class CommandExecutor implements Executor {
     const { context, framework, info, task, containerId } = options;
     this.#context = context;
     this.frameworkId = task.framework_id.value;
-    this.executorId = info.task_id.value;
-    this.key = `${this.frameworkId}/${this.executorId}`;
+    this.executorId = info.executor?.executor_id.value ?? info.task_id.value;
+    this.key = commandKey(this.frameworkId, info.task_id.value);
     this.#run = new TaskRun({
       context,
       framework,
@@ -71,15 +76,18 @@ export class CommandExecutor implements Executor {
       },
     });
     const memory = parseResources(info.resources).scalars.get('mem');
+    // A custom executor's command is run like a task's: see DIFFERENCES.md.
+    const command = info.command ?? info.executor?.command;
+    const container = info.container ?? info.executor?.container;
     this.#spec = {
       id: { value: containerId },
       frameworkId: this.frameworkId,
       executorId: this.executorId,
-      taskId: this.executorId,
-      ...(info.command === undefined ? {} : { command: info.command }),
-      ...(info.container === undefined ? {} : { container: info.container }),
+      taskId: info.task_id.value,
+      ...(command === undefined ? {} : { command }),
+      ...(container === undefined ? {} : { container }),
       ...(memory === undefined ? {} : { memory: (memory / 1000 + executorMemory) * 2 ** 20 }),
-      user: info.command?.user ?? framework.user,
+      user: command?.user ?? framework.user,
     };
   }
 
@@ -119,7 +127,7 @@ export class CommandExecutor implements Executor {
   }
 
   shutdown(): void {
-    this.kill(this.executorId, undefined);
+    this.kill(this.#run.id, undefined);
   }
 
   discard(done: () => void): void {
@@ -222,7 +230,8 @@ export class CommandExecutor implements Executor {
     this.#destroyed = true;
     this.#timer?.cancel();
     this.#context.runtime.destroy(this.#spec.id.value, () => {
-      this.#context.executorGone(this);
+      const custom = this.#run.info.executor !== undefined;
+      this.#context.executorGone(this, custom ? 0 : undefined);
     });
   }
 }
