@@ -86,6 +86,7 @@ export class ServerSetReconciler {
     if (isGoing && !hasFinalizer(serverSet, serverSetFinalizer)) return {};
     const roles = rolesOf(serverSet, (path) => owners.of(path));
     const desired = desiredMembers(serverSet, lookup.candidates(serverSet));
+    if (this.#options.link.awayMs !== undefined) return this.#reportAway(serverSet, desired);
     try {
       const mirrored = await this.#mirror(serverSet, roles, desired);
       if (isGoing && mirrored.leaving.length === 0) {
@@ -184,28 +185,40 @@ export class ServerSetReconciler {
   }
 
   async #reportFailure(serverSet: ServerSet, desired: Desired, error: unknown): Promise<Result> {
-    const { link, logger } = this.#options;
     const refusal = refusalOf(error);
-    if (refusal === undefined && !isAway(error)) throw error;
-    const { awayMs } = link;
-    logger.debug(
-      { err: error, serverSet: objectKey(serverSet.metadata) },
-      'ZooKeeper did not do it',
-    );
-    if (refusal === undefined) {
-      if (awayMs === undefined) return { requeueAfterMs: awayRetryMs };
-      if (awayMs < awayGraceMs) return { requeueAfterMs: awayGraceMs - awayMs };
+    const fields = { err: error, serverSet: objectKey(serverSet.metadata) };
+    if (refusal !== undefined) {
+      this.#options.logger.debug(fields, 'ZooKeeper refused');
+      const statusMs = await this.#writeProblem(serverSet, desired, refusal);
+      return soonest([statusMs, refusedRetryMs]);
     }
-    const statusMs = await this.#writeStatus(serverSet, {
+    if (!isAway(error)) throw error;
+    this.#options.logger.debug(fields, 'ZooKeeper did not answer');
+    if (this.#options.link.awayMs !== undefined) return this.#reportAway(serverSet, desired);
+    return { requeueAfterMs: awayRetryMs };
+  }
+
+  /** Everything is looked at again when the link is back. */
+  async #reportAway(serverSet: ServerSet, desired: Desired): Promise<Result> {
+    const awayMs = this.#options.link.awayMs ?? 0;
+    if (awayMs < awayGraceMs) return soonest([awayGraceMs - awayMs]);
+    return soonest([await this.#writeProblem(serverSet, desired, this.#awayProblem(serverSet))]);
+  }
+
+  #writeProblem(
+    serverSet: ServerSet,
+    desired: Desired,
+    problem: Problem,
+  ): Promise<number | undefined> {
+    return this.#writeStatus(serverSet, {
       desired,
       members: undefined,
       held: undefined,
       draining: [],
       publishedPaths: publishedPaths(serverSet),
       leaving: [],
-      problem: refusal ?? this.#awayProblem(serverSet),
+      problem,
     });
-    return soonest([statusMs, refusal === undefined ? undefined : refusedRetryMs]);
   }
 
   /** Stops that wait for ZooKeeper are named: they are what somebody will ask about. */

@@ -4,6 +4,7 @@ import type { Client } from '../../../api/client/client.ts';
 import { createClient } from '../../../api/client/resource-client.ts';
 import { systemClock } from '../../../api/machinery/clock.ts';
 import { findCondition } from '../../../api/machinery/conditions.ts';
+import { isApiError } from '../../../api/machinery/errors.ts';
 import { systemRandom } from '../../../api/machinery/random.ts';
 import { createApiServer } from '../../../api/server/server.ts';
 import { MemoryStorage } from '../../../api/storage/memory.ts';
@@ -222,8 +223,16 @@ export class Cluster {
 
   /** Writes what Mesos said. Running with an address is ready. */
   async become(of: Task, phase: TaskPhase, ip?: string, ready = ip !== undefined): Promise<Task> {
-    const task = await this.tasks.get(of.metadata);
-    return this.tasks.updateStatus({ ...task, status: statusOf(task, phase, ip, ready) });
+    for (;;) {
+      const task = await this.tasks.get(of.metadata);
+      try {
+        const status = statusOf(task, phase, ip, ready);
+        return await this.tasks.updateStatus({ ...task, status });
+      } catch (error) {
+        // The loop has marked it meanwhile.
+        if (!isApiError(error, 'Conflict')) throw error;
+      }
+    }
   }
 
   async stopTask(of: Task): Promise<void> {
