@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ApiError, statusSchema } from '../machinery/errors.ts';
+import { isObject } from '../machinery/json.ts';
 import type { KubeObject } from '../machinery/metadata.ts';
 import { apiVersionOf } from '../machinery/metadata.ts';
 import type { Resource } from '../machinery/resource.ts';
@@ -64,12 +65,24 @@ export function decodeObject<T extends KubeObject>(
   document: unknown,
   stored = true,
 ): T {
-  const object = parsePruned(resource, document);
+  const object = parsePruned(resource, withoutNulls(document));
   if (stored) {
     const check = storedSchema.safeParse(object);
     if (!check.success) throw undecodable(resource, issueText(check.error));
   }
   return object;
+}
+
+/**
+ * Servers in Go may write an absent time of the metadata as null. Null and absent are the same, and
+ * only one of them may reach those who ask whether a deletionTimestamp is there.
+ */
+function withoutNulls(document: unknown): unknown {
+  if (!isObject(document)) return document;
+  const { metadata } = document;
+  if (!isObject(metadata) || !Object.values(metadata).includes(null)) return document;
+  const present = Object.entries(metadata).filter(([, value]) => value !== null);
+  return { ...document, metadata: Object.fromEntries(present) };
 }
 
 function parsePruned<T extends KubeObject>(resource: Resource<T>, document: unknown): T {

@@ -147,6 +147,15 @@ describe('createClient', () => {
     expect(job).toEqual(before);
   });
 
+  it('takes a null in the metadata for absence: it is no deletion', async () => {
+    const job = storedJob('web');
+    const metadata = { ...(job['metadata'] as object), deletionTimestamp: null, labels: null };
+    const { transport } = scripted({ body: { ...job, metadata } });
+    const read = await createClient(transport).of(jobResource).get(ref);
+    expect(Object.keys(read.metadata)).not.toContain('deletionTimestamp');
+    expect(read).toEqual(job);
+  });
+
   it('refuses an answer that is no object of the kind, saying where it differs', async () => {
     const wrong = { ...storedJob('web'), spec: { replicas: 'many', newField: 1 } };
     const unstored = storedJob('web', '');
