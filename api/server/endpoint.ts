@@ -6,9 +6,10 @@ import type { Random } from '../machinery/random.ts';
 import type { AnyResource, Resource } from '../machinery/resource.ts';
 import type { Storage } from '../storage/storage.ts';
 import { DecodeError } from './decode.ts';
-import { badRequest, methodNotAllowed, notFound } from './errors.ts';
+import { badRequest, methodNotAllowed, notFound, unsupportedMediaType } from './errors.ts';
 import { bodyFormat, negotiate, patchFormat, type BodyFormat } from './negotiation.ts';
 import { patchedDocument } from './patch.ts';
+import { UnknownProtobufKindError } from './protobuf.ts';
 import * as queries from './query.ts';
 import type { Admission, Lookup, WriteContext } from './registry/context.ts';
 import { itemOf, type Item, type ItemCache } from './registry/item.ts';
@@ -101,6 +102,9 @@ export class Endpoint {
       return request.body(format);
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
+      if (error instanceof UnknownProtobufKindError) {
+        throw unsupportedMediaType(['application/json', 'application/yaml']);
+      }
       throw badRequest(
         `the object provided is unrecognized (must be of type ${this.resource.gvk.kind}): couldn't get version/kind; ${format} parse error: ${error.message}`,
       );

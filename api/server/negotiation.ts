@@ -6,7 +6,9 @@ export interface MediaRange {
   parameters: Readonly<Record<string, string>>;
 }
 
-/** Media types that we answer in, and those we say we take. */
+/**
+ * What Kubernetes names in its refusals. We take protobuf for its own kinds, and never answer in it.
+ */
 const readable = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
 
 /** Entries in the order of the header, which clients mean as their preference; q=0 excludes. */
@@ -90,7 +92,7 @@ export function accepts(
   );
 }
 
-export type BodyFormat = 'json' | 'yaml';
+export type BodyFormat = 'json' | 'yaml' | 'protobuf';
 
 /** Format of the body of a create, update or delete; JSON if nothing is said. Throws 415. */
 export function bodyFormat(contentType: string | undefined): BodyFormat {
@@ -100,8 +102,10 @@ export function bodyFormat(contentType: string | undefined): BodyFormat {
       return 'json';
     case 'application/yaml':
       return 'yaml';
+    case 'application/vnd.kubernetes.protobuf':
+      return 'protobuf';
     default:
-      throw unsupportedMediaType(['application/json', 'application/yaml']);
+      throw unsupportedMediaType(readable);
   }
 }
 

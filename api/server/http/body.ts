@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { ApiError } from '../../machinery/errors.ts';
 import { decodeJson, decodeUtf8, decodeYaml } from '../decode.ts';
 import type { BodyFormat } from '../negotiation.ts';
+import { decodeProtobuf } from '../protobuf.ts';
 import { limits } from './limits.ts';
 
 /** The whole body of a request. Throws 413 as soon as it is longer than it may be. */
@@ -29,6 +30,7 @@ function tooLarge(): ApiError {
 /** The value in a body; undefined if it is empty. Throws DecodeError. */
 export function decodeBody(bytes: Buffer, format: BodyFormat): unknown {
   if (bytes.length === 0) return undefined;
+  if (format === 'protobuf') return decodeProtobuf(bytes);
   const text = decodeUtf8(bytes);
   return format === 'yaml' ? decodeYaml(text) : decodeJson(text);
 }

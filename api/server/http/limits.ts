@@ -20,6 +20,8 @@ export const limits = {
   sliceBytes: 512 * 1024,
   /** A watch writes at the latest when so much is waiting. */
   watchFlushBytes: 64 * 1024,
+  /** Between refusing what is no HTTP and cutting the connection. */
+  lingerMs: 500,
   /** For requests to finish when the server stops. */
   stopMs: 5_000,
 } as const;

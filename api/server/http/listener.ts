@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { sleep, type Clock } from '../../machinery/clock.ts';
 import { ApiError } from '../../machinery/errors.ts';
@@ -42,6 +43,7 @@ export class HttpsListener {
   readonly #server: Server;
   /** Aborted when the server stops: ends watches. */
   readonly #stopping = new AbortController();
+  readonly #refused = new WeakSet<Duplex>();
   readonly #underWay = new Set<Promise<void>>();
 
   constructor(options: HttpsListenerOptions) {
@@ -70,7 +72,7 @@ export class HttpsListener {
     this.#server.maxHeadersCount = limits.headers;
     this.#server.maxConnections = limits.connections;
     this.#server.timeout = 0;
-    this.#server.on('clientError', refuseMalformed);
+    this.#server.on('clientError', (error, socket) => this.#refuseMalformed(error, socket));
   }
 
   get address(): { host: string; port: number } | undefined {
@@ -103,6 +105,22 @@ export class HttpsListener {
     patience.abort();
     this.#server.closeAllConnections();
     await closed;
+  }
+
+  /**
+   * What is no HTTP, or too much of it, gets a line and is cut off a moment later: at once, and the
+   * client would lose the line to the reset that its unread data cause.
+   */
+  #refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
+    if (this.#refused.has(socket)) return;
+    this.#refused.add(socket);
+    if (!socket.writable || error.code === 'ECONNRESET') {
+      socket.destroy();
+      return;
+    }
+    const line = malformed[error.code ?? ''] ?? '400 Bad Request';
+    socket.write(`HTTP/1.1 ${line}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+    this.#options.clock.after(limits.lingerMs, () => socket.destroy());
   }
 
   #track(work: Promise<void>): void {
@@ -178,17 +196,8 @@ function single(value: string | string[] | undefined): string | undefined {
   return value[0];
 }
 
-/** What is no HTTP, or too much of it, gets a line and is cut off. */
-function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
-    socket.destroy();
-    return;
-  }
-  const line =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? '431 Request Header Fields Too Large'
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? '408 Request Timeout'
-        : '400 Bad Request';
-  socket.end(`HTTP/1.1 ${line}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
-}
+/** Answers to what the parser of HTTP gives up on, by its error code. */
+const malformed: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+};

@@ -74,7 +74,6 @@ export const explained: Readonly<Record<string, Readonly<Record<string, Explanat
     'not JSON': { why: reasons.goText, status: 400 },
     'array body': { why: reasons.goText, status: 400 },
     'string body': { why: reasons.goText, status: 400 },
-    'unknown content type': { why: reasons.noProtobuf, status: 415 },
     'accept yaml': { why: reasons.noManagers, status: 200 },
     'accept protobuf only': { why: reasons.noProtobuf, status: 406 },
     'big number': { why: reasons.number, status: 400 },

@@ -35,7 +35,9 @@ export function exchange(
         method: given.method,
         path: given.path,
         headers: {
-          ...(given.body === undefined ? {} : { 'content-length': Buffer.byteLength(given.body) }),
+          ...(given.body === undefined || given.headers?.['transfer-encoding'] !== undefined
+            ? {}
+            : { 'content-length': Buffer.byteLength(given.body) }),
           ...given.headers,
         },
         ca: readFileSync(caFile),

@@ -1,0 +1,125 @@
+import fc from 'fast-check';
+import protobuf from 'protobufjs/minimal.js';
+import { describe, expect, it } from 'vitest';
+import { DecodeError } from '../../../../api/server/decode.ts';
+import { decodeProtobuf, UnknownProtobufKindError } from '../../../../api/server/protobuf.ts';
+
+type Fill = (writer: protobuf.Writer) => void;
+
+function bytesOf(fill: Fill): Uint8Array {
+  const writer = protobuf.Writer.create();
+  fill(writer);
+  return writer.finish();
+}
+
+const nested = (writer: protobuf.Writer, field: number, fill: Fill): void => {
+  writer.uint32((field << 3) | 2).bytes(bytesOf(fill));
+};
+const text = (writer: protobuf.Writer, field: number, value: string): void => {
+  writer.uint32((field << 3) | 2).string(value);
+};
+
+/** As client-go wraps an object. */
+function envelope(apiVersion: string, kind: string, fill: Fill): Uint8Array {
+  const unknown = bytesOf((writer) => {
+    nested(writer, 1, (type) => {
+      text(type, 1, apiVersion);
+      text(type, 2, kind);
+    });
+    nested(writer, 2, fill);
+    text(writer, 3, '');
+    text(writer, 4, '');
+  });
+  return Buffer.concat([Buffer.from('k8s\0'), unknown]);
+}
+
+const metadata: Fill = (writer) =>
+  nested(writer, 1, (meta) => {
+    text(meta, 1, 'leader');
+    text(meta, 2, '');
+    text(meta, 3, 'default');
+    nested(meta, 8, () => undefined);
+    for (const [key, value] of [
+      ['a', 'b'],
+      ['c', ''],
+    ] as const) {
+      nested(meta, 11, (entry) => {
+        text(entry, 1, key);
+        text(entry, 2, value);
+      });
+    }
+    text(meta, 14, 'x.dev/one');
+    text(meta, 14, 'x.dev/two');
+    // A field that no version of ours knows.
+    text(meta, 99, 'whatever');
+  });
+
+describe('Kubernetes protobuf', () => {
+  it('reads a Lease: empty texts are absent, given zeros are not, times have their precision', () => {
+    const bytes = envelope('coordination.k8s.io/v1', 'Lease', (writer) => {
+      metadata(writer);
+      nested(writer, 2, (spec) => {
+        text(spec, 1, 'me');
+        spec.uint32(2 << 3).int32(15);
+        nested(spec, 4, (time) => {
+          time.uint32(1 << 3).int64(1_767_225_600);
+          time.uint32(2 << 3).int32(123_456_000);
+        });
+        spec.uint32(5 << 3).int32(0);
+      });
+    });
+    expect(decodeProtobuf(bytes)).toEqual({
+      apiVersion: 'coordination.k8s.io/v1',
+      kind: 'Lease',
+      metadata: {
+        name: 'leader',
+        namespace: 'default',
+        labels: { a: 'b', c: '' },
+        finalizers: ['x.dev/one', 'x.dev/two'],
+      },
+      spec: {
+        holderIdentity: 'me',
+        leaseDurationSeconds: 15,
+        renewTime: '2026-01-01T00:00:00.123456Z',
+        leaseTransitions: 0,
+      },
+    });
+  });
+
+  it('reads DeleteOptions of any version', () => {
+    const bytes = envelope('meta.k8s.io/v1', 'DeleteOptions', (writer) => {
+      text(writer, 4, 'Foreground');
+      nested(writer, 2, (preconditions) => text(preconditions, 1, 'the-uid'));
+    });
+    expect(decodeProtobuf(bytes)).toMatchObject({
+      propagationPolicy: 'Foreground',
+      preconditions: { uid: 'the-uid' },
+    });
+  });
+
+  it('says which kinds it does not take', () => {
+    const pod = envelope('v1', 'Pod', metadata);
+    expect(() => decodeProtobuf(pod)).toThrow(UnknownProtobufKindError);
+    const inherited = envelope('toString', '', metadata);
+    expect(() => decodeProtobuf(inherited)).toThrow(UnknownProtobufKindError);
+  });
+
+  it('never throws anything but its own error on cut or changed messages', () => {
+    const whole = envelope('v1', 'Namespace', metadata);
+    fc.assert(
+      fc.property(
+        fc.nat(whole.length),
+        fc.array(fc.tuple(fc.nat(whole.length - 1), fc.nat(255)), { maxLength: 4 }),
+        (length, changes) => {
+          const bytes = Buffer.from(whole.subarray(0, length));
+          for (const [at, value] of changes) if (at < bytes.length) bytes[at] = value;
+          try {
+            decodeProtobuf(bytes);
+          } catch (error) {
+            expect(error).toBeInstanceOf(DecodeError);
+          }
+        },
+      ),
+    );
+  });
+});
