@@ -19,6 +19,7 @@ import type {
   OfferOperation,
   TaskInfo,
 } from '../../proto/mesos/generated/messages.ts';
+import { argvWithDiscovery, variableName, withDiscovery } from '../network/discovery.ts';
 import type { Placement } from './placement.ts';
 
 /** What Mesos is told to launch for a placed Task: a pure function. */
@@ -70,6 +71,7 @@ function taskInfo(
     throw new Error(`task ${task.metadata.name} has no container ${name}`);
   const { readinessProbe, livenessProbe } = container;
   const ports = portNumbers(task, placement.ports);
+  const networks = (task.spec.networks ?? []).map((network) => network.name);
   const limits = limitsOf(container);
   const discovery = discoveryOf(task, ports, cniNameOf);
   return {
@@ -77,7 +79,10 @@ function taskInfo(
     task_id: { value: taskId },
     agent_id: { value: offer.agentId },
     resources: placement.containers.get(name) ?? [],
-    command: commandOf(container, environment(placement, container, ports)),
+    command: {
+      ...commandOf(container, networks),
+      environment: { variables: environment(placement, container, ports) },
+    },
     kill_policy: killPolicy(task),
     labels: labelsOf({
       ...task.metadata.labels,
@@ -86,8 +91,10 @@ function taskInfo(
       'mesocosm.dev/uid': task.metadata.uid,
     }),
     discovery,
-    ...(readinessProbe === undefined ? {} : { check: checkOf(readinessProbe, ports) }),
-    ...(livenessProbe === undefined ? {} : { health_check: healthCheckOf(livenessProbe, ports) }),
+    ...(readinessProbe === undefined ? {} : { check: checkOf(readinessProbe, ports, networks) }),
+    ...(livenessProbe === undefined
+      ? {}
+      : { health_check: healthCheckOf(livenessProbe, ports, networks) }),
     ...(limits === undefined ? {} : { limits }),
   };
 }
@@ -112,13 +119,12 @@ export function portNumbers(
   );
 }
 
-function commandOf(container: Container, variables: EnvironmentVariable[]): CommandInfo {
-  const environment = { variables };
+/** The command, which finds the addresses of the task in its environment. */
+function commandOf(container: Container, networks: readonly string[]): CommandInfo {
   if (container.script !== undefined) {
-    return { shell: true, value: container.script, environment };
+    return { shell: true, value: withDiscovery(container.script, networks) };
   }
-  const words = [...(container.command ?? []), ...(container.args ?? [])];
-  return { shell: false, value: words[0] ?? '', arguments: words, environment };
+  return execCommand([...(container.command ?? []), ...(container.args ?? [])], networks);
 }
 
 function environment(
@@ -134,15 +140,11 @@ function environment(
     COSM_INSTANCE: String(task.spec.instance),
     COSM_HOST: offer.hostname,
   };
-  for (const [name, port] of ports) facts[`COSM_PORT_${shellName(name)}`] = String(port);
+  for (const [name, port] of ports) facts[`COSM_PORT_${variableName(name)}`] = String(port);
   const ours = Object.entries(facts).map(([name, value]) => ({ name, value }));
   return [...ours.filter(({ name }) => !given.some((one) => one.name === name)), ...given].map(
     (variable): EnvironmentVariable => ({ ...variable, type: 'VALUE' }),
   );
-}
-
-function shellName(name: string): string {
-  return name.toUpperCase().replace(/[^A-Z0-9]/g, '_');
 }
 
 function containerInfo(task: Task, { cniNameOf }: LaunchContext): ContainerInfo | undefined {
@@ -224,12 +226,17 @@ function numberOf(port: number | string, ports: ReadonlyMap<string, number>): nu
   return typeof port === 'number' ? port : (ports.get(port) ?? 0);
 }
 
-function execCommand(command: readonly string[]): CommandInfo {
-  return { shell: false, value: command[0] ?? '', arguments: [...command] };
+function execCommand(argv: readonly string[], networks: readonly string[]): CommandInfo {
+  const words = argvWithDiscovery(argv, networks);
+  return { shell: false, value: words[0] ?? '', arguments: [...words] };
 }
 
 /** readinessProbe is CheckInfo: its result is reported and decides nothing in Mesos. */
-function checkOf(probe: ReadinessProbe, ports: ReadonlyMap<string, number>): CheckInfo {
+function checkOf(
+  probe: ReadinessProbe,
+  ports: ReadonlyMap<string, number>,
+  networks: readonly string[],
+): CheckInfo {
   if (probe.httpGet !== undefined) {
     const { port, path } = probe.httpGet;
     return {
@@ -243,13 +250,17 @@ function checkOf(probe: ReadinessProbe, ports: ReadonlyMap<string, number>): Che
   }
   return {
     type: 'COMMAND',
-    command: { command: execCommand(probe.exec?.command ?? []) },
+    command: { command: execCommand(probe.exec?.command ?? [], networks) },
     ...timing(probe),
   };
 }
 
 /** livenessProbe is HealthCheck: Mesos kills the task after failureThreshold failures in a row. */
-function healthCheckOf(probe: LivenessProbe, ports: ReadonlyMap<string, number>): HealthCheck {
+function healthCheckOf(
+  probe: LivenessProbe,
+  ports: ReadonlyMap<string, number>,
+  networks: readonly string[],
+): HealthCheck {
   const { liveness: defaults } = taskDefaults;
   const common = {
     ...timing(probe),
@@ -267,7 +278,7 @@ function healthCheckOf(probe: LivenessProbe, ports: ReadonlyMap<string, number>)
   if (probe.tcpSocket !== undefined) {
     return { type: 'TCP', tcp: { port: numberOf(probe.tcpSocket.port, ports) }, ...common };
   }
-  return { type: 'COMMAND', command: execCommand(probe.exec?.command ?? []), ...common };
+  return { type: 'COMMAND', command: execCommand(probe.exec?.command ?? [], networks), ...common };
 }
 
 /** TaskInfo.limits, only where a limit is above its request: the request is the limit otherwise. */

@@ -141,8 +141,12 @@ async function showAnswer(
     const response = await fetch(url, { signal: AbortSignal.timeout(10_000) });
     const text = await response.text();
     process.stdout.write(text);
-    if (!text.includes(task?.metadata.name ?? '-'))
-      throw new Error(`${url} was answered by another task`);
+    // The task tells its name and the addresses that it found itself.
+    if (text !== `hello from ${task?.metadata.name ?? ''} at ${ips.join(' ')}\n`) {
+      throw new Error(
+        `${url} was not answered by its task, or the task does not know its addresses`,
+      );
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Task, TaskSpec } from '../../../../api/v1/task.ts';
+import { argvWithDiscovery, discoveryPrelude } from '../../../../controllers/network/discovery.ts';
 import { launchOperation } from '../../../../controllers/scheduler/launch.ts';
 import {
   place,
@@ -264,7 +265,7 @@ describe('what Mesos is told to launch', () => {
     expect(operation.launch?.task_infos?.[0]).toMatchObject({
       task_id: { value: 'prod.a' },
       agent_id: { value: 'S-x' },
-      command: { shell: true, value: 'x' },
+      command: { shell: true, value: `${discoveryPrelude(['dev-net', 'data-net'])}\nx` },
       container: {
         type: 'MESOS',
         network_infos: [
@@ -299,8 +300,8 @@ describe('what Mesos is told to launch', () => {
     expect(tasks.map(({ task_id: id }) => id.value)).toEqual(['prod.a.web', 'prod.a.side']);
     expect(tasks[0]?.command).toMatchObject({
       shell: false,
-      value: './web',
-      arguments: ['./web', '-v'],
+      value: '/bin/sh',
+      arguments: argvWithDiscovery(['./web', '-v'], ['dev-net']),
     });
     expect(tasks.every(({ container }) => container === undefined)).toBe(true);
   });
