@@ -67,6 +67,8 @@ export interface Decision {
   instance: number;
   /** The run that serves the instance, or will. */
   keeper: Task | undefined;
+  /** The keeper runs another template than the Job's present one. */
+  outdated: boolean;
   available: boolean;
   /** Runs that another run of the instance has taken over from. */
   superseded: readonly Task[];
@@ -96,10 +98,15 @@ export interface DecideContext {
  */
 export function decide(instance: Instance, context: DecideContext): Decision {
   const candidates = serving(instance).filter(context.isOurs);
-  const keeper = candidates.at(-1);
-  const decision = { instance: instance.index, keeper, superseded: candidates.slice(0, -1) };
-  if (keeper !== undefined) return { ...decision, ...judge(instance.index, keeper, context) };
-  return { ...decision, available: false, ...succeed(instance, context) };
+  const keeper = candidates.pop();
+  const { index } = instance;
+  if (keeper === undefined) {
+    const none = { keeper, outdated: false, available: false, superseded: candidates };
+    return { instance: index, ...none, ...succeed(instance, context) };
+  }
+  const outdated = !context.isCurrent(keeper);
+  const judgement = judge(index, keeper, context);
+  return { instance: index, keeper, outdated, superseded: candidates, ...judgement };
 }
 
 type Judgement = Pick<Decision, 'available' | 'start' | 'blocker' | 'wakeAt'>;

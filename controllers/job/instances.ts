@@ -20,19 +20,22 @@ export function runOf(task: Task): number {
 
 /** Groups tasks by instance, in the order of the instances. Every index below `replicas` is there. */
 export function instancesOf(tasks: readonly Task[], replicas: number): Instance[] {
-  const byIndex = new Map<number, Task[]>();
-  for (let index = 0; index < replicas; index += 1) byIndex.set(index, []);
-  for (const task of tasks) {
-    const group = byIndex.get(task.spec.instance);
-    if (group === undefined) byIndex.set(task.spec.instance, [task]);
-    else group.push(task);
+  const byIndex = new Map<number, { index: number; live: Task[]; dead: Task[] }>();
+  for (let index = 0; index < replicas; index += 1) {
+    byIndex.set(index, { index, live: [], dead: [] });
   }
-  return [...byIndex]
-    .sort(([left], [right]) => left - right)
-    .map(([index, group]) => {
-      const runs = group.length > 1 ? group.sort(byRun) : group;
-      return { index, live: runs.filter((task) => !isDead(task)), dead: runs.filter(isDead) };
-    });
+  for (const task of tasks) {
+    const index = task.spec.instance;
+    let instance = byIndex.get(index);
+    if (instance === undefined) byIndex.set(index, (instance = { index, live: [], dead: [] }));
+    (isDead(task) ? instance.dead : instance.live).push(task);
+  }
+  const instances = [...byIndex.values()].sort((left, right) => left.index - right.index);
+  for (const { live, dead } of instances) {
+    if (live.length > 1) live.sort(byRun);
+    if (dead.length > 1) dead.sort(byRun);
+  }
+  return instances;
 }
 
 function byRun(left: Task, right: Task): number {

@@ -96,10 +96,9 @@ function planDeletion({ job, tasks, now }: JobState): Plan {
 
 function planService(state: JobState): Plan {
   const { job, now } = state;
-  const isOfThisJob = isOursOf(job);
-  // What is adopted first counts as ours: it holds its instance already.
-  const isOurs = (task: Task): boolean => isOfThisJob(task) || isAdoptable(task);
-  const ours = state.tasks.filter(isOurs);
+  const { ours, orphans } = sorted(state);
+  const owned = ours.length === state.tasks.length ? undefined : new Set(ours);
+  const isOurs = (task: Task): boolean => owned?.has(task) ?? true;
   const revision = planRevision(job, state.revisions);
   const isCurrent = (task: Task): boolean => revision.upToDate.has(task.spec.revision);
   const numbers = numbersOf(job);
@@ -109,12 +108,13 @@ function planService(state: JobState): Plan {
     .filter((task) => task.spec.instance >= numbers.replicas && !isDead(task))
     .sort((left, right) => right.spec.instance - left.spec.instance);
   const retention = prunableTasks(ours, now);
-  const used = new Set([...ours.map(({ spec }) => spec.revision), ...revision.upToDate]);
+  const used = new Set(revision.upToDate);
+  for (const { spec } of ours) used.add(spec.revision);
   const view = { job, decisions, surplus, revision, numbers, serverSet, isCurrent, now };
   return {
     finalizer: hasFinalizer(job, tasksFinalizer) ? 'keep' : 'add',
     adopt: {
-      tasks: state.tasks.filter(isAdoptable),
+      tasks: orphans,
       revisions: state.revisions.filter(isAdoptable),
     },
     revision,
@@ -125,6 +125,21 @@ function planService(state: JobState): Plan {
     status: jobStatus({ ...view, tasks: ours }),
     wakeAt: earliest([retention.wakeAt, ...decisions.map(({ wakeAt }) => wakeAt)]),
   };
+}
+
+/** The Job's own Tasks. What it adopts first counts as its own: it holds its instance already. */
+function sorted({ job, tasks }: JobState): { ours: Task[]; orphans: Task[] } {
+  const ours: Task[] = [];
+  const orphans: Task[] = [];
+  for (const task of tasks) {
+    const controller = controllerOf(task);
+    if (controller?.uid === job.metadata.uid) ours.push(task);
+    else if (isAdoptable(task)) {
+      ours.push(task);
+      orphans.push(task);
+    }
+  }
+  return { ours, orphans };
 }
 
 function isAdoptable(object: Task | JobRevision): boolean {
@@ -142,7 +157,7 @@ function decisionsOf({ tasks }: JobState, context: DecideContext): Decision[] {
 
 /** The highest instances go first when there are too many, the lowest when they are updated. */
 function stopsOf(view: Omit<StatusInput, 'tasks'>): TaskStop[] {
-  const { job, decisions, surplus, numbers, isCurrent, revision, now } = view;
+  const { job, decisions, surplus, numbers, revision, now } = view;
   const scaledDown = surplus
     .filter((task) => !isStopping(task))
     .map((task) => stopOf(job, task, 'ScaleDown', `scaled down to ${numbers.replicas}`, now));
@@ -151,7 +166,7 @@ function stopsOf(view: Omit<StatusInput, 'tasks'>): TaskStop[] {
       stopOf(job, task, 'Replaced', `${keeper?.metadata.name ?? 'another'} has replaced it`, now),
     ),
   );
-  const updated = runsToUpdate(decisions, numbers, isCurrent).map((task) =>
+  const updated = runsToUpdate(decisions, numbers).map((task) =>
     stopOf(job, task, 'Update', `updated to revision ${revision.current.number}`, now),
   );
   return [...scaledDown, ...replaced, ...updated];

@@ -11,13 +11,12 @@ import { availableFrom } from './instances.ts';
 export function runsToUpdate(
   decisions: readonly Decision[],
   { maxUnavailable }: Pick<JobNumbers, 'maxUnavailable'>,
-  isCurrent: (task: Task) => boolean,
 ): Task[] {
   const unavailable = decisions.filter(({ available }) => !available).length;
   let budget = maxUnavailable - unavailable;
   const chosen: Task[] = [];
-  for (const { keeper, available } of decisions) {
-    if (keeper === undefined || isCurrent(keeper)) continue;
+  for (const { keeper, outdated, available } of decisions) {
+    if (keeper === undefined || !outdated) continue;
     if (availableFrom(keeper, 0) !== undefined) {
       if (budget <= 0 || !available) continue;
       budget -= 1;

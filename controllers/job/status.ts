@@ -31,17 +31,12 @@ const namedInstances = 3;
 /** The Job's status, after the contract of kstatus: Ready, Reconciling, Stalled and the counts. */
 export function jobStatus(input: StatusInput): JobStatus {
   const { job, tasks, decisions, numbers, isCurrent, now } = input;
-  const live = tasks.filter((task) => !isDead(task));
-  const wanted = live.filter((task) => !isStopping(task));
   const available = decisions.filter((decision) => decision.available).length;
   return {
     ...job.status,
     observedGeneration: job.metadata.generation ?? 0,
-    replicas: live.length,
-    readyReplicas: wanted.filter((task) => phaseOf(task) === 'Running' && isReady(task)).length,
+    ...countsOf(tasks, isCurrent),
     availableReplicas: available,
-    updatedReplicas: wanted.filter(isCurrent).length,
-    unreachableReplicas: live.filter(isUnreachable).length,
     currentRevision: input.revision.current.name,
     selector: `${jobLabel}=${job.metadata.name}`,
     conditions: withConditions(job, now, [
@@ -49,6 +44,23 @@ export function jobStatus(input: StatusInput): JobStatus {
       ...progressConditions(input),
     ]),
   };
+}
+
+/** One pass: a Job may have ten thousand Tasks, and is planned for again and again. */
+function countsOf(
+  tasks: readonly Task[],
+  isCurrent: (task: Task) => boolean,
+): Pick<JobStatus, 'replicas' | 'readyReplicas' | 'updatedReplicas' | 'unreachableReplicas'> {
+  const counts = { replicas: 0, readyReplicas: 0, updatedReplicas: 0, unreachableReplicas: 0 };
+  for (const task of tasks) {
+    if (isDead(task)) continue;
+    counts.replicas += 1;
+    if (isUnreachable(task)) counts.unreachableReplicas += 1;
+    if (isStopping(task)) continue;
+    if (phaseOf(task) === 'Running' && isReady(task)) counts.readyReplicas += 1;
+    if (isCurrent(task)) counts.updatedReplicas += 1;
+  }
+  return counts;
 }
 
 function readyCondition(available: number, replicas: number, blockers: Blocker[]): ConditionInput {
@@ -80,22 +92,14 @@ export interface Because {
   message: string;
 }
 
-function stallOf({
-  decisions,
-  serverSet,
-  revision,
-  numbers,
-  isCurrent,
-}: StatusInput): Because | undefined {
+function stallOf({ decisions, serverSet, revision, numbers }: StatusInput): Because | undefined {
   if (serverSet.action === 'blocked') {
     return { reason: 'ServerSetBlocked', message: serverSet.message };
   }
   const stalled = blockersOf(decisions).filter((blocker) => blocker.stalled);
   const [first] = stalled;
   if (first === undefined) return undefined;
-  const waiting = decisions.filter(
-    ({ keeper }) => keeper !== undefined && !isCurrent(keeper),
-  ).length;
+  const waiting = decisions.filter(({ outdated }) => outdated).length;
   const rollout =
     waiting === 0
       ? ''
@@ -110,9 +114,8 @@ function workOf({
   revision,
   numbers,
   serverSet,
-  isCurrent,
 }: StatusInput): Because | undefined {
-  const outdated = decisions.filter(({ keeper }) => keeper !== undefined && !isCurrent(keeper));
+  const outdated = decisions.filter(({ outdated }) => outdated);
   const blockers = blockersOf(decisions);
   const waits = blockers.length === 0 ? '' : `; ${summary(blockers)}`;
   if (outdated.length > 0) {
