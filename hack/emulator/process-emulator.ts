@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { removeMemoryRoot } from './agent/process/cgroup.ts';
 import { childrenOf, descendantsOf, isAlive, signal } from './agent/process/proc.ts';
 import { readRecord, recordedContainers, type ContainerRecord } from './agent/process/record.ts';
 import { Child } from './child.ts';
@@ -51,7 +52,7 @@ export class ProcessEmulator implements Emulator {
           configDir: this.#networks?.configDir ?? '',
           pluginPath: this.#config.cniPluginPath,
         },
-        cgroupRoot: `${this.#config.networkPrefix}-emulator`,
+        cgroupRoot: this.#cgroupRoot,
         timings: this.#config.timings,
       };
       return new Child({
@@ -136,6 +137,7 @@ export class ProcessEmulator implements Emulator {
     for (const agent of this.#agents) agent.kill('SIGCONT').catch(() => undefined);
     await Promise.all(this.#agents.map((agent) => this.#endAgent(agent)));
     await Promise.all(this.#masters.map((master) => master.kill('SIGTERM')));
+    removeMemoryRoot(this.#cgroupRoot);
     if (this.#config.cniConfigDir === undefined) {
       await removeSampleNetworks(this.#networkDir());
     }
@@ -161,6 +163,10 @@ export class ProcessEmulator implements Emulator {
       hostAddress: agentAddress ?? '127.0.0.1',
       names: [...readNetworkConfigs(cniConfigDir).keys()],
     };
+  }
+
+  get #cgroupRoot(): string {
+    return `${this.#config.networkPrefix}-emulator`;
   }
 
   #networkDir(): string {

@@ -125,6 +125,11 @@ export class SimulatedAgents {
     });
   }
 
+  /** Ids of the tasks that run on agent `index`, whatever the agent itself is up to. */
+  runningTasks(index: number): string[] {
+    return this.#slot(index).runtime.runningTasks();
+  }
+
   /** Ends a task's command with a raw wait status, as if it had done so itself. */
   finishTask(taskId: string, status: number): boolean {
     return this.#slots.some(({ runtime }) => runtime.finish(taskId, status));

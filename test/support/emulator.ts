@@ -5,9 +5,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { z } from 'zod';
 import type { EmulatorConfig } from '../../hack/emulator/config.ts';
 import type { EmulatorDescription } from '../../hack/emulator/emulator.ts';
-import { z } from 'zod';
 
 export interface EmulatorOptions {
   mode?: EmulatorConfig['mode'];
@@ -52,12 +53,12 @@ export class TestEmulator {
   static async start(options: EmulatorOptions = {}): Promise<TestEmulator> {
     const temporary = await mkdtemp(join(tmpdir(), 'mesocosm-emulator-'));
     const { workDir = join(temporary, 'work'), ...config } = options;
-    const main = fileURLToPath(new URL('../../hack/emulator/main.ts', import.meta.url));
+    const main = await bundle(join(temporary, 'emulator.mjs'));
     const file = join(temporary, 'emulator.yaml');
     const networkPrefix = `t${randomBytes(3).toString('hex')}`;
     // YAML is a superset of JSON.
     await writeFile(file, JSON.stringify({ networkPrefix, ...config, workDir }));
-    const child = spawn(process.execPath, ['--import', 'tsx', main, '--config', file], {
+    const child = spawn(process.execPath, [main, '--config', file], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let output = '';
@@ -171,4 +172,22 @@ export class TestEmulator {
       ...(control === undefined ? {} : { control }),
     };
   }
+}
+
+/** One file starts in a fraction of the time that loading the sources takes, in every process. */
+async function bundle(outfile: string): Promise<string> {
+  await build({
+    entryPoints: [fileURLToPath(new URL('../../hack/emulator/main.ts', import.meta.url))],
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'esm',
+    outfile,
+    // Packages in CommonJS ask for node's own modules.
+    banner: {
+      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+    },
+    logLevel: 'silent',
+  });
+  return outfile;
 }

@@ -73,15 +73,20 @@ export class TestFramework {
     );
   }
 
-  /** Takes an offer that was not used yet. */
+  /** Takes an offer that was neither used nor withdrawn yet. */
   async offer(matches: (offer: Offer) => boolean = () => true): Promise<Offer> {
     return this.event(({ offers }) => {
       const offer = (offers?.offers ?? []).find(
-        (candidate) => !this.#used.has(candidate.id.value) && matches(candidate),
+        (candidate) =>
+          !this.#used.has(candidate.id.value) && !this.#withdrawn(candidate) && matches(candidate),
       );
       if (offer !== undefined) this.#used.add(offer.id.value);
       return offer;
     });
+  }
+
+  #withdrawn({ id }: Offer): boolean {
+    return this.events.some(({ rescind }) => rescind?.offer_id.value === id.value);
   }
 
   readonly #used = new Set<string>();

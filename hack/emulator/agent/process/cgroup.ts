@@ -38,6 +38,11 @@ export function memoryExceeded(path: string): LimitExceeded | undefined {
   };
 }
 
+/** Removes the parent of an emulator's groups. */
+export function removeMemoryRoot(root: string): void {
+  removeMemoryGroup(join(memoryRoot, root));
+}
+
 /** Once no process is left; a group that is still busy is left to the next clean-up. */
 export function removeMemoryGroup(path: string): void {
   try {

@@ -28,9 +28,7 @@ export async function dismantle(
     if (result.status === 'rejected') log(`container ${id}: ${String(result.reason)}`);
   }
   if (namespace !== undefined) await removeNamespace(namespace);
-  if (cgroup !== undefined) {
-    removeMemoryGroup(cgroup);
-  }
+  if (cgroup !== undefined) removeMemoryGroup(cgroup);
   removeRecord(paths, id);
 }
 

@@ -133,6 +133,13 @@ export class SimulatedRuntime implements Runtime {
     });
   }
 
+  /** Ids of the tasks whose command has not ended. */
+  runningTasks(): string[] {
+    return [...this.#containers.values()].flatMap(({ spec, over }) =>
+      spec.taskId === undefined || over ? [] : [spec.taskId],
+    );
+  }
+
   /** Ends a task's command from outside. */
   finish(taskId: string, status: number): boolean {
     const container = this.#find(taskId);

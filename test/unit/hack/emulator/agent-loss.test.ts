@@ -10,7 +10,7 @@ beforeAll(async () => {
   emulator = await TestEmulator.start({
     mode: 'process',
     agents: 1,
-    timings: { agentPingTimeout: 300, maxAgentPingTimeouts: 3 },
+    timings: { agentPingTimeout: 1000, maxAgentPingTimeouts: 3 },
   });
 });
 
