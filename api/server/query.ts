@@ -67,11 +67,23 @@ export interface WatchOptions extends Selection {
 /** The longest watch that a client may ask for, in seconds. */
 const maxTimeoutSeconds = 86_400;
 
+/** Every object of a list is held against each requirement. */
+const maxRequirements = 256;
+
+/** Runs of spaces mean no more than one, and cost the parser more. */
+function selector(query: Query, name: string): string {
+  return (text(query, name) ?? '').replace(/\s+/g, ' ');
+}
+
 export function parseSelection(query: Query): Selection {
   try {
-    const labels = parseLabelSelector(text(query, 'labelSelector') ?? '');
+    const labels = parseLabelSelector(selector(query, 'labelSelector'));
+    const fields = parseFieldSelector(selector(query, 'fieldSelector'));
+    if (labels.length + fields.length > maxRequirements) {
+      throw badRequest(`a selector may have ${maxRequirements} requirements`);
+    }
     for (const requirement of labels) checkLabelRequirement(requirement.key, requirement.values);
-    return { labels, fields: parseFieldSelector(text(query, 'fieldSelector') ?? '') };
+    return { labels, fields };
   } catch (error) {
     if (error instanceof SelectorError) throw badRequest(error.message);
     throw error;

@@ -39,6 +39,8 @@ export interface ApiServerOptions {
   version: string;
   /** Where namespaces may publish in ZooKeeper. */
   serverSetRoots: readonly ServerSetRoot[];
+  /** Feature gate: false refuses Jobs with networks and leaves those that have them alone. */
+  containerNetworking?: boolean;
   /** Conditions of /readyz besides the server's own. */
   readyChecks?: readonly HealthCheck[];
   /** Who may do what; every authenticated user may do everything if absent. */
@@ -85,7 +87,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   });
   const store = new ItemStore({ storage, cache, leasePrefix: resourcePrefix(leaseResource) });
   const lookups = lookupsOf(resources, store);
-  const admissions = [admitNetworks, admitServerSetPath(options.serverSetRoots)];
+  const admissions = [
+    admitNetworks({ containerNetworking: options.containerNetworking ?? true }),
+    admitServerSetPath(options.serverSetRoots),
+  ];
   const endpoints = resources.map(
     (resource) => new Endpoint({ ...options, resource, store, cache, admissions, lookups }),
   );

@@ -4,7 +4,8 @@ import type { KubeObject } from '../../machinery/metadata.ts';
 import type { Resource } from '../../machinery/resource.ts';
 import { group } from '../../v1/group.ts';
 import { isOfferedTo, networkResource, type Network } from '../../v1/network.ts';
-import type { Admission } from '../registry/context.ts';
+import { jobResource } from '../../v1/job.ts';
+import type { Admission, Lookup } from '../registry/context.ts';
 
 /** Where a kind keeps what is to be launched. */
 const launchPaths: Readonly<Record<string, readonly string[]>> = {
@@ -14,22 +15,66 @@ const launchPaths: Readonly<Record<string, readonly string[]>> = {
 
 /**
  * The networks that a Job or Task joins must exist, be offered to its namespace, and have the families
- * that the attachment expects. An update is held only to the attachments that it changes: what runs
- * keeps running when an operator withdraws a network.
+ * that the attachment expects. An update is held only to the attachments that it changes, and a Task
+ * only to those that its Job does not have: what runs keeps running, and is replaced, when an operator
+ * withdraws a network or turns container networking off.
  */
-export const admitNetworks: Admission = async (request, lookup) => {
-  const { resource, namespace, object, old, subresource } = request;
-  const path = launchPathOf(resource);
-  if (path === undefined || subresource !== undefined || namespace === undefined) return [];
-  const before = old === undefined ? [] : attachmentsOf(old, path);
+export function admitNetworks(options: { containerNetworking: boolean }): Admission {
+  return async (request, lookup) => {
+    const { resource, namespace, object, old, subresource } = request;
+    const path = launchPathOf(resource);
+    if (path === undefined || subresource !== undefined || namespace === undefined) return [];
+    const admitted =
+      old === undefined
+        ? await attachmentsOfJob(resource, object, namespace, lookup)
+        : attachmentsOf(old, path);
+    return await check(options, { path, namespace, object, admitted, lookup });
+  };
+}
+
+/** What the Job of a Task has been admitted with. */
+async function attachmentsOfJob(
+  { gvk }: Resource,
+  task: KubeObject,
+  namespace: string,
+  lookup: Lookup,
+): Promise<Attachment[]> {
+  const name = valueAt(task, ['spec', 'job']);
+  if (gvk.kind !== 'Task' || typeof name !== 'string') return [];
+  const job = await lookup.get(jobResource.plural, { namespace, name });
+  return job === undefined ? [] : attachmentsOf(job, ['spec', 'template', 'spec']);
+}
+
+interface Submission {
+  path: readonly string[];
+  namespace: string;
+  object: KubeObject;
+  /** Attachments that are not questioned again. */
+  admitted: readonly Attachment[];
+  lookup: Lookup;
+}
+
+async function check(
+  options: { containerNetworking: boolean },
+  { path, namespace, object, admitted, lookup }: Submission,
+): Promise<FieldError[]> {
   const errors: FieldError[] = [];
   for (const [index, attachment] of attachmentsOf(object, path).entries()) {
-    const unchanged = before.some(
+    const unchanged = admitted.some(
       ({ name, families }) =>
         name === attachment.name && families.join() === attachment.families.join(),
     );
     if (unchanged) continue;
     const field = `${path.join('.')}.networks[${index}]`;
+    if (!options.containerNetworking) {
+      errors.push({
+        field,
+        message:
+          'Forbidden: container networking is turned off in this cluster (feature gate ContainerNetworking): remove networks, or ask an operator to turn it on',
+        reason: 'FieldValueForbidden',
+      });
+      continue;
+    }
     const found = await lookup.get(networkResource.plural, { name: attachment.name });
     const network = found === undefined ? undefined : networkResource.parse(found);
     const problem = problemOf(
@@ -45,7 +90,7 @@ export const admitNetworks: Admission = async (request, lookup) => {
     });
   }
   return errors;
-};
+}
 
 function launchPathOf({ gvk }: Resource): readonly string[] | undefined {
   return gvk.group === group && Object.hasOwn(launchPaths, gvk.kind)

@@ -97,7 +97,7 @@ async function send(exchange: Exchange, body: Buffer): Promise<void> {
   await stalledAfter(exchange, finished);
 }
 
-/** Waits for the client to take what was written; cuts it off if it does not. */
+/** Waits for the client to take what was written. Throws StalledClientError if it does not. */
 async function stalledAfter({ response, clock }: Exchange, taken: Promise<void>): Promise<void> {
   const sent = (): number => response.socket?.bytesWritten ?? 0;
   for (let before = sent(); ; before = sent()) {
@@ -108,10 +108,7 @@ async function stalledAfter({ response, clock }: Exchange, taken: Promise<void>)
     ]);
     patience.abort();
     if (outcome === 'taken' || response.destroyed) return;
-    if (sent() === before) {
-      response.destroy(new StalledClientError());
-      return;
-    }
+    if (sent() === before) throw new StalledClientError();
   }
 }
 

@@ -77,6 +77,9 @@ function text(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
+/** Pruning may uncover further unknown fields; it ends whatever a schema says. */
+const maxPruningRounds = 8;
+
 /**
  * Holds a document against the schema of its kind. Unknown fields are refused or pruned as the kind and
  * the request say; nulls are absent fields. Throws 400 for unknown fields, 422 for wrong shapes.
@@ -88,19 +91,19 @@ export function parseDocument(
   context: Pick<WriteContext, 'fieldValidation' | 'warn'>,
 ): KubeObject {
   let candidate: unknown = withoutNulls(document, schema);
-  for (;;) {
+  for (let round = 1; ; round += 1) {
     const parsed = resource.parse(candidate);
     if (parsed.ok) return parsed.value;
     const { unknown } = parsed;
-    if (unknown.length === 0) throw invalid(resource, nameOf(document), parsed.errors);
+    if (unknown.length === 0 || round > maxPruningRounds) {
+      throw invalid(resource, nameOf(document), parsed.errors);
+    }
     const texts = unknown.map((path) => `unknown field "${pathText(path)}"`);
     if (resource.unknownFields === 'refuse' || context.fieldValidation === 'Strict') {
       throw strictDecodingError(resource, texts);
     }
     if (context.fieldValidation === 'Warn') for (const line of texts) context.warn(line);
-    const pruned = withoutPaths(candidate, unknown);
-    if (pruned === candidate) throw invalid(resource, nameOf(document), parsed.errors);
-    candidate = pruned;
+    candidate = withoutPaths(candidate, unknown);
   }
 }
 

@@ -8,6 +8,7 @@ import {
   alreadyExists,
   badRequest,
   conflict,
+  forbidden,
   invalid,
   leaderChanged,
   notFound,
@@ -17,7 +18,6 @@ import { maxValueBytes } from '../../storage/storage.ts';
 import type { Admission, Lookup, WriteContext } from './context.ts';
 import { checkPreconditions, markedForDeletion, mustWait, type DeleteOptions } from './deletion.ts';
 import { asSubmitted, parseDocument } from './document.ts';
-import { forbidden } from '../errors.ts';
 import { erased } from './erase.ts';
 import { encodeObject, itemOf, type Item } from './item.ts';
 import { objectStorageKey } from './keys.ts';

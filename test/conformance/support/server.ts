@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureCertificates, type Certificates } from '../../../hack/local/certificates.ts';
-import { systemClock } from '../../../api/machinery/clock.ts';
+import { systemClock, type Clock } from '../../../api/machinery/clock.ts';
 import { systemRandom } from '../../../api/machinery/random.ts';
 import type { AnyResource } from '../../../api/machinery/resource.ts';
 import { createApiServer, type ApiServer } from '../../../api/server/server.ts';
@@ -26,6 +26,7 @@ export interface RunningServer {
 export async function startServer(
   resources: readonly AnyResource[],
   storage: Storage = new MemoryStorage({ clock: systemClock() }),
+  clock: Clock = systemClock(),
 ): Promise<RunningServer> {
   const directory = await mkdtemp(join(tmpdir(), 'mesocosm-api-'));
   const certificates = ensureCertificates(directory);
@@ -36,7 +37,7 @@ export async function startServer(
   const server = createApiServer({
     storage,
     resources,
-    clock: systemClock(),
+    clock,
     random: systemRandom(),
     logger: { info: () => undefined, warn: complain, error: complain },
     version: '0.0.0',

@@ -83,6 +83,49 @@ describe('networks', () => {
   });
 });
 
+describe('a Task', () => {
+  const task = (networks: object[]): object => ({
+    apiVersion: 'mesocosm.dev/v1',
+    kind: 'Task',
+    metadata: { name: 'web-0-bcdfg' },
+    spec: {
+      job: 'web',
+      instance: 0,
+      revision: 'web-1',
+      restarts: 0,
+      networks,
+      containers: [
+        { name: 'main', script: 'sleep 1', resources: { requests: { cpu: 1, memory: '32Mi' } } },
+      ],
+    },
+  });
+  const tasks = '/apis/mesocosm.dev/v1/namespaces/default/tasks';
+
+  it('may replace another of its Job on a network that was withdrawn since', async () => {
+    expect((await api.send('POST', jobs, { body: job([{ name: 'four' }]) })).code).toBe(201);
+    await api.send('DELETE', '/apis/mesocosm.dev/v1/networks/four');
+    expect((await api.send('POST', tasks, { body: task([{ name: 'four' }]) })).code).toBe(201);
+  });
+
+  it('may not join what its Job was not admitted to', async () => {
+    expect((await api.send('POST', jobs, { body: job([{ name: 'four' }]) })).code).toBe(201);
+    const answer = await api.send('POST', tasks, { body: task([{ name: 'private' }]) });
+    expect(answer.code).toBe(422);
+    expect(causes(answer.body).field).toBe('spec.networks[0].name');
+  });
+});
+
+describe('with container networking turned off', () => {
+  it('a Job with networks is refused and says by what, one without is not', async () => {
+    const off = await startHarness({ containerNetworking: false });
+    const answer = await off.send('POST', jobs, { body: job([{ name: 'dev-net' }]) });
+    expect(answer.code).toBe(422);
+    expect(causes(answer.body).message).toContain('feature gate ContainerNetworking');
+    expect((await off.send('POST', jobs, { body: job([]) })).code).toBe(201);
+    await off.stop();
+  });
+});
+
 describe('ServerSet paths', () => {
   it.each([
     ['/mesocosm/default/web', 201],

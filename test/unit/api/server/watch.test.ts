@@ -143,6 +143,28 @@ describe('a watch', () => {
     expect(await old.next()).toBe('end');
   });
 
+  it('tells of events that expired after an hour', async () => {
+    const path = '/api/v1/namespaces/default/events';
+    const created = await api.send('POST', path, {
+      body: {
+        apiVersion: 'v1',
+        kind: 'Event',
+        metadata: { name: 'e.1' },
+        involvedObject: { kind: 'Job', name: 'web', namespace: 'default' },
+      },
+    });
+    expect(created.code).toBe(201);
+    const version = textAt(created.body, 'metadata.resourceVersion');
+    const events = watch({ resourceVersion: version, timeoutSeconds: '9000' }, path);
+    const next = events.next();
+    await clock.advance(3_500_000);
+    expect((await api.send('GET', `${path}/e.1`)).code).toBe(200);
+    await clock.advance(400_000);
+    expect(await next).toMatch(/^DELETED e\.1@/);
+    expect((await api.send('GET', `${path}/e.1`)).code).toBe(404);
+    events.stop();
+  });
+
   it('refuses sendInitialEvents with 422, which clients fall back from', async () => {
     const events = watch({ sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' });
     const refused = await events.raw().catch((error: unknown) => error);

@@ -37,6 +37,7 @@ export async function startHarness(
     storage?: Storage;
     clock?: Clock;
     resources?: readonly AnyResource[];
+    containerNetworking?: boolean;
   } = {},
 ): Promise<Harness> {
   const clock = options.clock ?? systemClock();
@@ -55,6 +56,7 @@ export async function startHarness(
     logger: { info: log('info'), warn: log('warn'), error: log('error') },
     version: '0.0.0',
     serverSetRoots: [{ prefix: '/mesocosm/<namespace>/' }],
+    containerNetworking: options.containerNetworking ?? true,
   });
   await server.start();
   const transport = server.transport({ name: 'tester', groups: [] });
