@@ -5,14 +5,19 @@ import type { Random } from '../../api/machinery/random.ts';
 import type { Resource } from '../../api/machinery/resource.ts';
 import { agentResource } from '../../api/v1/agent.ts';
 import { frameworkResource } from '../../api/v1/framework.ts';
+import { namespaceResource } from '../../api/v1/core.ts';
 import { jobRevisionResource } from '../../api/v1/job-revision.ts';
 import { jobResource } from '../../api/v1/job.ts';
 import { networkResource } from '../../api/v1/network.ts';
+import { resources } from '../../api/v1/resources.ts';
 import { serverSetResource } from '../../api/v1/serverset.ts';
 import { taskResource } from '../../api/v1/task.ts';
 import type { MasterClient } from '../../proto/mesos/operator-client.ts';
 import type { SchedulerTransport } from '../../proto/mesos/transport.ts';
 import type { ZooKeeperClient } from '../../proto/zookeeper/client.ts';
+import { ownerIndexers } from '../gc/caches.ts';
+import { createCollector } from '../gc/collector.ts';
+import { createNamespaceController } from '../gc/namespaces.ts';
 import { revisionIndexers, taskIndexers as jobTaskIndexers } from '../job/caches.ts';
 import { createJobController } from '../job/controller.ts';
 import { EventRecorder } from '../runtime/event-recorder.ts';
@@ -59,7 +64,13 @@ export function createTerm(options: TermOptions): Term {
     resource: Resource<T>,
     indexers: NonNullable<InformerOptions<T>['indexers']> = {},
   ): Informer<T> =>
-    new Informer({ client: client.of(resource), indexers, clock, random, logger: log });
+    new Informer({
+      client: client.of(resource),
+      indexers: { ...ownerIndexers, ...indexers },
+      clock,
+      random,
+      logger: log,
+    });
   const informers = {
     jobs: informer(jobResource),
     tasks: informer(taskResource, { ...jobTaskIndexers, ...memberTaskIndexers }),
@@ -68,6 +79,7 @@ export function createTerm(options: TermOptions): Term {
     agents: informer(agentResource),
     networks: informer(networkResource),
     frameworks: informer(frameworkResource),
+    namespaces: informer(namespaceResource),
   };
   const recorder = (component: string): EventRecorder =>
     new EventRecorder({ client, component, clock, random, logger: log });
@@ -102,5 +114,13 @@ export function createTerm(options: TermOptions): Term {
     master: options.master,
     config: { ...options.mesos, clusterName },
   });
-  return { runnables: [...Object.values(informers), job, serverSet, scheduler], scheduler };
+  const garbage = { client, clock, logger: log.child({ component: 'gc' }) };
+  const collector = createCollector({ ...garbage, caches: Object.values(informers) });
+  const namespace = createNamespaceController({
+    ...garbage,
+    namespaces: informers.namespaces,
+    resources,
+  });
+  const loops = [job, serverSet, scheduler, collector, namespace];
+  return { runnables: [...Object.values(informers), ...loops], scheduler };
 }

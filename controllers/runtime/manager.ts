@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
 import type { LeaderElection } from './leader-election.ts';
 import type { Leadership } from './leadership.ts';
@@ -43,6 +44,8 @@ export async function runAll(
 ): Promise<void> {
   const stop = new AbortController();
   const all = AbortSignal.any([signal, stop.signal]);
+  // Every part listens; Node warns of more than ten listeners, which here are no leak.
+  setMaxListeners(0, all);
   const failures: unknown[] = [];
   await Promise.all(
     runnables.map(async (runnable) => {
