@@ -327,8 +327,10 @@ describe('a launch about which Mesos is silent', () => {
   it('is asked about after a minute; absence means nothing before, and death from then on', async () => {
     await launch('web-0-a');
     const gone = updateOf('web-0-a', 'TASK_GONE', { reason: 'REASON_RECONCILIATION' });
-    mesos.update(gone);
-    await api.clock.advance(30_000);
+    for (let second = 0; second < 50; second += 10) {
+      mesos.update(gone);
+      await api.clock.advance(10_000);
+    }
     expect(await phase('web-0-a')).toBe('Launching');
     await until(api.clock, () => mesos.reconciled.flat().includes('prod.web-0-a'));
     mesos.update(gone);

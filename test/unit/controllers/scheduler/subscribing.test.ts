@@ -59,6 +59,22 @@ describe('subscribing', () => {
     expect(await scene.phase('web-0-a')).toBe('Running');
   });
 
+  it('launches nothing before the id is stored', async () => {
+    await scene.running.stop();
+    await api.client.of(frameworkResource).delete({ name: 'test' });
+    await scene.create('web-0-a');
+    const second = scene.startAnother('second');
+    second.process.api.fault = ({ method, path }) =>
+      method === 'PUT' && path.includes('/frameworks/') ? 'away' : undefined;
+    await until(api.clock, () => mesos.subscriptions.length === 2);
+    mesos.offer(offerOf('O1'));
+    await api.clock.advance(10_000);
+    expect(mesos.launched).toEqual([]);
+    second.process.api.fault = () => undefined;
+    await until(api.clock, () => mesos.launched.length === 1);
+    expect((await framework())?.status?.id).toBe('F2');
+  });
+
   it('asks for offers at once if tasks wait', async () => {
     await scene.create('web-0-a');
     mesos.current.lose();

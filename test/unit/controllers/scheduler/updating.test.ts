@@ -125,7 +125,8 @@ describe('a status update', () => {
     await scene.launch('web-0-a');
     await depose();
     mesos.update(runningOf('web-0-a', { uuid: uuid('1') }));
-    await until(api.clock, () => mesos.current.closed);
+    // The refusal itself stops it: no renewal of the Lease has found out.
+    await until(api.clock, () => mesos.current.closed, 100);
     expect(await scene.phase('web-0-a')).toBe('Launching');
     expect(mesos.acknowledged).toEqual([]);
     await api.clock.advance(5_000);
