@@ -46,9 +46,14 @@ export class SimulatedClient implements api.ZooKeeperClient {
     return this.#sessionId;
   }
 
-  /** The link breaks, and part of what was sent may still arrive. */
-  cut(): void {
-    this.#connection?.break('the link was cut', this.#ensemble.random.next());
+  /** The link breaks; of what was sent, so much of the front arrives as `share` says. */
+  cut(share = this.#ensemble.random.next()): void {
+    this.#connection?.break('the link was cut', share);
+  }
+
+  /** What is asked next is done, and its answer lost. */
+  loseAnswer(): void {
+    if (this.#connection !== undefined) this.#connection.losesAnswer = true;
   }
 
   /** The link goes dead without a word. */

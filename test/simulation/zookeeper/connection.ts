@@ -44,6 +44,8 @@ interface Pending {
  * a write is answered once the replica has applied it, and events come before the answers that show them.
  */
 export class Connection {
+  /** The link breaks instead of carrying the next answer. */
+  losesAnswer = false;
   readonly #ensemble: Ensemble;
   readonly #replica: Replica;
   readonly #sessionId: bigint;
@@ -140,7 +142,8 @@ export class Connection {
   }
 
   #arrived(request: Request): void {
-    if (!this.#readable || !this.#ensemble.hasSession(this.#sessionId)) return;
+    // What a session sent over an earlier connection is refused once it has moved to another one.
+    if (!this.#readable || !this.#ensemble.isAttached(this.#sessionId, this)) return;
     this.#queue.push(request);
     this.#work();
   }
@@ -213,6 +216,10 @@ export class Connection {
   }
 
   #answer(answer: Answer | ZooKeeperError): void {
+    if (this.losesAnswer) {
+      this.break('the link was cut before the answer came');
+      return;
+    }
     const { zxid } = this.#replica.tree;
     this.#down.send(() => {
       this.#handlers.saw(zxid);

@@ -63,6 +63,10 @@ export class Ensemble {
     return this.#sessions.has(id);
   }
 
+  isAttached(id: bigint, connection: Connection): boolean {
+    return this.#sessions.get(id)?.connection === connection;
+  }
+
   /** The session is heard of through this connection, and through no other any more. */
   attach(id: bigint, connection: Connection): void {
     const session = this.#sessions.get(id);

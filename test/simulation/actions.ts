@@ -1,0 +1,101 @@
+import type { Random } from '../../api/machinery/random.ts';
+
+/** What people do. */
+export const userKinds = [
+  'create job',
+  'scale job',
+  'change template',
+  'change serverSet',
+  'delete job',
+  'delete task',
+  'edit member',
+  'write foreign node',
+] as const;
+
+/** What goes wrong. */
+export const faultKinds = [
+  'crash',
+  'stop in good order',
+  'freeze',
+  'store answer',
+  'store away',
+  'stale reads',
+  'watch history lost',
+  'ZooKeeper answer',
+  'ZooKeeper link cut',
+  'ZooKeeper link dead',
+  'ZooKeeper session expired',
+  'ZooKeeper server lags',
+  'ZooKeeper away',
+  'Mesos answer',
+  'Mesos stream cut',
+  'Mesos stream dead',
+  'Mesos away',
+  'master failover',
+  'master away',
+  'agent killed',
+  'agent cut off',
+  'agent unregistered',
+  'task exits',
+  'executor crashes',
+  'clock jumps',
+  'updates repeated',
+] as const;
+
+export type UserKind = (typeof userKinds)[number];
+export type FaultKind = (typeof faultKinds)[number];
+
+/** One thing that happens; what its numbers mean is up to its kind. */
+export interface Action {
+  /** Milliseconds from the start. */
+  at: number;
+  kind: UserKind | FaultKind;
+  /** Which one, of however many there are. */
+  pick: number;
+  /** After so many requests, where that is asked. */
+  count: number;
+  /** How long. */
+  ms: number;
+}
+
+export interface Plan {
+  seed: number;
+  agents: number;
+  /** When everything is well again. */
+  quietAt: number;
+  actions: readonly Action[];
+}
+
+const firstAt = 500;
+
+/** A random story. Each seed leaves some kinds of faults out, so that the others meet undisturbed. */
+export function planOf(seed: number, random: Random): Plan {
+  const upTo = (most: number): number => Math.floor(random.next() * most);
+  const kinds = faultKinds.filter(() => random.next() < 0.45);
+  const length = 20_000 + upTo(60_000);
+  const action = (kind: Action['kind'], at: number): Action => ({
+    at,
+    kind,
+    pick: upTo(1_000),
+    count: 1 + upTo(random.next() < 0.5 ? 6 : 40),
+    ms: 200 + upTo(random.next() < 0.6 ? 5_000 : 25_000),
+  });
+  const users = Array.from({ length: 3 + upTo(10) }, (_, index) =>
+    action(
+      index < 2 ? 'create job' : (userKinds[upTo(userKinds.length)] ?? 'scale job'),
+      upTo(length),
+    ),
+  );
+  const faults = Array.from({ length: kinds.length === 0 ? 0 : 2 + upTo(14) }, () =>
+    action(kinds[upTo(kinds.length)] ?? 'crash', upTo(length)),
+  );
+  const first = action('create job', 0);
+  const actions = [first, ...users, ...faults]
+    .map((each) => ({ ...each, at: each.at + firstAt }))
+    .sort((a, b) => a.at - b.at);
+  return { seed, agents: 2 + upTo(3), quietAt: length + 5_000, actions };
+}
+
+export function describeAction({ at, kind, pick, count, ms }: Action): string {
+  return `${(at / 1000).toFixed(3)} s: ${kind} (pick ${pick}, count ${count}, ms ${ms})`;
+}

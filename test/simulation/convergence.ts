@@ -1,0 +1,119 @@
+import type { Wish } from './jobs.ts';
+import { pathOf } from './jobs.ts';
+import { foreignBody, type People } from './people.ts';
+import { namespace } from './user.ts';
+import {
+  isDead,
+  isMemberPath,
+  isTrue,
+  isUnwanted,
+  jobFacts,
+  memberFacts,
+  mesosIdsOf,
+  phaseOf,
+  prefixes,
+  taskFacts,
+  type TaskFacts,
+} from './views.ts';
+import type { World } from './world.ts';
+
+/** What is not yet as people want it; empty once the four truths agree. */
+export function differences(world: World, people: People): string[] {
+  const tasks = [...world.store.list(prefixes.tasks)].map(([, object]) => taskFacts(object));
+  const live = tasks.filter((task) => !isDead(task));
+  return [
+    ...people.wishes().flatMap((wish) => ofJob(world, wish, live)),
+    ...ofJobs(world, people),
+    ...ofMesos(world, live),
+    ...ofMembers(world, people, live),
+    ...ofForeign(world, people),
+  ];
+}
+
+function ofJob(world: World, wish: Wish, live: readonly TaskFacts[]): string[] {
+  const stored = world.store.get(`${prefixes.jobs}${namespace}/${wish.name}`);
+  if (stored === undefined) return [`job ${wish.name} is not stored`];
+  const job = jobFacts(stored);
+  const { generation, deletionTimestamp } = job.metadata;
+  if (deletionTimestamp !== undefined) return [`job ${wish.name} is still being deleted`];
+  const found: string[] = [];
+  const ours = live.filter(({ spec }) => spec.job === wish.name);
+  for (let instance = 0; instance < wish.replicas; instance += 1) {
+    const runs = ours.filter(({ spec }) => spec.instance === instance);
+    const [run] = runs;
+    if (run === undefined || runs.length > 1) {
+      found.push(`${wish.name}/${instance} has ${runs.length} live tasks`);
+    } else if (phaseOf(run) !== 'Running' || !isTrue(run, 'Ready') || isUnwanted(run)) {
+      found.push(`${run.metadata.name} is ${phaseOf(run)}, not ready`);
+    } else if (versionOf(run) !== String(wish.version)) {
+      found.push(`${run.metadata.name} is of version ${versionOf(run)}, not ${wish.version}`);
+    }
+  }
+  const surplus = ours.filter(({ spec }) => spec.instance >= wish.replicas);
+  found.push(...surplus.map(({ metadata }) => `${metadata.name} is one too many`));
+  if (job.status?.observedGeneration !== generation) found.push(`${wish.name} is not observed`);
+  if (!isTrue(job, 'Ready')) found.push(`${wish.name} does not say that it is ready`);
+  return found;
+}
+
+function versionOf(task: TaskFacts): string {
+  const env = task.spec.containers[0]?.['env'];
+  if (!Array.isArray(env)) return '';
+  const [first]: unknown[] = env;
+  return typeof first === 'object' && first !== null && 'value' in first ? String(first.value) : '';
+}
+
+function ofJobs(world: World, people: People): string[] {
+  const wanted = new Set(people.wishes().map(({ name }) => name));
+  return [...world.store.list(prefixes.jobs)]
+    .map(([, object]) => object.metadata.name)
+    .filter((name) => !wanted.has(name))
+    .map((name) => `job ${name} is left over`);
+}
+
+function ofMesos(world: World, live: readonly TaskFacts[]): string[] {
+  const running = world.runningTasks();
+  const known = new Set(live.flatMap(mesosIdsOf));
+  return [
+    ...[...running].filter((id) => !known.has(id)).map((id) => `${id} runs, and nobody wants it`),
+    ...[...known].filter((id) => !running.has(id)).map((id) => `${id} does not run`),
+  ];
+}
+
+function ofMembers(world: World, people: People, live: readonly TaskFacts[]): string[] {
+  const { tree } = world.ensemble;
+  const expected = new Map<string, string>();
+  for (const wish of people.wishes()) {
+    const path = pathOf(wish);
+    if (path === undefined) continue;
+    for (const task of live) {
+      if (task.spec.job !== wish.name || !isTrue(task, 'Ready') || isUnwanted(task)) continue;
+      const host = hostOf(task, wish);
+      expected.set(`${path} ${task.metadata.uid}`, `ALIVE ${host} shard ${task.spec.instance}`);
+    }
+  }
+  const found: string[] = [];
+  for (const node of tree.paths()) {
+    const member = isMemberPath(node) ? memberFacts(tree.get(node)!.data) : undefined;
+    if (member === undefined) continue;
+    const key = `${node.slice(0, node.lastIndexOf('/'))} ${member.task}`;
+    const actual = `${member.status} ${member.host} shard ${member.shard ?? '-'}`;
+    if (expected.get(key) !== actual)
+      found.push(`${node} is ${actual}, not ${expected.get(key) ?? 'wanted'}`);
+    expected.delete(key);
+  }
+  return [...found, ...[...expected.keys()].map((key) => `no member: ${key}`)];
+}
+
+function hostOf({ status }: TaskFacts, wish: Wish): string {
+  if (wish.networks > 0) return status?.networks[0]?.ips[0] ?? 'none';
+  const host = status?.mesos?.['agentHostname'];
+  return typeof host === 'string' ? host : 'none';
+}
+
+function ofForeign(world: World, people: People): string[] {
+  return [...people.foreign].flatMap((path) => {
+    const data = world.ensemble.tree.get(path)?.data.toString('utf8');
+    return data === foreignBody ? [] : [`foreign node ${path} was touched`];
+  });
+}

@@ -1,0 +1,174 @@
+import type { Action, FaultKind } from './actions.ts';
+import type { SimulatedCosmd } from './cosmd.ts';
+import { requestFaults } from './faults.ts';
+import type { World } from './world.ts';
+
+/** Makes a fault happen, and takes care that it ends. */
+export function injure(world: World, kind: FaultKind, action: Action): void {
+  const leader = world.leader();
+  if (leader !== undefined && ofProcess(world, leader, kind, action)) world.coverage.count(kind);
+  else if (ofZooKeeper(world, kind, action)) world.coverage.count(kind);
+  else if (ofMesos(world, kind, action)) world.coverage.count(kind);
+}
+
+function ofProcess(
+  world: World,
+  leader: SimulatedCosmd,
+  kind: FaultKind,
+  { pick, count, ms }: Action,
+): boolean {
+  const { gate, faults, store, zookeeper, mesos } = leader;
+  const fault = requestFaults[pick % requestFaults.length] ?? 'lost';
+  switch (kind) {
+    case 'crash':
+      afterCrossings(leader, count, () => world.killCosmd(leader, ms));
+      return true;
+    case 'stop in good order':
+      world.stopCosmd(leader, ms);
+      return true;
+    case 'freeze':
+      afterCrossings(leader, count, () => freeze(world, leader, ms));
+      return true;
+    case 'store answer':
+      faults.store.arm(fault, count);
+      return true;
+    case 'store away':
+      store.cut();
+      world.clock.after(ms, () => store.mend());
+      return true;
+    case 'stale reads':
+      store.stall(ms);
+      return true;
+    case 'watch history lost':
+      store.expireWatches();
+      return true;
+    case 'ZooKeeper answer':
+      faults.zookeeper.arm(fault, count);
+      return true;
+    case 'ZooKeeper link cut':
+      zookeeper.session.cut();
+      return true;
+    case 'ZooKeeper link dead':
+      zookeeper.session.hang();
+      return true;
+    case 'ZooKeeper session expired':
+      world.ensemble.endSession(zookeeper.sessionId);
+      return true;
+    case 'Mesos answer':
+      faults.mesos.arm(fault, count);
+      return true;
+    case 'Mesos stream cut':
+      mesos.cutStreams();
+      return true;
+    case 'Mesos stream dead':
+      mesos.hangStreams();
+      return true;
+    case 'Mesos away':
+      mesos.partition();
+      world.clock.after(ms, () => mesos.mend());
+      return true;
+    case 'clock jumps':
+      leader.clock.offsetMs += (pick % 2 === 0 ? 1 : -1) * ms * (pick % 3 === 0 ? 100 : 1);
+      return true;
+    default:
+      return gate.isDead();
+  }
+}
+
+/** At the n-th crossing of the border from now on. */
+function afterCrossings({ gate }: SimulatedCosmd, count: number, strike: () => void): void {
+  const before = gate.onCrossing;
+  let left = count;
+  gate.onCrossing = (what) => {
+    before(what);
+    left -= 1;
+    if (left === 0) strike();
+  };
+}
+
+/** ZooKeeper drops the link of a process that sends no ping; the kernel keeps the others open. */
+function freeze(world: World, cosmd: SimulatedCosmd, ms: number): void {
+  world.trace.add(`${cosmd.identity} freezes`);
+  cosmd.gate.freeze();
+  world.clock.after((world.ensemble.sessionTimeoutMs * 2) / 3, () => {
+    if (cosmd.gate.isFrozen()) cosmd.zookeeper.session.hang();
+  });
+  world.clock.after(ms, () => {
+    if (cosmd.gate.isFrozen()) world.trace.add(`${cosmd.identity} thaws`);
+    cosmd.gate.thaw();
+  });
+}
+
+function ofZooKeeper(world: World, kind: FaultKind, { pick, ms }: Action): boolean {
+  const { ensemble, clock } = world;
+  switch (kind) {
+    case 'ZooKeeper server lags': {
+      const replica = ensemble.replicas[pick % ensemble.replicas.length];
+      replica?.pause();
+      clock.after(ms, () => replica?.resume());
+      return true;
+    }
+    case 'ZooKeeper away':
+      for (const { zookeeper } of world.alive()) zookeeper.session.keepAway();
+      clock.after(ms, () => {
+        for (const { zookeeper } of world.alive()) zookeeper.session.admit();
+      });
+      return true;
+    default:
+      return false;
+  }
+}
+
+function ofMesos(world: World, kind: FaultKind, { pick, ms }: Action): boolean {
+  const { mesos, clock } = world;
+  const { agents } = mesos;
+  const agent = pick % agents.size;
+  const running = [...world.runningTasks()];
+  const task = running[pick % Math.max(1, running.length)];
+  switch (kind) {
+    case 'master failover':
+      mesos.failover();
+      return true;
+    case 'master away':
+      if (mesos.leading === undefined) return false;
+      mesos.killMaster();
+      clock.after(ms, () => {
+        if (mesos.leading === undefined) mesos.startMaster();
+      });
+      return true;
+    case 'agent killed':
+      agents.kill(agent);
+      clock.after(ms, () => agents.start(agent));
+      return true;
+    case 'agent cut off':
+      agents.partition(agent);
+      clock.after(ms, () => agents.heal(agent));
+      return true;
+    case 'agent unregistered':
+      agents.unregister(agent);
+      clock.after(ms, () => agents.start(agent));
+      return true;
+    case 'task exits':
+      return task !== undefined && agents.finishTask(task, (pick % 3) * 256);
+    case 'executor crashes':
+      return task !== undefined && agents.crashExecutor(task);
+    case 'updates repeated':
+      world.repeatsUntil = world.now() + ms;
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** Everything is as it should be from now on. */
+export function healAll(world: World): void {
+  const { mesos, ensemble } = world;
+  for (const cosmd of world.alive()) cosmd.heal();
+  for (const replica of ensemble.replicas) replica.resume();
+  if (mesos.leading === undefined) mesos.startMaster();
+  for (let agent = 0; agent < mesos.agents.size; agent += 1) {
+    mesos.agents.start(agent);
+    mesos.agents.heal(agent);
+  }
+  world.repeatsUntil = 0;
+}

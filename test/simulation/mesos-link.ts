@@ -1,0 +1,88 @@
+import { sleep } from '../../api/machinery/clock.ts';
+import { operatorCall } from '../../hack/emulator/master/operator.ts';
+import type { SimulatedCluster } from '../../hack/emulator/cluster.ts';
+import { inMemoryTransport } from '../../hack/emulator/transport.ts';
+import type {
+  MasterResponseGetAgents,
+  SchedulerCall,
+} from '../../proto/mesos/generated/messages.ts';
+import {
+  MesosRequestError,
+  type SchedulerTransport,
+  type Subscription,
+} from '../../proto/mesos/transport.ts';
+import { travel, type ArmedFaults, type NetworkOptions } from './faults.ts';
+import type { Gate } from './gate.ts';
+import { LinkedSubscription, type MesosObserver } from './mesos-subscription.ts';
+
+export interface MesosLinkOptions {
+  cluster: SimulatedCluster;
+  gate: Gate;
+  network: NetworkOptions;
+  faults: ArmedFaults;
+  observer: MesosObserver;
+  /** Whether the update that is sent now is sent twice. */
+  repeats: () => boolean;
+}
+
+/** How one process reaches the master: with delays, and over connections that break. */
+export class MesosLink implements SchedulerTransport {
+  readonly #options: MesosLinkOptions;
+  readonly #open = new Set<LinkedSubscription>();
+  #away = false;
+
+  constructor(options: MesosLinkOptions) {
+    this.#options = options;
+    options.gate.onDeath(() => this.cutStreams());
+  }
+
+  async subscribe(call: SchedulerCall, signal: AbortSignal): Promise<Subscription> {
+    const { gate, network, cluster } = this.#options;
+    return gate.act('SUBSCRIBE', async () => {
+      await travel(network);
+      if (this.#away) throw new MesosRequestError('Unreachable', 'simulated: no way there');
+      const inner = await inMemoryTransport(cluster).subscribe(call, new AbortController().signal);
+      const subscription = new LinkedSubscription(inner, this.#options, () =>
+        this.#open.delete(subscription),
+      );
+      this.#open.add(subscription);
+      if (signal.aborted) subscription.close();
+      else signal.addEventListener('abort', () => subscription.close(), { once: true });
+      await travel(network);
+      return subscription;
+    });
+  }
+
+  async getAgents(): Promise<MasterResponseGetAgents> {
+    const { gate, network, cluster } = this.#options;
+    await gate.enter();
+    await travel(network);
+    const leader = cluster.leading;
+    if (leader === undefined || this.#away) {
+      await sleep(network.clock, 100);
+      throw new MesosRequestError('NoLeader', 'No leader elected', { status: 503 });
+    }
+    const answer = operatorCall(leader.state, { type: 'GET_AGENTS' });
+    await gate.enter();
+    return structuredClone((typeof answer === 'object' ? answer.get_agents : undefined) ?? {});
+  }
+
+  /** The connections break, and both ends see it. */
+  cutStreams(): void {
+    for (const subscription of [...this.#open]) subscription.cut();
+  }
+
+  /** The connections go dead without a word. */
+  hangStreams(): void {
+    for (const subscription of [...this.#open]) subscription.hang();
+  }
+
+  partition(): void {
+    this.#away = true;
+    this.hangStreams();
+  }
+
+  mend(): void {
+    this.#away = false;
+  }
+}

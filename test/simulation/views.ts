@@ -1,0 +1,143 @@
+import { z } from 'zod';
+import type { StoredObject } from './store.ts';
+
+/** What the laws read of the objects that they are about. */
+const condition = z.looseObject({ type: z.string(), status: z.string() });
+
+const taskSchema = z.looseObject({
+  metadata: z.looseObject({
+    name: z.string(),
+    namespace: z.string(),
+    uid: z.string(),
+    finalizers: z.array(z.string()).default([]),
+    annotations: z.record(z.string(), z.string()).default({}),
+    deletionTimestamp: z.string().optional(),
+  }),
+  spec: z.looseObject({
+    job: z.string(),
+    instance: z.number(),
+    revision: z.string(),
+    containers: z.array(z.looseObject({ name: z.string() })),
+    stop: z.looseObject({ reason: z.string() }).optional(),
+  }),
+  status: z
+    .looseObject({
+      phase: z.string(),
+      mesos: z.looseObject({ taskId: z.string(), agentId: z.string().optional() }).optional(),
+      containers: z
+        .array(z.looseObject({ taskId: z.string(), state: z.string().optional() }))
+        .default([]),
+      networks: z
+        .array(z.looseObject({ name: z.string(), cniName: z.string(), ips: z.array(z.string()) }))
+        .default([]),
+      lastKnown: z.looseObject({ ips: z.array(z.string()).default([]) }).optional(),
+      conditions: z.array(condition).default([]),
+    })
+    .optional(),
+});
+export type TaskFacts = z.infer<typeof taskSchema>;
+
+const jobSchema = z.looseObject({
+  metadata: z.looseObject({
+    name: z.string(),
+    uid: z.string(),
+    generation: z.number().optional(),
+    deletionTimestamp: z.string().optional(),
+  }),
+  spec: z.looseObject({
+    replicas: z.number(),
+    serverSet: z.looseObject({ zkPath: z.string() }).optional(),
+  }),
+  status: z
+    .looseObject({
+      observedGeneration: z.number().optional(),
+      currentRevision: z.string().optional(),
+      conditions: z.array(condition).default([]),
+    })
+    .optional(),
+});
+export type JobFacts = z.infer<typeof jobSchema>;
+
+export const prefixes = {
+  tasks: '/mesocosm.dev/tasks/',
+  jobs: '/mesocosm.dev/jobs/',
+  serverSets: '/mesocosm.dev/serversets/',
+  revisions: '/mesocosm.dev/jobrevisions/',
+  leases: '/coordination.k8s.io/leases/',
+  namespaces: '/core/namespaces/',
+} as const;
+
+export function taskFacts(object: StoredObject): TaskFacts {
+  return taskSchema.parse(object);
+}
+
+export function jobFacts(object: StoredObject): JobFacts {
+  return jobSchema.parse(object);
+}
+
+const deadPhases: readonly string[] = ['Finished', 'Failed', 'Killed'];
+
+export function phaseOf(task: TaskFacts): string {
+  return task.status?.phase ?? 'Pending';
+}
+
+export function isDead(task: TaskFacts): boolean {
+  return deadPhases.includes(phaseOf(task));
+}
+
+export function isUnwanted(task: TaskFacts): boolean {
+  return task.spec.stop !== undefined || task.metadata.deletionTimestamp !== undefined;
+}
+
+export function isTrue(facts: TaskFacts | JobFacts, type: string): boolean {
+  return facts.status?.conditions.some((c) => c.type === type && c.status === 'True') ?? false;
+}
+
+/** Whether a member may be ALIVE for it. */
+export function mayBePublished(task: TaskFacts): boolean {
+  return isTrue(task, 'Ready') && !isDead(task) && !isUnwanted(task);
+}
+
+export function mesosIdsOf(task: TaskFacts): string[] {
+  const base = `${task.metadata.namespace}.${task.metadata.name}`;
+  const { containers } = task.spec;
+  return containers.length === 1 ? [base] : containers.map(({ name }) => `${base}.${name}`);
+}
+
+/** The key of the Task that a Mesos task id belongs to. */
+export function taskKeyOf(mesosTaskId: string): string {
+  const [namespace = '', name = ''] = mesosTaskId.split('.');
+  return `${prefixes.tasks}${namespace}/${name}`;
+}
+
+const memberSchema = z.looseObject({
+  serviceEndpoint: z.looseObject({ host: z.string(), port: z.number() }),
+  status: z.string(),
+  shard: z.number().optional(),
+  metadata: z.looseObject({
+    'mesocosm.dev/cluster': z.string(),
+    'mesocosm.dev/task': z.string(),
+  }),
+});
+
+export interface MemberFacts {
+  host: string;
+  port: number;
+  status: string;
+  shard: number | undefined;
+  task: string;
+}
+
+/** Undefined for what is not ours. */
+export function memberFacts(data: Uint8Array): MemberFacts | undefined {
+  const text = Buffer.from(data).toString('utf8');
+  if (!text.includes('mesocosm.dev/cluster')) return undefined;
+  const { serviceEndpoint, status, shard, metadata } = memberSchema.parse(JSON.parse(text));
+  const { host, port } = serviceEndpoint;
+  return { host, port, status, shard, task: metadata['mesocosm.dev/task'] };
+}
+
+/** Whether a path names a member node. */
+export function isMemberPath(path: string): boolean {
+  return /\/member_\d{10}$/.test(path);
+}

@@ -1,0 +1,207 @@
+import type { Logger } from 'pino';
+import type { Client } from '../../api/client/client.ts';
+import type { Random } from '../../api/machinery/random.ts';
+import { seededRandom } from '../../api/machinery/random.ts';
+import type { ApiServer } from '../../api/server/server.ts';
+import { SimulatedCluster } from '../../hack/emulator/cluster.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
+import { SimulatedCosmd } from './cosmd.ts';
+import type { NetworkOptions } from './faults.ts';
+import { LawBook, type Truth } from './laws/law-book.ts';
+import { LeaderLaws, leaseKey } from './laws/leader-laws.ts';
+import { MemberLaws } from './laws/member-laws.ts';
+import { MesosLaws } from './laws/mesos-laws.ts';
+import { TaskLaws } from './laws/task-laws.ts';
+import { ObservedStore, type StoreWrite } from './store.ts';
+import { Coverage, Trace } from './trace.ts';
+import { traceOfCall, traceOfCommit, traceOfWrite } from './trace-lines.ts';
+import { openUserApi } from './user.ts';
+import { Ensemble } from './zookeeper/ensemble.ts';
+
+export interface WorldOptions {
+  seed: number;
+  agents: number;
+  /** Lines of the trace that can be read afterwards. */
+  keepTrace: number;
+  logger?: Logger;
+}
+
+/** Processes of cosmd that may run at a time; one of them leads. */
+const slots = 2;
+const latencyMs = 3;
+
+/** A whole cluster in one thread: everything that is random in it follows from the seed. */
+export class World implements Truth {
+  readonly clock: VirtualClock;
+  readonly random: Random;
+  readonly trace: Trace;
+  readonly coverage = new Coverage();
+  readonly book = new LawBook();
+  readonly store: ObservedStore;
+  readonly ensemble: Ensemble;
+  readonly mesos: SimulatedCluster;
+  readonly tasks: TaskLaws;
+  /** Sends updates twice until then. */
+  repeatsUntil = 0;
+  readonly #options: WorldOptions;
+  readonly #network: NetworkOptions;
+  readonly #laws: { leader: LeaderLaws; mesos: MesosLaws; members: MemberLaws };
+  readonly #running: (SimulatedCosmd | undefined)[] = Array.from({ length: slots });
+  readonly #all: SimulatedCosmd[] = [];
+  #user: { client: Client; server: ApiServer } | undefined;
+  #holder: string | undefined;
+
+  constructor(options: WorldOptions) {
+    const { seed, agents } = options;
+    this.#options = options;
+    const stream = (n: number): Random => seededRandom(seed * 31 + n);
+    this.clock = new VirtualClock({ random: stream(1) });
+    this.random = stream(2);
+    this.trace = new Trace(() => this.clock.monotonic(), options.keepTrace);
+    this.store = new ObservedStore(this.clock);
+    this.ensemble = new Ensemble({
+      clock: this.clock,
+      random: stream(3),
+      sessionTimeoutMs: 12_000,
+    });
+    this.mesos = new SimulatedCluster({
+      clock: this.clock,
+      random: stream(4),
+      agents,
+      latency: 1,
+      timings: { agentPingTimeout: 2_000, maxAgentPingTimeouts: 3 },
+    });
+    this.#network = { clock: this.clock, random: stream(5), latencyMs };
+    this.tasks = new TaskLaws(this.book, this);
+    this.#laws = {
+      leader: new LeaderLaws(this.book, this),
+      mesos: new MesosLaws(this.book, this, this.tasks),
+      members: new MemberLaws(this.book, this.tasks),
+    };
+    this.store.onWrite = (write) => this.#wrote(write);
+    this.ensemble.onCommit = (transaction, before) => {
+      const writer = this.#all.find(
+        ({ zookeeper }) => zookeeper.sessionId === transaction.sessionId,
+      )?.identity;
+      this.trace.add(traceOfCommit(writer, transaction));
+      this.#laws.leader.committed(writer, transaction, before);
+      this.#laws.members.committed(transaction, before);
+    };
+  }
+
+  async start(): Promise<void> {
+    this.mesos.start();
+    const opening = openUserApi(this.store, this.clock);
+    await this.clock.advance(50);
+    this.#user = await opening;
+    for (let slot = 0; slot < slots; slot += 1) this.startCosmd(slot);
+  }
+
+  stop(): void {
+    for (const cosmd of this.#all) cosmd.kill();
+    this.mesos.stop();
+  }
+
+  get user(): Client {
+    if (this.#user === undefined) throw new Error('the world has not started');
+    return this.#user.client;
+  }
+
+  now(): number {
+    return this.clock.monotonic();
+  }
+
+  holder(): string | undefined {
+    return this.#holder;
+  }
+
+  runningTasks(): ReadonlySet<string> {
+    const { agents } = this.mesos;
+    const running = new Set<string>();
+    for (let agent = 0; agent < agents.size; agent += 1) {
+      for (const id of agents.runningTasks(agent)) running.add(id);
+    }
+    return running;
+  }
+
+  /** Processes that were started and not killed. */
+  alive(): SimulatedCosmd[] {
+    return this.#running.filter((cosmd) => cosmd !== undefined);
+  }
+
+  /** The one that leads, or the first one that runs. */
+  leader(): SimulatedCosmd | undefined {
+    const alive = this.alive();
+    return alive.find(({ identity }) => identity === this.#holder) ?? alive[0];
+  }
+
+  startCosmd(slot: number): void {
+    if (this.#running[slot] !== undefined) return;
+    const number = this.#all.length;
+    const identity = `cosmd-${number}`;
+    const { logger, seed } = this.#options;
+    const cosmd = new SimulatedCosmd({
+      identity,
+      seed: seed * 101 + number,
+      store: this.store,
+      ensemble: this.ensemble,
+      mesos: this.mesos,
+      network: this.#network,
+      brake: { members: 2, percent: 40, windowSeconds: 60 },
+      coverage: this.coverage,
+      observer: {
+        said: (event) => this.#laws.mesos.said(event),
+        left: (call) => this.#laws.mesos.left(identity, call),
+        arrived: (call) => {
+          this.trace.add(traceOfCall(identity, call));
+          this.#laws.mesos.arrived(call);
+        },
+      },
+      repeats: () => this.now() < this.repeatsUntil && this.random.next() < 0.5,
+      ...(logger === undefined ? {} : { logger: logger.child({ process: identity }) }),
+    });
+    cosmd.zookeeper.onWrite = (operations) =>
+      this.#laws.members.left(identity, operations, cosmd.store.seen());
+    this.#running[slot] = cosmd;
+    this.#all.push(cosmd);
+    this.trace.add(`${identity} starts`);
+    void cosmd.run();
+  }
+
+  /** It is gone; another one takes its place after `ms`. */
+  killCosmd(cosmd: SimulatedCosmd, restartMs: number): void {
+    const slot = this.#running.indexOf(cosmd);
+    if (slot < 0) return;
+    this.trace.add(`${cosmd.identity} dies`);
+    this.#running[slot] = undefined;
+    cosmd.kill();
+    this.clock.after(restartMs, () => this.startCosmd(slot));
+  }
+
+  /** It is told to stop, and does. */
+  stopCosmd(cosmd: SimulatedCosmd, restartMs: number): void {
+    const slot = this.#running.indexOf(cosmd);
+    if (slot < 0) return;
+    this.trace.add(`${cosmd.identity} stops`);
+    cosmd.stop();
+    this.clock.after(restartMs, () => {
+      if (this.#running[slot] !== cosmd) return;
+      this.#running[slot] = undefined;
+      cosmd.kill();
+      this.startCosmd(slot);
+    });
+  }
+
+  #wrote(write: StoreWrite): void {
+    if (write.key === leaseKey) this.#holder = holderOf(write);
+    this.trace.add(traceOfWrite(write));
+    this.#laws.leader.wrote(write);
+    this.tasks.wrote(write);
+  }
+}
+
+function holderOf({ after }: StoreWrite): string | undefined {
+  const spec = after?.['spec'];
+  if (typeof spec !== 'object' || spec === null || !('holderIdentity' in spec)) return undefined;
+  return typeof spec.holderIdentity === 'string' ? spec.holderIdentity : undefined;
+}
