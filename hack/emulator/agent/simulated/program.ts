@@ -22,13 +22,14 @@ export function programOf(command: CommandInfo | undefined): Step[] {
   if (text.startsWith('/no/such/')) {
     return [{ do: 'exit', code: command?.shell === false ? 1 : 127 }];
   }
-  if (/\b(while|for|until)\b/.test(text)) {
-    if (/trap '' (SIG)?TERM/.test(text)) steps.push({ do: 'ignoreTerm' });
-    return [...steps, { do: 'forever' }];
-  }
+  // Before loops: a server's script may loop over what it needs first.
   const listening = /listen\((\d+)\)|--port[ =](\d+)/.exec(text);
   if (listening !== null) {
     return [{ do: 'listen', port: Number(listening[1] ?? listening[2]) }, { do: 'forever' }];
+  }
+  if (/\b(while|for|until)\b/.test(text)) {
+    if (/trap '' (SIG)?TERM/.test(text)) steps.push({ do: 'ignoreTerm' });
+    return [...steps, { do: 'forever' }];
   }
   for (const part of text.split(/;|&&|\n/)) steps.push(...stepsOf(part.trim()));
   return steps;
