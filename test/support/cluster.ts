@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Client } from '../../api/client/client.ts';
@@ -6,6 +6,7 @@ import { httpsTransport, type HttpsTransport } from '../../api/client/https.ts';
 import { createClient } from '../../api/client/resource-client.ts';
 import { systemClock } from '../../api/machinery/clock.ts';
 import { systemRandom } from '../../api/machinery/random.ts';
+import { leaseResource } from '../../api/v1/core.ts';
 import { networkResource } from '../../api/v1/network.ts';
 import {
   ensureCertificates,
@@ -13,11 +14,13 @@ import {
   type Certificates,
 } from '../../hack/local/certificates.ts';
 import { freePorts, until } from '../../hack/local/wait.ts';
+import { masterClient, type MasterClient } from '../../proto/mesos/operator-client.ts';
 import type { ZooKeeperClient } from '../../proto/zookeeper/client.ts';
 import { openZooKeeper } from '../../proto/zookeeper/network-client.ts';
 import { Cosmd } from './cosmd.ts';
 import { TestEmulator, type EmulatorOptions } from './emulator.ts';
 import { startEtcd, type EtcdServer } from './etcd.ts';
+import { MesosTap } from './mesos-tap.ts';
 import { startZooKeeper, type RealZooKeeper } from './zookeeper.ts';
 
 export interface TestClusterOptions {
@@ -26,6 +29,8 @@ export interface TestClusterOptions {
   cosmds?: number;
   /** More of cosmd.yaml. */
   config?: Readonly<Record<string, unknown>>;
+  /** Each cosmd reaches the one master through a tap of its own; masters do not use ZooKeeper then. */
+  tapped?: boolean;
 }
 
 /** Real etcd, real ZooKeeper, an emulated Mesos, and cosmd as operators run it. */
@@ -34,6 +39,10 @@ export class TestCluster {
   readonly zookeeper: RealZooKeeper;
   readonly emulator: TestEmulator;
   readonly cosmds: readonly Cosmd[];
+  /** By cosmd; empty unless asked for. */
+  readonly taps: readonly MesosTap[];
+  /** The operator API of the leading master. */
+  readonly mesos: MasterClient;
   /** A client of the first cosmd, as an administrator. */
   readonly client: Client;
   /** Reads what was published. */
@@ -45,6 +54,7 @@ export class TestCluster {
   private constructor(
     servers: { etcd: EtcdServer; zookeeper: RealZooKeeper; emulator: TestEmulator },
     cosmds: readonly Cosmd[],
+    taps: readonly MesosTap[],
     certificates: Certificates,
     directory: string,
   ) {
@@ -52,6 +62,11 @@ export class TestCluster {
     this.zookeeper = servers.zookeeper;
     this.emulator = servers.emulator;
     this.cosmds = cosmds;
+    this.taps = taps;
+    this.mesos = masterClient({
+      clock: systemClock(),
+      detector: { detect: () => leadingMaster(servers.emulator.masters) },
+    });
     this.#directory = directory;
     this.#transports = cosmds.map(({ port }) => transportTo(port, certificates));
     this.client = this.clientOf(0);
@@ -74,27 +89,37 @@ export class TestCluster {
       const zookeeper = await startZooKeeper();
       undo.push(() => zookeeper.stop());
       const emulator = await TestEmulator.start({
-        zk: `zk://${zookeeper.connectString}/mesos`,
+        ...(options.tapped === true ? {} : { zk: `zk://${zookeeper.connectString}/mesos` }),
         ...options.emulator,
       });
       undo.push(() => emulator.stop());
+      const taps: MesosTap[] = [];
       const certificates = ensureCertificates(join(directory, 'certificates'));
       const ports = await freePorts(options.cosmds ?? 1);
+      while (options.tapped === true && taps.length < ports.length) {
+        const tap = await MesosTap.start(emulator.master);
+        undo.push(() => tap.stop());
+        taps.push(tap);
+      }
       const config = {
         clusterName: 'test',
-        mesos: { masters: emulator.master },
         etcd: { endpoints: [etcd.endpoint] },
         zookeeper: { connect: zookeeper.connectString, sessionTimeoutSeconds: 4 },
         ...options.config,
       };
-      const cosmds = ports.map((port) => new Cosmd({ config, port, certificates }));
+      const cosmds = ports.map((port, index) => {
+        const tap = taps[index];
+        const masters = tap === undefined ? emulator.master : [tap.address];
+        return new Cosmd({ config: { ...config, mesos: { masters } }, port, certificates });
+      });
       const cluster = new TestCluster(
         { etcd, zookeeper, emulator },
         cosmds,
+        taps,
         certificates,
         directory,
       );
-      undo.unshift(() => cluster.#stopOurs());
+      undo.push(() => cluster.#stopOurs());
       for (const cosmd of cosmds) await cosmd.start();
       await cluster.offerNetworks();
       return cluster;
@@ -109,6 +134,17 @@ export class TestCluster {
     const transport = this.#transports[index];
     if (transport === undefined) throw new Error(`there is no cosmd ${index}`);
     return createClient(transport);
+  }
+
+  /** Index of the cosmd that leads, by the Lease that `client` shows. */
+  async leader(client = this.client): Promise<number> {
+    const lease = await client
+      .of(leaseResource)
+      .get({ namespace: 'mesocosm-system', name: 'cosmd' });
+    const identity = lease.spec?.holderIdentity ?? '';
+    const index = this.cosmds.findIndex(({ log }) => log.includes(identity));
+    if (identity === '' || index < 0) throw new Error(`nobody here is ${identity}`);
+    return index;
   }
 
   async offerNetworks(): Promise<void> {
@@ -135,12 +171,29 @@ export class TestCluster {
     return new Map(nodes.map((name, index) => [name, bodies[index] ?? '']));
   }
 
+  /** Ends and removes everything; what does not end keeps nothing else from it. */
   async stop(): Promise<void> {
-    await this.#stopOurs();
-    await this.emulator.stop();
-    await this.zookeeper.stop();
-    await this.etcd.stop();
+    const steps = [
+      () => this.#stopOurs(),
+      ...this.taps.map((tap) => () => tap.stop()),
+      () => this.emulator.stop(),
+      () => this.zookeeper.stop(),
+      () => this.etcd.stop(),
+    ];
+    const failures: unknown[] = [];
+    this.#keepLogs(process.env['MESOCOSM_TEST_LOGS']);
+    for (const step of steps) await step().catch((error: unknown) => failures.push(error));
     rmSync(this.#directory, { recursive: true, force: true });
+    if (failures.length > 0) throw new AggregateError(failures, 'the cluster did not end cleanly');
+  }
+
+  /** For whoever wants to know why a test failed. */
+  #keepLogs(directory: string | undefined): void {
+    if (directory === undefined) return;
+    mkdirSync(directory, { recursive: true });
+    for (const { port, log } of this.cosmds)
+      writeFileSync(join(directory, `cosmd-${port}.log`), log);
+    writeFileSync(join(directory, 'emulator.log'), this.emulator.log);
   }
 
   async #stopOurs(): Promise<void> {
@@ -148,6 +201,22 @@ export class TestCluster {
     await this.zk.close();
     for (const cosmd of this.cosmds) await cosmd.stop();
   }
+}
+
+/** The master that answers for itself: others redirect, dead ones do not answer. */
+async function leadingMaster(
+  masters: readonly string[],
+): Promise<{ hostname: string; port: number }> {
+  for (const master of masters) {
+    try {
+      const { status } = await fetch(`http://${master}/state`, { redirect: 'manual' });
+      const [hostname = '', port] = master.split(':');
+      if (status === 200) return { hostname, port: Number(port) };
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+    }
+  }
+  throw new Error(`none of ${masters.join(', ')} leads`);
 }
 
 function transportTo(port: number, { caFile, admin }: Certificates): HttpsTransport {
@@ -169,7 +238,7 @@ function transportTo(port: number, { caFile, admin }: Certificates): HttpsTransp
  */
 export async function eventually<T>(
   what: string,
-  condition: () => Promise<T | undefined | false>,
+  condition: () => Promise<T | undefined | false> | T | undefined | false,
   timeoutMs = 60_000,
 ): Promise<T> {
   let answer: T | undefined | false;

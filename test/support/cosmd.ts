@@ -49,9 +49,9 @@ export class Cosmd {
 
   async start(): Promise<void> {
     const program = fileURLToPath(new URL('../../.local/build/cosmd.mjs', import.meta.url));
-    const child = spawn(process.execPath, [program, '--config', this.#file], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    // --pdeathsig: a test runner that is killed leaves no cosmd behind.
+    const command = ['--pdeathsig', 'KILL', process.execPath, program, '--config', this.#file];
+    const child = spawn('setpriv', command, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk: Buffer) => (this.#log += chunk.toString()));
