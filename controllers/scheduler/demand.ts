@@ -1,8 +1,8 @@
 /** Whether offers are wanted: a pure function of what waits and of what was asked last. */
 
 export interface DemandState {
-  /** Tasks that wait and are not being launched. */
-  waiting: number;
+  /** Whether a task waits that is not being launched. */
+  waiting: boolean;
   /** Offers in hand. */
   offers: number;
   suppressed: boolean;
@@ -33,7 +33,7 @@ const maxFruitlessMs = 60_000;
 
 export function demandFor(state: DemandState): Demand {
   const { waiting, offers, suppressed, now, busyAt } = state;
-  if (waiting > 0) {
+  if (waiting) {
     if (suppressed) return { kind: 'Revive' };
     if (offers > 0) return { kind: 'Wait', checkInMs: undefined };
     const left = (state.revivedAt ?? -Infinity) + pauseAfter(state.fruitless) - now;

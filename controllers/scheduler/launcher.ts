@@ -83,6 +83,8 @@ export class Launcher implements Runnable {
   #revivedAt: number | undefined;
   #fruitless = 0;
   #pausedUntil = -Infinity;
+  /** Without offers there is nothing to place, and reasons are looked for only now and then. */
+  #explainAt = -Infinity;
 
   constructor(options: LauncherOptions) {
     this.#options = options;
@@ -140,20 +142,30 @@ export class Launcher implements Runnable {
   #pass(): number | undefined {
     const session = this.#session;
     if (session?.isOpen !== true) return undefined;
-    const pausedMs = this.#pausedUntil - this.#options.clock.monotonic();
-    if (pausedMs > 0) return pausedMs;
+    const now = this.#options.clock.monotonic();
+    if (this.#pausedUntil > now) return this.#pausedUntil - now;
     const offered = this.#offers.size > 0;
+    if (!offered && this.#explainAt > now) {
+      return this.#adjustDemand(session, this.#hasWaiting(), this.#explainAt - now);
+    }
+    this.#explainAt = now + holdMs;
     const { placements, unplaced } = this.#place(this.#waiting());
     for (const group of byOffer(placements)) this.#start(session, group);
     for (const one of this.#unschedulable.worthSaying(unplaced, offered)) {
       this.#options.onUnschedulable(one);
     }
     if (placements.length > 0) this.#fruitless = 0;
-    if (placements.length + unplaced.length > 0) this.#busyAt = this.#options.clock.monotonic();
+    if (placements.length > 0) this.#busyAt = now;
     if (placements.length === maxPlacements) return 0;
     if (unplaced.length > 0) this.#decline(session, holdMs, refuseUnfitSeconds);
-    const checkInMs = this.#adjustDemand(session, unplaced.length);
-    return unplaced.length === 0 ? checkInMs : Math.min(checkInMs ?? holdMs, holdMs);
+    return this.#adjustDemand(session, unplaced.length > 0, holdMs);
+  }
+
+  #hasWaiting(): boolean {
+    for (const task of this.#options.view.waiting()) {
+      if (!this.#assumed.has(objectKey(task.metadata))) return true;
+    }
+    return false;
   }
 
   #waiting(): Task[] {
@@ -324,11 +336,13 @@ export class Launcher implements Runnable {
     );
   }
 
-  #adjustDemand(session: Session, unplaced: number): number | undefined {
+  /** Returns when to look again, after `longestMs` at most if something waits. */
+  #adjustDemand(session: Session, waiting: boolean, longestMs: number): number | undefined {
     const { clock, roles } = this.#options;
     const now = clock.monotonic();
+    if (waiting) this.#busyAt = now;
     const demand = demandFor({
-      waiting: unplaced,
+      waiting,
       offers: this.#offers.size,
       suppressed: this.#suppressed,
       now,
@@ -338,13 +352,13 @@ export class Launcher implements Runnable {
     });
     switch (demand.kind) {
       case 'Wait':
-        return demand.checkInMs;
+        return waiting ? Math.min(demand.checkInMs ?? longestMs, longestMs) : demand.checkInMs;
       case 'Revive':
         this.#suppressed = false;
         this.#revivedAt = now;
         this.#fruitless += 1;
         void session.call(reviveCall(roles));
-        return holdMs;
+        return longestMs;
       case 'Suppress':
         if (!this.#suppressed) void session.call(suppressCall(roles));
         this.#suppressed = true;

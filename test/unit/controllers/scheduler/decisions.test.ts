@@ -93,7 +93,7 @@ describe('the identity of the framework', () => {
 
 describe('whether offers are wanted', () => {
   const idle: DemandState = {
-    waiting: 0,
+    waiting: false,
     offers: 0,
     suppressed: false,
     now: 100_000,
@@ -103,11 +103,11 @@ describe('whether offers are wanted', () => {
   };
 
   it('they are asked for as soon as something waits', () => {
-    expect(demandFor({ ...idle, waiting: 1, suppressed: true })).toEqual({ kind: 'Revive' });
+    expect(demandFor({ ...idle, waiting: true, suppressed: true })).toEqual({ kind: 'Revive' });
   });
 
   it('those in hand are looked at before more are asked for', () => {
-    expect(demandFor({ ...idle, waiting: 1, offers: 1 })).toEqual({
+    expect(demandFor({ ...idle, waiting: true, offers: 1 })).toEqual({
       kind: 'Wait',
       checkInMs: undefined,
     });
@@ -126,7 +126,7 @@ describe('whether offers are wanted', () => {
 
   it('nothing is ever called twice in a row without time passing', () => {
     const states = fc.record({
-      waiting: fc.nat(3),
+      waiting: fc.boolean(),
       offers: fc.nat(3),
       suppressed: fc.boolean(),
       now: fc.nat(1_000_000),

@@ -5,11 +5,12 @@ import type { Task } from '../../../../api/v1/task.ts';
 import { OfferStore } from '../../../../controllers/scheduler/offers.ts';
 import { RetrySchedule } from '../../../../controllers/scheduler/retry-schedule.ts';
 import { Semaphore } from '../../../../controllers/scheduler/semaphore.ts';
+import { Session } from '../../../../controllers/scheduler/session.ts';
 import { TaskView } from '../../../../controllers/scheduler/task-view.ts';
 import { UnschedulableLog } from '../../../../controllers/scheduler/unschedulable.ts';
 import { boundTask } from '../../../support/tasks.ts';
 import { settle, VirtualClock } from '../../../support/virtual-clock.ts';
-import { offerOf } from './scripted-mesos.ts';
+import { offerOf, ScriptedMesos, ScriptedSubscription, updateOf, uuid } from './scripted-mesos.ts';
 
 describe('offers in hand', () => {
   it('belong together by agent and role', () => {
@@ -40,6 +41,45 @@ describe('offers in hand', () => {
     expect(offers.takeOlderThan(0)).toEqual(['O3']);
     expect(offers.takeOlderThan(0)).toEqual([]);
     expect(offers.groups()).toEqual([]);
+  });
+});
+
+describe('a session', () => {
+  const open = (stillHolding: () => boolean) => {
+    const mesos = new ScriptedMesos();
+    const subscription = new ScriptedSubscription(mesos, 'stream');
+    const session = new Session({
+      subscription,
+      frameworkId: 'F1',
+      masterId: undefined,
+      number: 1,
+      stillHolding,
+    });
+    return { mesos, session };
+  };
+
+  it('calls in the name of the framework', async () => {
+    const { mesos, session } = open(() => true);
+    expect(await session.call({ type: 'REVIVE' })).toEqual({ kind: 'accepted' });
+    expect(mesos.calls).toEqual([{ type: 'REVIVE', framework_id: { value: 'F1' } }]);
+  });
+
+  it('lets nothing out once its process may not lead any more, as after a freeze', async () => {
+    let holding = true;
+    const { mesos, session } = open(() => holding);
+    holding = false;
+    expect((await session.call({ type: 'REVIVE' })).kind).toBe('unsent');
+    session.acknowledge(updateOf('web-0-a', 'TASK_RUNNING', { uuid: uuid('1') }));
+    await settle();
+    expect(mesos.calls).toEqual([]);
+    expect(session.isOpen).toBe(false);
+  });
+
+  it('lets nothing out once it is closed', async () => {
+    const { mesos, session } = open(() => true);
+    session.close();
+    expect((await session.call({ type: 'REVIVE' })).kind).toBe('unsent');
+    expect(mesos.calls).toEqual([]);
   });
 });
 
