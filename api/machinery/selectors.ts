@@ -77,7 +77,8 @@ const clause =
 /** Parses the query form of a label selector: `a=b,c!=d,e in (f,g),!h,i,j>5`. */
 export function parseLabelSelector(text: string): Requirements {
   const requirements: Requirement[] = [];
-  let rest = text;
+  // Long runs of blanks would make the expression look at each of them many times.
+  let rest = text.replace(/\s+/g, ' ').trim();
   while (rest.trim() !== '') {
     const found = clause.exec(rest);
     if (found === null) {

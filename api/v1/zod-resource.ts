@@ -79,7 +79,7 @@ export function defineResource<T extends KubeObject>(definition: ZodResource<T>)
 }
 
 function parseWith<T>(shape: z.ZodType<T>, document: unknown): ParseResult<T> {
-  const result = shape.safeParse(document);
+  const result = shape.safeParse(document, { reportInput: true });
   if (result.success) return { ok: true, value: result.data };
   const unknown = result.error.issues.flatMap((issue) =>
     issue.code === 'unrecognized_keys'
@@ -91,40 +91,56 @@ function parseWith<T>(shape: z.ZodType<T>, document: unknown): ParseResult<T> {
 
 function toFieldErrors(issue: z.core.$ZodIssue): FieldError[] {
   const field = fieldPath(issue.path);
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => {
+      const path = fieldPath([...issue.path, key]);
+      const message = `unknown field "${path}": remove it or check its spelling`;
+      return { field: path, message, reason: 'FieldValueInvalid' };
+    });
+  }
+  if (issue.input === undefined) {
+    return [{ field, message: `Required value: ${wanted(issue)}`, reason: 'FieldValueRequired' }];
+  }
+  const value = shown(issue.input);
   switch (issue.code) {
-    case 'unrecognized_keys':
-      return issue.keys.map((key) => ({
-        field: fieldPath([...issue.path, key]),
-        message: `unknown field "${fieldPath([...issue.path, key])}": remove it or check its spelling`,
-        reason: 'FieldValueInvalid',
-      }));
     case 'invalid_type':
-      return issue.message.endsWith('received undefined')
-        ? [
-            {
-              field,
-              message: `Required value: ${expected(issue.expected)}`,
-              reason: 'FieldValueRequired',
-            },
-          ]
-        : [
-            {
-              field,
-              message: `Invalid value: ${expected(issue.expected)}`,
-              reason: 'FieldValueTypeInvalid',
-            },
-          ];
+      return [
+        {
+          field,
+          message: `Invalid value: ${value}: ${wanted(issue)}`,
+          reason: 'FieldValueTypeInvalid',
+        },
+      ];
     case 'invalid_value':
       return [
         {
           field,
-          message: `Unsupported value: supported values: ${issue.values.map((value) => JSON.stringify(value)).join(', ')}`,
+          message: `Unsupported value: ${value}: ${wanted(issue)}`,
           reason: 'FieldValueNotSupported',
         },
       ];
     default:
-      return [{ field, message: `Invalid value: ${issue.message}`, reason: 'FieldValueInvalid' }];
+      return [
+        {
+          field,
+          message: `Invalid value: ${value}: ${issue.message}`,
+          reason: 'FieldValueInvalid',
+        },
+      ];
   }
+}
+
+/** What would have been right. */
+function wanted(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'invalid_type') return expected(issue.expected);
+  if (issue.code !== 'invalid_value') return issue.message;
+  return `supported values: ${issue.values.map((value) => JSON.stringify(value)).join(', ')}`;
+}
+
+/** A wrong value as Kubernetes quotes it, cut where it says no more. */
+function shown(value: unknown): string {
+  const text = JSON.stringify(value);
+  return text.length <= 64 ? text : `${text.slice(0, 61)}...`;
 }
 
 function expected(type: string): string {

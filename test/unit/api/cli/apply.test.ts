@@ -79,7 +79,7 @@ describe('cosm apply', () => {
       code: 1,
       stdout: '',
       stderr:
-        'two.yaml:20:13: spec.replicas: Invalid value: must be a number\n' +
+        'two.yaml:20:13: spec.replicas: Invalid value: "three": must be a number\n' +
         'error: 1 mistake; nothing was changed\n',
     });
     expect(await job('good')).toBeUndefined();

@@ -45,7 +45,7 @@ describe('a Job', () => {
   });
 
   it.each([
-    ['replicas: 3', 'replicas: many', 'spec.replicas: Invalid value: must be a number'],
+    ['replicas: 3', 'replicas: many', 'spec.replicas: Invalid value: "many": must be a number'],
     [
       'replicas: 3',
       'replica: 3',
@@ -54,7 +54,7 @@ describe('a Job', () => {
     [
       'replicas: 3',
       'replicas: -1',
-      'spec.replicas: Invalid value: Too small: expected number to be >=0',
+      'spec.replicas: Invalid value: -1: Too small: expected number to be >=0',
     ],
     [
       'name: web, namespace',
@@ -115,7 +115,7 @@ describe('a Job', () => {
     [
       'operator: Unique',
       'operator: Near',
-      /^spec\.template\.spec\.constraints\[0\]\.operator: Unsupported value: supported values: "Equals"/,
+      /^spec\.template\.spec\.constraints\[0\]\.operator: Unsupported value: "Near": supported values: "Equals"/,
     ],
     ['exec ./web', 'x'.repeat(130 * 1024), /^spec\.template: Too long: \d+ bytes, at most 131072/],
   ])('with %j as %.40j is refused by field, reason and mend', (from, to, expected) => {
