@@ -80,6 +80,7 @@ class Loop implements ServerSetController {
   readonly #views: PathViews;
   readonly #sets: Controller;
   readonly #tasks: Controller;
+  #claiming: Promise<void> | undefined;
 
   constructor(options: ServerSetControllerOptions) {
     this.#options = options;
@@ -126,13 +127,13 @@ class Loop implements ServerSetController {
       caches.serverSets.onChange((change) => this.#setChanged(change)),
       this.#link.listen({
         onConnected: () => {
-          void this.#claim();
+          this.#claim();
           this.#enqueueAll();
         },
         onAway: () => this.#enqueueAll(),
       }),
     ];
-    if (this.#link.awayMs === undefined) void this.#claim();
+    if (this.#link.awayMs === undefined) this.#claim();
     try {
       // Each worker that waits listens for the end.
       const ended = AbortSignal.any([signal]);
@@ -140,22 +141,24 @@ class Loop implements ServerSetController {
       await Promise.all([this.#sets.run(ended), this.#tasks.run(ended)]);
     } finally {
       for (const stop of stops) stop();
+      await this.#claiming;
     }
   }
 
   setFrameworkId(frameworkId: string): void {
     this.#fence.setFrameworkId(frameworkId);
-    if (this.#link.awayMs === undefined) void this.#claim();
+    if (this.#link.awayMs === undefined) this.#claim();
   }
 
   /** Shuts the leaders before out, also if there is nothing to publish. */
-  async #claim(): Promise<void> {
-    try {
-      await this.#fence.claim();
-    } catch (error) {
-      // Whoever writes next tries again and says what is wrong.
-      this.#options.logger.warn({ err: error }, 'claiming the epoch in ZooKeeper failed');
-    }
+  #claim(): void {
+    this.#claiming = this.#fence.claim().then(
+      () => undefined,
+      (error: unknown) => {
+        // Whoever writes next tries again and says what is wrong.
+        this.#options.logger.warn({ err: error }, 'claiming the epoch in ZooKeeper failed');
+      },
+    );
   }
 
   #controller(name: string, reconcile: (key: string) => ReturnType<TaskReconciler['reconcile']>) {

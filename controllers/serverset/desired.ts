@@ -27,13 +27,6 @@ export interface Desired {
   ready: number;
 }
 
-export const nothingDesired: Desired = {
-  members: new Map(),
-  bySlot: new Map(),
-  unpublished: [],
-  ready: 0,
-};
-
 /** Its end is wanted: no member is made or kept ALIVE for it. */
 export function isStopping(task: Task): boolean {
   return task.spec.stop !== undefined || task.metadata.deletionTimestamp !== undefined;

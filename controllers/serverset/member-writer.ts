@@ -1,3 +1,4 @@
+import type { Logger } from 'pino';
 import type { ResourceClient } from '../../api/client/client.ts';
 import type { Task } from '../../api/v1/task.ts';
 import { isZooKeeperError } from '../../proto/zookeeper/errors.ts';
@@ -10,7 +11,7 @@ import type { Drains } from './drains.ts';
 import type { EpochFence } from './fence.ts';
 import type { KeyedLock } from './keyed-lock.ts';
 import type { PathView } from './path-view.ts';
-import type { ObservedNode, Plan } from './plan.ts';
+import type { Cause, ObservedNode, Plan } from './plan.ts';
 import { isUndecided } from './problems.ts';
 import { isMarkedFor, markedFor } from './task-marks.ts';
 
@@ -23,6 +24,7 @@ export interface MemberWriterOptions {
   locks: KeyedLock;
   barrier: WriteBarrier;
   drains: Drains;
+  logger: Logger;
   /** A member of the Task has gone. */
   onRemoved: (taskUid: string) => void;
 }
@@ -43,9 +45,9 @@ export class MemberWriter {
   async apply(key: string, view: PathView, plan: Plan): Promise<boolean> {
     const changes: (() => Promise<void>)[] = [
       ...plan.remove.map(
-        ({ node }) =>
+        ({ node, cause }) =>
           () =>
-            this.#remove(view, node),
+            this.#remove(view, node, cause),
       ),
       ...plan.withdraw.map(
         ({ node, body }) =>
@@ -96,13 +98,15 @@ export class MemberWriter {
   }
 
   async #createNode(view: PathView, body: string): Promise<void> {
-    const { fence } = this.#options;
+    const { fence, logger } = this.#options;
     const path = memberPrefixOf(view.path);
     const data = Buffer.from(body);
     const [result] = await this.#write(view, undefined, () =>
       fence.write([{ type: 'create', path, data, sequential: true }]),
     );
-    if (result?.type === 'create') view.wrote(nameIn(view, result.path), 0, body);
+    if (result?.type !== 'create') return;
+    const ours = view.wrote(nameIn(view, result.path), 0, body);
+    logger.info({ path: result.path, taskUid: ours?.taskUid }, 'member created');
   }
 
   async #set(view: PathView, node: ObservedNode, body: string): Promise<void> {
@@ -117,8 +121,8 @@ export class MemberWriter {
     if (ours?.stoppingSince !== undefined) drains.began(path, ours.stoppingSince);
   }
 
-  async #remove(view: PathView, node: ObservedNode): Promise<void> {
-    const { fence, drains, onRemoved } = this.#options;
+  async #remove(view: PathView, node: ObservedNode, cause: Cause): Promise<void> {
+    const { fence, drains, onRemoved, logger } = this.#options;
     const path = `${view.path}/${node.name}`;
     try {
       await this.#write(view, node.name, () =>
@@ -129,6 +133,7 @@ export class MemberWriter {
     }
     view.removed(node.name);
     drains.ended(path);
+    logger.info({ path, taskUid: node.ours?.taskUid, cause }, 'member removed');
     if (node.ours !== undefined) onRemoved(node.ours.taskUid);
   }
 
