@@ -1,6 +1,6 @@
 import type { Task } from '../../api/v1/task.ts';
 import { isDead } from '../../api/v1/task.ts';
-import { isStopping, timeOf } from './instances.ts';
+import { countedFrom, isStopping, timeOf } from './instances.ts';
 
 /** Delay after the first death in a row, doubled at each further one. */
 const baseMs = 1_000;
@@ -18,7 +18,7 @@ export interface NextRun {
 
 /**
  * What follows `last`, the newest run. A death that we asked for, or one of another template, is no
- * failure. `now` bounds the wait: a clock that was set back must not add hours to it.
+ * failure. A clock that was set back must not add hours to the wait.
  */
 export function nextRun(last: Task | undefined, isCurrent: boolean, now: number): NextRun {
   if (last === undefined) return { restarts: 0, notBefore: now };
@@ -30,7 +30,7 @@ export function nextRun(last: Task | undefined, isCurrent: boolean, now: number)
   if (ranLong) return { restarts: 0, notBefore: now };
   const restarts = last.spec.restarts + 1;
   const delay = restartDelay(restarts);
-  return { restarts, notBefore: Math.min(finished, now) + delay };
+  return { restarts, notBefore: countedFrom(finished, now) + delay };
 }
 
 /** Milliseconds between the last of `restarts` deaths in a row and the next run. */

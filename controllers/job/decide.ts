@@ -8,6 +8,7 @@ import { nextRun } from './backoff.ts';
 import type { Instance } from './instances.ts';
 import {
   availableFrom,
+  countedFrom,
   isStopping,
   isUnreachable,
   newest,
@@ -113,7 +114,9 @@ type Judgement = Pick<Decision, 'available' | 'start' | 'blocker' | 'wakeAt'>;
 
 /** An instance that has a run: is it available, and if not, why? */
 function judge(index: number, keeper: Task, { numbers, now }: DecideContext): Judgement {
-  const from = availableFrom(keeper, numbers.minReadySeconds);
+  const since = availableFrom(keeper, 0);
+  const from =
+    since === undefined ? undefined : countedFrom(since, now) + numbers.minReadySeconds * 1000;
   if (from !== undefined && from <= now) {
     return { available: true, start: undefined, blocker: undefined, wakeAt: undefined };
   }
@@ -224,7 +227,7 @@ function replaceUnreachable(
 ): Pick<Decision, 'start' | 'blocker' | 'wakeAt'> {
   const since = instance.live.map(({ status }) => timeOf(status?.unreachableTime));
   // Without the time nobody can say that it was long enough; silence alone starts nothing.
-  const known = since.filter((time) => time !== undefined);
+  const known = since.filter((time) => time !== undefined).map((time) => countedFrom(time, now));
   const due =
     known.length === since.length
       ? Math.max(...known) + numbers.replaceAfterSeconds * 1000

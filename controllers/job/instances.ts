@@ -76,6 +76,17 @@ export function timeOf(text: string | undefined): number | undefined {
   return Number.isNaN(time) ? undefined : time;
 }
 
+/** Clocks of two machines differ by less. */
+const clockSkewMs = 60_000;
+
+/**
+ * A stamp, as one can count from it: one further ahead than clocks differ was made by a clock that was
+ * wrong, and counts as long past. Until the clock is there again hours might pass.
+ */
+export function countedFrom(stamped: number, now: number): number {
+  return stamped > now + clockSkewMs ? 0 : stamped;
+}
+
 /**
  * From when on the task counts as available: Ready for `minReadySeconds`. Undefined if it is not Ready.
  * The time may lie in the future.

@@ -172,7 +172,22 @@ describe('replacing the dead', () => {
     const world = crashing();
     world.die(world.liveOf(0)[0]!);
     world.now -= 3600 * second;
-    expect(world.reconcile().wakeAt! - world.now).toBe(second);
+    expect(world.reconcile().start).toMatchObject([{ restarts: 1 }]);
+    world.run(world.liveOf(0)[0]!);
+    world.now -= 3600 * second;
+    world.edit({ updateStrategy: { minReadySeconds: 10 } });
+    world.reconcile();
+    expect(condition(world.job.status, 'Ready')?.status).toBe('True');
+  });
+
+  it('waits out the difference between the clocks of two machines', () => {
+    const world = crashing();
+    world.now += 30 * second;
+    world.die(world.liveOf(0)[0]!);
+    world.now -= 30 * second;
+    const plan = world.reconcile();
+    expect(plan.start).toEqual([]);
+    expect(plan.wakeAt! - world.now).toBe(31 * second);
   });
 
   it('knows the order of runs that were created within one second', () => {
@@ -227,6 +242,12 @@ describe('unreachable Tasks', () => {
     expect(world.liveOf(0).map(({ metadata }) => metadata.name)).toEqual([
       replacement.metadata.name,
     ]);
+  });
+
+  it('replaces one that was lost before the clock was set back', () => {
+    const world = lost();
+    world.now -= 3600 * second;
+    expect(world.reconcile().start).toMatchObject([{ instance: 0, cause: 'Unreachable' }]);
   });
 
   it('starts nothing on a silence of unknown length', () => {
