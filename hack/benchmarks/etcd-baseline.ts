@@ -10,12 +10,19 @@ function put(client: EtcdClient, key: string, value: Buffer): Promise<unknown> {
   return client.once((etcd, options) => etcd.kv.put({ key: Buffer.from(key), value }, options));
 }
 
-/** Plain puts of values of `bytes`, `concurrency` under way at a time, for `seconds`; puts a second. */
+export interface Puts {
+  perSecond: number;
+  /** CPU milliseconds of this process for one. */
+  cpuMs: number;
+}
+
+/** Plain puts of values of `bytes`, `concurrency` under way at a time, for `seconds`. */
 export async function plainPuts(
   client: EtcdClient,
   { concurrency, bytes, seconds }: { concurrency: number; bytes: number; seconds: number },
-): Promise<number> {
+): Promise<Puts> {
   const value = Buffer.alloc(bytes, 'x');
+  const cpu = process.cpuUsage();
   const began = performance.now();
   const end = began + seconds * 1000;
   let count = 0;
@@ -27,7 +34,11 @@ export async function plainPuts(
     }
   };
   await Promise.all(Array.from({ length: concurrency }, worker));
-  return (count / (performance.now() - began)) * 1000;
+  const { user, system } = process.cpuUsage(cpu);
+  return {
+    perSecond: (count / (performance.now() - began)) * 1000,
+    cpuMs: (user + system) / 1000 / count,
+  };
 }
 
 /** Milliseconds from the sending of a put to its event at a watcher, for `perSecond` puts a second. */

@@ -1,6 +1,6 @@
 import { until } from '../local/wait.ts';
 import type { BenchCluster } from './cluster.ts';
-import { plainPuts } from './etcd-baseline.ts';
+import { plainPuts, type Puts } from './etcd-baseline.ts';
 import { applyJob, spread } from './load.ts';
 import { median } from './statistics.ts';
 import { isUp, type TaskWatch } from './task-watch.ts';
@@ -87,39 +87,61 @@ export async function benchLaunch(
   say: (line: string) => void,
 ): Promise<void> {
   await launch(cluster, watch, { name: 'warm-up', tasks: warmUpTasks, jobs: 1 });
-  const puts = (): Promise<number> =>
+  const puts = (): Promise<Puts> =>
     plainPuts(cluster.etcd, { concurrency, bytes: valueBytes, seconds: 2 });
-  const rates: number[] = [];
-  const shares: number[] = [];
+  // The client's code is compiled by then.
+  await puts();
   let before = await puts();
+  const figures: Figures[] = [];
   for (let round = 1; round <= rounds; round += 1) {
-    const { seconds, taskWrites, writes, cpu } = await launch(cluster, watch, {
-      name: `round${round}`,
-      tasks,
-      jobs,
-    });
+    const launched = await launch(cluster, watch, { name: `round${round}`, tasks, jobs });
     const after = await puts();
-    const baseline = (before + after) / 2;
+    const measured = figuresOf(launched, tasks, [before, after]);
     before = after;
-    const rate = tasks / seconds;
-    rates.push(rate);
-    shares.push((rate * 4) / baseline);
-    const each = (of: number): string => `${((of * 1000) / tasks).toFixed(2)} ms`;
-    say(
-      `round ${round}: ${tasks} tasks in ${seconds.toFixed(2)} s = ${rate.toFixed(0)} tasks/s; ` +
-        `${(taskWrites / tasks).toFixed(2)} writes a task (${(writes / tasks).toFixed(2)} with Jobs, Agents, Events)`,
-    );
-    say(
-      `         plain puts ${baseline.toFixed(0)}/s, ${concurrency} at a time; ` +
-        `4 writes a task would be ${(baseline / 4).toFixed(0)} tasks/s: ratio ${((rate * 4) / baseline).toFixed(2)}`,
-    );
-    say(
-      `         CPU a task: cosmd ${each(cpu.cosmd)}, etcd ${each(cpu.etcd)}, ` +
-        `emulator ${each(cpu.emulator)}, this watcher ${each(cpu.bench)}`,
-    );
+    figures.push(measured);
+    for (const line of describe(launched, tasks, measured)) say(line);
   }
+  const middle = (of: (figure: Figures) => number): number => median(figures.map(of));
   say(
-    `launch: ${median(rates).toFixed(0)} tasks/s (aim: 500), ` +
-      `${median(shares).toFixed(2)} of what etcd takes in plain puts at 4 a task`,
+    `launch: ${middle(({ perSecond }) => perSecond).toFixed(0)} tasks/s (aim: 500), ` +
+      `${middle(({ share }) => share).toFixed(2)} of what etcd takes in plain puts at 4 a task; ` +
+      `cosmd's CPU for a task is that of ${middle(({ putsOfCpu }) => putsOfCpu).toFixed(1)} plain puts`,
   );
+}
+
+interface Figures {
+  perSecond: number;
+  /** Plain puts a second around it. */
+  puts: number;
+  /** Tasks a second, of those that plain puts at 4 a task would make. */
+  share: number;
+  /** CPU of cosmd for a task, in CPU of the client for a plain put: machine and load cancel out. */
+  putsOfCpu: number;
+}
+
+function figuresOf({ seconds, cpu }: Launched, tasks: number, around: readonly Puts[]): Figures {
+  const mean = (of: (puts: Puts) => number): number =>
+    around.reduce((sum, puts) => sum + of(puts), 0) / around.length;
+  const puts = mean((one) => one.perSecond);
+  return {
+    perSecond: tasks / seconds,
+    puts,
+    share: (tasks / seconds / puts) * 4,
+    putsOfCpu: (cpu.cosmd * 1000) / tasks / mean((one) => one.cpuMs),
+  };
+}
+
+function describe(launched: Launched, tasks: number, figures: Figures): string[] {
+  const { seconds, taskWrites, writes, cpu } = launched;
+  const { perSecond, puts, share, putsOfCpu } = figures;
+  const each = (of: number): string => `${((of * 1000) / tasks).toFixed(2)} ms`;
+  const perTask = (of: number): string => (of / tasks).toFixed(2);
+  return [
+    `${tasks} tasks in ${seconds.toFixed(2)} s = ${perSecond.toFixed(0)} tasks/s; ` +
+      `${perTask(taskWrites)} writes a task (${perTask(writes)} with Jobs, Agents, Events)`,
+    `  plain puts ${puts.toFixed(0)}/s, ${concurrency} at a time; ` +
+      `4 writes a task would be ${(puts / 4).toFixed(0)} tasks/s: ratio ${share.toFixed(2)}`,
+    `  CPU a task: cosmd ${each(cpu.cosmd)} (${putsOfCpu.toFixed(1)} plain puts), etcd ${each(cpu.etcd)}, ` +
+      `emulator ${each(cpu.emulator)}, this watcher ${each(cpu.bench)}`,
+  ];
 }
