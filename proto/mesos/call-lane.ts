@@ -1,8 +1,8 @@
 import type { Client } from 'undici';
 import { codec } from './codec.ts';
 import type { SchedulerCall } from './generated/messages.ts';
-import { maxErrorBytes, requestError } from './http.ts';
-import type { Answer, HttpClient } from './http.ts';
+import { requestError } from './http.ts';
+import type { HttpClient, ShortAnswer } from './http.ts';
 import { MesosRequestError } from './transport.ts';
 import type { CallOutcome, MesosAddress } from './transport.ts';
 
@@ -61,11 +61,8 @@ export class CallLane {
       return { kind: 'unsent', cause: asError(error) };
     }
     try {
-      return await http.withDeadline(undefined, async (signal) => {
-        const headers = { 'mesos-stream-id': streamId };
-        const answer = await http.post(this.client, schedulerPath, body, { signal, headers });
-        return await outcomeOf(http, answer);
-      });
+      const headers = { 'mesos-stream-id': streamId };
+      return outcomeOf(await http.exchange(this.client, schedulerPath, body, headers));
     } catch (error) {
       const cause = requestError(error, master);
       const never = cause instanceof MesosRequestError && cause.code === 'Unreachable';
@@ -84,22 +81,11 @@ function unsent(message: string): CallOutcome {
  * 2xx is accepted. 3xx, 4xx and 503 (not leading, still recovering) say that the call had no
  * effect. Any other 5xx, such as a gateway's, does not.
  */
-async function outcomeOf(http: HttpClient, answer: Answer): Promise<CallOutcome> {
-  const { status } = answer;
-  const text = await textOf(http, answer);
+function outcomeOf({ status, text }: ShortAnswer): CallOutcome {
   if (status >= 200 && status < 300) return { kind: 'accepted' };
   if (status < 500 || status === 503) return { kind: 'rejected', status, message: text };
   const cause = new MesosRequestError('Unanswered', `answered ${status}: ${text}`, { status });
   return { kind: 'unknown', cause };
-}
-
-/** The head of the answer has decided; a body that then fails to come changes nothing. */
-async function textOf(http: HttpClient, answer: Answer): Promise<string> {
-  try {
-    return Buffer.from(await http.read(answer, maxErrorBytes)).toString('utf8');
-  } catch (error) {
-    return `(the reason did not arrive: ${asError(error).message})`;
-  }
 }
 
 function asError(error: unknown): Error {

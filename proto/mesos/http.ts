@@ -31,6 +31,8 @@ export interface HttpOptions {
 /** Bytes of an error's body that are kept: Mesos writes one sentence. */
 export const maxErrorBytes = 16 * 1024;
 const maxRedirects = 5;
+/** A shorter body fits a packet as it is: to compress it costs more than the request itself. */
+const gzipFromBytes = 1024;
 
 export interface Answer {
   readonly status: number;
@@ -38,12 +40,31 @@ export interface Answer {
   readonly body: Dispatcher.ResponseData['body'];
 }
 
+export interface ShortAnswer {
+  readonly status: number;
+  /** Its first `maxErrorBytes`, or why they did not come: the head has decided already. */
+  readonly text: string;
+}
+
 export interface HttpClient {
   readonly format: Format;
   /** A connection to one address, with no timeouts of its own; the caller closes it. */
   connect(address: MesosAddress): Client;
-  /** Posts a body, gzipped; resolves with the answer's head. The signal covers the body too. */
+  /**
+   * Posts a body, gzipped unless it is small; resolves with the answer's head. The signal covers the
+   * body too.
+   */
   post(client: Client, path: string, body: Uint8Array, options: PostOptions): Promise<Answer>;
+  /**
+   * Posts a body, gzipped unless it is small, and resolves with the whole answer: for the many calls
+   * whose answers are empty, at half the cost of `post` and `read`. Rejects if no head came in time.
+   */
+  exchange(
+    client: Client,
+    path: string,
+    body: Uint8Array,
+    headers: Readonly<Record<string, string>>,
+  ): Promise<ShortAnswer>;
   /** Reads an answer's body. Throws MesosRequestError BadAnswer if it is longer than the bound. */
   read(answer: Answer, maxBytes?: number): Promise<Uint8Array>;
   /** Where a GET of `path` is redirected to. Throws MesosRequestError. */
@@ -83,6 +104,22 @@ export function httpClient(options: HttpOptions): HttpClient {
   const { maxResponseBytes = 256 * 1024 * 1024 } = options;
   const scheme = tls === undefined ? 'http' : 'https';
   const authorization = basic(options.credential);
+  const posted = (
+    path: string,
+    body: Uint8Array,
+    headers: Readonly<Record<string, string>> | undefined,
+  ): PostedRequest => ({
+    method: 'POST',
+    path,
+    body: body.length < gzipFromBytes ? body : gzipSync(body),
+    headers: {
+      'content-type': contentTypes[format],
+      ...(body.length < gzipFromBytes ? {} : { 'content-encoding': 'gzip' }),
+      accept: contentTypes[format],
+      ...authorization,
+      ...headers,
+    },
+  });
 
   const http: HttpClient = {
     format,
@@ -95,21 +132,13 @@ export function httpClient(options: HttpOptions): HttpClient {
       }),
 
     post: async (client, path, body, { signal, headers }) => {
-      const { statusCode, ...answer } = await client.request({
-        method: 'POST',
-        path,
-        signal,
-        body: gzipSync(body),
-        headers: {
-          'content-type': contentTypes[format],
-          'content-encoding': 'gzip',
-          accept: contentTypes[format],
-          ...authorization,
-          ...headers,
-        },
-      });
+      const request = posted(path, body, headers);
+      const { statusCode, ...answer } = await client.request({ ...request, signal });
       return { status: statusCode, headers: answer.headers, body: answer.body };
     },
+
+    exchange: (client, path, body, headers) =>
+      exchange(client, posted(path, body, headers), clock, requestTimeoutMs),
 
     read: async (answer, maxBytes = maxResponseBytes) => {
       const chunks: Uint8Array[] = [];
@@ -164,15 +193,63 @@ export function httpClient(options: HttpOptions): HttpClient {
         const message = `no answer in ${requestTimeoutMs} ms`;
         controller.abort(new MesosRequestError('Unanswered', message));
       });
-      const signals = [controller.signal, ...(signal === undefined ? [] : [signal])];
+      const either =
+        signal === undefined ? controller.signal : AbortSignal.any([controller.signal, signal]);
       try {
-        return await work(AbortSignal.any(signals));
+        return await work(either);
       } finally {
         timer.cancel();
       }
     },
   };
   return http;
+}
+
+type PostedRequest = Dispatcher.DispatchOptions & { method: 'POST' };
+
+function exchange(
+  client: Client,
+  request: PostedRequest,
+  clock: Clock,
+  timeoutMs: number,
+): Promise<ShortAnswer> {
+  return new Promise((resolve, reject) => {
+    let sent: Dispatcher.DispatchController | undefined;
+    let status: number | undefined;
+    let late: Error | undefined;
+    const chunks: Uint8Array[] = [];
+    let size = 0;
+    const fail = (error: Error): void => {
+      timer.cancel();
+      if (status === undefined) reject(error);
+      else resolve({ status, text: `(the reason did not arrive: ${error.message})` });
+    };
+    const timer = clock.after(timeoutMs, () => {
+      late = new MesosRequestError('Unanswered', `no answer in ${timeoutMs} ms`);
+      sent?.abort(late);
+      fail(late);
+    });
+    client.dispatch(request, {
+      onRequestStart: (controller) => {
+        sent = controller;
+        if (late !== undefined) controller.abort(late);
+      },
+      onResponseStart: (_, code) => {
+        status = code;
+      },
+      onResponseData: (_, chunk) => {
+        if (size < maxErrorBytes) chunks.push(chunk.subarray(0, maxErrorBytes - size));
+        size += chunk.length;
+      },
+      onResponseEnd: () => {
+        timer.cancel();
+        resolve({ status: status ?? 0, text: Buffer.concat(chunks).toString('utf8') });
+      },
+      onResponseError: (_, error) => {
+        fail(error);
+      },
+    });
+  });
 }
 
 function origin(scheme: string, { hostname, port }: MesosAddress): string {
