@@ -54,9 +54,19 @@ export function launchOperation(placement: Placement, context: LaunchContext): O
         resources: placement.executor,
         ...(container === undefined ? {} : { container }),
       },
-      task_group: { tasks: infos },
+      task_group: { tasks: withOwnCgroups(infos) },
     },
   };
+}
+
+/**
+ * Containers of a group share the cgroups of their executor, where a limit of one means nothing and the
+ * master refuses it; with one of their own all of them get theirs.
+ */
+function withOwnCgroups(infos: readonly TaskInfo[]): TaskInfo[] {
+  if (infos.every(({ limits }) => limits === undefined)) return [...infos];
+  const container: ContainerInfo = { type: 'MESOS', linux_info: { share_cgroups: false } };
+  return infos.map((info) => ({ ...info, container }));
 }
 
 function taskInfo(
@@ -74,6 +84,8 @@ function taskInfo(
   const networks = (task.spec.networks ?? []).map((network) => network.name);
   const limits = limitsOf(container);
   const discovery = discoveryOf(task, ports, cniNameOf);
+  const variables = environment(placement, container, ports);
+  const probing: Probing = { ports, networks, variables };
   return {
     name: `${task.spec.job}-${task.spec.instance}`,
     task_id: { value: taskId },
@@ -81,7 +93,7 @@ function taskInfo(
     resources: placement.containers.get(name) ?? [],
     command: {
       ...commandOf(container, networks),
-      environment: { variables: environment(placement, container, ports) },
+      environment: { variables },
     },
     kill_policy: killPolicy(task),
     labels: labelsOf({
@@ -91,10 +103,8 @@ function taskInfo(
       'mesocosm.dev/uid': task.metadata.uid,
     }),
     discovery,
-    ...(readinessProbe === undefined ? {} : { check: checkOf(readinessProbe, ports, networks) }),
-    ...(livenessProbe === undefined
-      ? {}
-      : { health_check: healthCheckOf(livenessProbe, ports, networks) }),
+    ...(readinessProbe === undefined ? {} : { check: checkOf(readinessProbe, probing) }),
+    ...(livenessProbe === undefined ? {} : { health_check: healthCheckOf(livenessProbe, probing) }),
     ...(limits === undefined ? {} : { limits }),
   };
 }
@@ -231,12 +241,21 @@ function execCommand(argv: readonly string[], networks: readonly string[]): Comm
   return { shell: false, value: words[0] ?? '', arguments: [...words] };
 }
 
+/** What a probe needs to know of its container. */
+interface Probing {
+  ports: ReadonlyMap<string, number>;
+  networks: readonly string[];
+  variables: readonly EnvironmentVariable[];
+}
+
+/** The command executor runs a probe in its own environment, not the task's: it is told that too. */
+function probeCommand(argv: readonly string[] = [], { networks, variables }: Probing): CommandInfo {
+  return { ...execCommand(argv, networks), environment: { variables: [...variables] } };
+}
+
 /** readinessProbe is CheckInfo: its result is reported and decides nothing in Mesos. */
-function checkOf(
-  probe: ReadinessProbe,
-  ports: ReadonlyMap<string, number>,
-  networks: readonly string[],
-): CheckInfo {
+function checkOf(probe: ReadinessProbe, probing: Probing): CheckInfo {
+  const { ports } = probing;
   if (probe.httpGet !== undefined) {
     const { port, path } = probe.httpGet;
     return {
@@ -250,17 +269,14 @@ function checkOf(
   }
   return {
     type: 'COMMAND',
-    command: { command: execCommand(probe.exec?.command ?? [], networks) },
+    command: { command: probeCommand(probe.exec?.command, probing) },
     ...timing(probe),
   };
 }
 
 /** livenessProbe is HealthCheck: Mesos kills the task after failureThreshold failures in a row. */
-function healthCheckOf(
-  probe: LivenessProbe,
-  ports: ReadonlyMap<string, number>,
-  networks: readonly string[],
-): HealthCheck {
+function healthCheckOf(probe: LivenessProbe, probing: Probing): HealthCheck {
+  const { ports } = probing;
   const { liveness: defaults } = taskDefaults;
   const common = {
     ...timing(probe),
@@ -278,7 +294,7 @@ function healthCheckOf(
   if (probe.tcpSocket !== undefined) {
     return { type: 'TCP', tcp: { port: numberOf(probe.tcpSocket.port, ports) }, ...common };
   }
-  return { type: 'COMMAND', command: execCommand(probe.exec?.command ?? [], networks), ...common };
+  return { type: 'COMMAND', command: probeCommand(probe.exec?.command, probing), ...common };
 }
 
 /** TaskInfo.limits, only where a limit is above its request: the request is the limit otherwise. */

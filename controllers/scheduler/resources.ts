@@ -20,8 +20,11 @@ export interface Demand {
 
 export const nothing: Demand = { cpus: 0, mem: 0, disk: 0, ports: [], anyPorts: 0 };
 
-/** What the default executor of a group needs for itself; the least that Mesos accepts is 0.01 and 32. */
-export const executorDemand: Demand = { ...nothing, cpus: 0.1, mem: 32 };
+/**
+ * What the default executor of a group needs for itself. The least that a master accepts is 0.01 cores,
+ * 32 MiB and some disk: without any it answers "uses no disk" for every task of the group.
+ */
+export const executorDemand: Demand = { ...nothing, cpus: 0.1, mem: 32, disk: 10 };
 
 const mebibyte = 2 ** 20;
 

@@ -64,6 +64,10 @@ export function validateGroup(
     if (task.container?.type === 'DOCKER') {
       return `Task '${id}' is invalid: Docker ContainerInfo is not supported on the task`;
     }
+    const hasLimits = Object.keys(task.limits ?? {}).length > 0;
+    if (hasLimits && task.container?.linux_info?.share_cgroups !== false) {
+      return `Task '${id}' is invalid: Resource limits may only be set for tasks within a task group when the 'share_cgroups' field is set to 'false'.`;
+    }
   }
   const problem = validateExecutor(executor);
   if (problem !== undefined) return problem;
@@ -103,6 +107,7 @@ function validateExecutor(executor: ExecutorInfo): string | undefined {
     const amount = mem === undefined ? 'None' : `${mem / 1000}MB`;
     return `Executor '${id}' uses less memory (${amount}) than the minimum required (32MB)`;
   }
+  if (scalars.get('disk') === undefined) return `Executor '${id}' uses no disk`;
   return undefined;
 }
 

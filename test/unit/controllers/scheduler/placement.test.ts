@@ -295,6 +295,7 @@ describe('what Mesos is told to launch', () => {
     expect(operation.launch_group?.executor.resources).toEqual([
       { name: 'cpus', type: 'SCALAR', scalar: { value: 0.1 } },
       { name: 'mem', type: 'SCALAR', scalar: { value: 32 } },
+      { name: 'disk', type: 'SCALAR', scalar: { value: 10 } },
     ]);
     const tasks = operation.launch_group?.task_group.tasks ?? [];
     expect(tasks.map(({ task_id: id }) => id.value)).toEqual(['prod.a.web', 'prod.a.side']);
@@ -304,6 +305,53 @@ describe('what Mesos is told to launch', () => {
       arguments: argvWithDiscovery(['./web', '-v'], ['dev-net']),
     });
     expect(tasks.every(({ container }) => container === undefined)).toBe(true);
+  });
+
+  it('gives the containers of a group cgroups of their own if one of them has limits', () => {
+    const container = (name: string, cpu?: string) => ({
+      name,
+      script: 'x',
+      resources: {
+        requests: { cpu: '100m', memory: '32Mi' },
+        ...(cpu === undefined ? {} : { limits: { cpu } }),
+      },
+    });
+    const task = waiting('a', { containers: [container('web', '1'), container('side')] });
+    const tasks = launchOperation(first(task), context).launch_group?.task_group.tasks ?? [];
+    expect(tasks.map(({ limits }) => limits)).toEqual([{ cpus: { value: 1 } }, undefined]);
+    expect(tasks.map((info) => info.container)).toEqual([
+      { type: 'MESOS', linux_info: { share_cgroups: false } },
+      { type: 'MESOS', linux_info: { share_cgroups: false } },
+    ]);
+  });
+
+  it('tells the commands of probes the environment of their container', () => {
+    const task = waiting('a', {
+      containers: [
+        {
+          name: 'web',
+          script: 'x',
+          env: [{ name: 'MODE', value: 'test' }],
+          resources: { requests: { cpu: '100m', memory: '32Mi' } },
+          ports: [{ name: 'http', hostPort: 0 }],
+          readinessProbe: { exec: { command: ['./ready'] } },
+          livenessProbe: { exec: { command: ['./alive'] } },
+        },
+      ],
+    });
+    const info = launchOperation(first(task), context).launch?.task_infos?.[0];
+    const variables = info?.command?.environment?.variables;
+    expect(variables?.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['MODE', 'COSM_PORT_HTTP']),
+    );
+    expect(info?.check?.command?.command).toMatchObject({
+      value: './ready',
+      environment: { variables },
+    });
+    expect(info?.health_check?.command).toMatchObject({
+      value: './alive',
+      environment: { variables },
+    });
   });
 
   it('passes probes by port name and tells the task its ports', () => {

@@ -250,6 +250,7 @@ function resources(cpus: number, mem: number) {
   return [
     { name: 'cpus', type: 'SCALAR' as const, scalar: { value: cpus } },
     { name: 'mem', type: 'SCALAR' as const, scalar: { value: mem } },
+    { name: 'disk', type: 'SCALAR' as const, scalar: { value: 10 } },
   ];
 }
 
