@@ -71,8 +71,8 @@ const firstAt = 500;
 /** A random story. Each seed leaves some kinds of faults out, so that the others meet undisturbed. */
 export function planOf(seed: number, random: Random): Plan {
   const upTo = (most: number): number => Math.floor(random.next() * most);
-  const kinds = faultKinds.filter(() => random.next() < 0.45);
-  const length = 20_000 + upTo(60_000);
+  const kinds = faultKinds.filter(() => random.next() < 0.4);
+  const length = 10_000 + upTo(50_000);
   const action = (kind: Action['kind'], at: number): Action => ({
     at,
     kind,
@@ -80,17 +80,19 @@ export function planOf(seed: number, random: Random): Plan {
     count: 1 + upTo(random.next() < 0.5 ? 6 : 40),
     ms: 200 + upTo(random.next() < 0.6 ? 5_000 : 25_000),
   });
-  const users = Array.from({ length: 3 + upTo(10) }, (_, index) =>
+  const users = Array.from({ length: 3 + upTo(12) }, (_, index) =>
     action(
       index < 2 ? 'create job' : (userKinds[upTo(userKinds.length)] ?? 'scale job'),
       upTo(length),
     ),
   );
-  const faults = Array.from({ length: kinds.length === 0 ? 0 : 2 + upTo(14) }, () =>
-    action(kinds[upTo(kinds.length)] ?? 'crash', upTo(length)),
+  users.push(action('create job', 0));
+  // Most faults strike while something is going on.
+  const nearby = (): number => (users[upTo(users.length)]?.at ?? 0) + upTo(3_000);
+  const faults = Array.from({ length: kinds.length === 0 ? 0 : 3 + upTo(25) }, () =>
+    action(kinds[upTo(kinds.length)] ?? 'crash', random.next() < 0.7 ? nearby() : upTo(length)),
   );
-  const first = action('create job', 0);
-  const actions = [first, ...users, ...faults]
+  const actions = [...users, ...faults]
     .map((each) => ({ ...each, at: each.at + firstAt }))
     .sort((a, b) => a.at - b.at);
   return { seed, agents: 2 + upTo(3), quietAt: length + 5_000, actions };

@@ -1,6 +1,7 @@
 import type { Wish } from './jobs.ts';
 import { pathOf } from './jobs.ts';
 import { foreignBody, type People } from './people.ts';
+import type { StoredObject } from './store.ts';
 import { namespace } from './user.ts';
 import {
   isDead,
@@ -20,10 +21,16 @@ import type { World } from './world.ts';
 /** What is not yet as people want it; empty once the four truths agree. */
 export function differences(world: World, people: People): string[] {
   const tasks = [...world.store.list(prefixes.tasks)].map(([, object]) => taskFacts(object));
-  const live = tasks.filter((task) => !isDead(task));
+  const running = world.runningTasks();
+  // One that is out of sight and does not run may stay so for long: nobody can tell.
+  const live = tasks.filter(
+    (task) =>
+      !isDead(task) &&
+      (phaseOf(task) !== 'Unreachable' || mesosIdsOf(task).some((id) => running.has(id))),
+  );
   return [
     ...people.wishes().flatMap((wish) => ofJob(world, wish, live)),
-    ...ofJobs(world, people),
+    ...leftOver(world, people),
     ...ofMesos(world, live),
     ...ofMembers(world, people, live),
     ...ofForeign(world, people),
@@ -59,16 +66,35 @@ function ofJob(world: World, wish: Wish, live: readonly TaskFacts[]): string[] {
 function versionOf(task: TaskFacts): string {
   const env = task.spec.containers[0]?.['env'];
   if (!Array.isArray(env)) return '';
-  const [first]: unknown[] = env;
+  const first: unknown = env[0];
   return typeof first === 'object' && first !== null && 'value' in first ? String(first.value) : '';
 }
 
-function ofJobs(world: World, people: People): string[] {
+/** Objects of Jobs that nobody wants any more. */
+function leftOver(world: World, people: People): string[] {
   const wanted = new Set(people.wishes().map(({ name }) => name));
-  return [...world.store.list(prefixes.jobs)]
-    .map(([, object]) => object.metadata.name)
-    .filter((name) => !wanted.has(name))
-    .map((name) => `job ${name} is left over`);
+  const published = people.wishes().filter((wish) => wish.path !== undefined);
+  const sets = new Set(published.map(({ name }) => name));
+  const jobs = [...world.store.list(prefixes.jobs)].map(([, { metadata }]) => metadata.name);
+  const uids = new Set(
+    [...world.store.list(prefixes.jobs)].map(([, { metadata }]) => metadata.uid),
+  );
+  const orphans = [prefixes.tasks, prefixes.revisions, prefixes.serverSets].flatMap((prefix) =>
+    [...world.store.list(prefix)].filter(
+      ([, object]) => !ownersOf(object).some((uid) => uids.has(uid)),
+    ),
+  );
+  const unwantedSets = [...world.store.list(prefixes.serverSets)].filter(
+    ([, { metadata }]) => !sets.has(metadata.name),
+  );
+  return [
+    ...jobs.filter((name) => !wanted.has(name)).map((name) => `job ${name} is left over`),
+    ...[...orphans, ...unwantedSets].map(([key]) => `${key} is left over`),
+  ];
+}
+
+function ownersOf({ metadata }: StoredObject): string[] {
+  return (metadata.ownerReferences ?? []).map(({ uid }) => uid);
 }
 
 function ofMesos(world: World, live: readonly TaskFacts[]): string[] {

@@ -149,7 +149,7 @@ function ofMesos(world: World, kind: FaultKind, { pick, ms }: Action): boolean {
       clock.after(ms, () => agents.start(agent));
       return true;
     case 'task exits':
-      return task !== undefined && agents.finishTask(task, (pick % 3) * 256);
+      return task !== undefined && agents.finishTask(task, exitStatus(task, pick));
     case 'executor crashes':
       return task !== undefined && agents.crashExecutor(task);
     case 'updates repeated':
@@ -158,6 +158,12 @@ function ofMesos(world: World, kind: FaultKind, { pick, ms }: Action): boolean {
     default:
       return false;
   }
+}
+
+/** A raw wait status. One container of a group must fail, or the others would go on without it. */
+function exitStatus(task: string, pick: number): number {
+  const isOfGroup = task.split('.').length > 2;
+  return ((pick % 3) + (isOfGroup ? 1 : 0)) * 256;
 }
 
 /** Everything is as it should be from now on. */

@@ -62,6 +62,7 @@ export class LinkedSubscription implements Subscription {
     const aside = call.type === 'ACKNOWLEDGE';
     const lane = aside ? this.#acknowledgements : this.#ordered;
     const outcome = lane.then(() => {
+      if (this.#isClosed()) return unsent();
       observer.left(call);
       return gate.act(call.type ?? 'call', () => this.#post(call));
     });
@@ -87,7 +88,7 @@ export class LinkedSubscription implements Subscription {
 
   async #post(call: SchedulerCall): Promise<CallOutcome> {
     const { faults, network } = this.#options;
-    if (this.#state === 'closed') return unsent();
+    if (this.#isClosed()) return unsent();
     const fault = call.type === 'ACKNOWLEDGE' ? undefined : faults.next();
     await travel(network);
     if (fault === undefined && this.#state === 'open') {

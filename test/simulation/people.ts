@@ -21,7 +21,8 @@ export class People {
   readonly #wishes = new Map<string, Wish>();
   /** Nodes of others that have been put among our members. */
   readonly foreign = new Set<string>();
-  readonly #requests: Promise<unknown>[] = [];
+  /** By what they are about: the next one waits for the one before. */
+  readonly #requests = new Map<string, Promise<void>>();
 
   constructor(world: World) {
     this.#world = world;
@@ -33,7 +34,7 @@ export class People {
 
   /** Rejects if a request was refused that should not have been. */
   async done(): Promise<void> {
-    await Promise.all(this.#requests);
+    await Promise.all(this.#requests.values());
   }
 
   act(kind: UserKind, action: Action): void {
@@ -90,13 +91,13 @@ export class People {
       readinessProbe: random.next() < 0.4,
     };
     this.#wishes.set(name, wish);
-    this.#request(() => this.#world.user.of(jobResource).create(draftOf(wish)));
+    this.#request(name, () => this.#world.user.of(jobResource).create(draftOf(wish)));
   }
 
   #change(wish: Wish, change: Partial<Wish>): void {
     const next = { ...wish, ...change };
     this.#wishes.set(wish.name, next);
-    this.#request(() => this.#put(next));
+    this.#request(wish.name, () => this.#put(next));
   }
 
   /** Puts what is wished for in place of what is stored, as a pipeline does. */
@@ -118,7 +119,7 @@ export class People {
 
   #delete({ name }: Wish): void {
     this.#wishes.delete(name);
-    this.#request(() => this.#world.user.of(jobResource).delete({ namespace, name }));
+    this.#request(name, () => this.#world.user.of(jobResource).delete({ namespace, name }));
   }
 
   #deleteTask({ pick }: Action): void {
@@ -128,7 +129,7 @@ export class People {
     const task = tasks[pick % tasks.length];
     if (task === undefined) return;
     const { name } = task.metadata;
-    this.#request(() => this.#world.user.of(taskResource).delete({ namespace, name }));
+    this.#request(name, () => this.#world.user.of(taskResource).delete({ namespace, name }));
   }
 
   /** Somebody writes into a member of ours, or takes it away. */
@@ -168,8 +169,12 @@ export class People {
   }
 
   /** A name that is still being given up is asked for again. */
-  #request(work: () => Promise<unknown>): void {
-    this.#requests.push(this.#persistently(work));
+  #request(about: string, work: () => Promise<unknown>): void {
+    const before = this.#requests.get(about) ?? Promise.resolve();
+    this.#requests.set(
+      about,
+      before.then(() => this.#persistently(work)),
+    );
   }
 
   async #persistently(work: () => Promise<unknown>): Promise<void> {

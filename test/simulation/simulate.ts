@@ -3,6 +3,7 @@ import { seededRandom } from '../../api/machinery/random.ts';
 import { faultKinds, planOf, userKinds, type Action, type Plan } from './actions.ts';
 import { differences } from './convergence.ts';
 import { healAll, injure } from './injure.ts';
+import { releaseHeld } from './operators.ts';
 import { People } from './people.ts';
 import type { Coverage } from './trace.ts';
 import { World } from './world.ts';
@@ -81,6 +82,7 @@ async function settle(world: World, people: People, plan: Plan): Promise<void> {
   while (world.book.violations.length === 0) {
     await world.clock.advance(lookEveryMs);
     healAll(world);
+    releaseHeld(world);
     const missing = differences(world, people);
     if (missing.length > 0) wellSince = undefined;
     else wellSince ??= world.now();

@@ -13,6 +13,7 @@ const storedSchema = z.looseObject({
     finalizers: z.array(z.string()).optional(),
     annotations: z.record(z.string(), z.string()).optional(),
     deletionTimestamp: z.string().optional(),
+    ownerReferences: z.array(z.looseObject({ uid: z.string() })).optional(),
   }),
 });
 export type StoredObject = z.infer<typeof storedSchema>;
