@@ -1,5 +1,7 @@
 import type { KubeObject } from '../../api/machinery/metadata.ts';
 import { objectKey } from '../../api/machinery/metadata.ts';
+import type { Framework } from '../../api/v1/framework.ts';
+import { isReplacingHeld } from '../../api/v1/framework.ts';
 import type { Job } from '../../api/v1/job.ts';
 import { jobLabel } from '../../api/v1/job.ts';
 import type { JobRevision } from '../../api/v1/job-revision.ts';
@@ -14,6 +16,7 @@ export interface JobCaches {
   tasks: Informer<Task>;
   revisions: Informer<JobRevision>;
   serverSets: Informer<ServerSet>;
+  frameworks: Informer<Framework>;
 }
 
 /** Tasks by the key of the Job that they name. */
@@ -45,6 +48,7 @@ export function stateOf(caches: JobCaches, job: Job, now: number): JobState {
     tasks: caches.tasks.byIndex('job', key),
     revisions: caches.revisions.byIndex('job', key),
     serverSets: serverSet === undefined ? [] : [serverSet],
+    replacingHeld: caches.frameworks.list().some(isReplacingHeld),
     now,
   };
 }

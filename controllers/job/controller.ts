@@ -1,8 +1,11 @@
 import { objectKey } from '../../api/machinery/metadata.ts';
+import { frameworkResource, isReplacingHeld } from '../../api/v1/framework.ts';
 import type { Task } from '../../api/v1/task.ts';
 import type { ControllerObserver, Result } from '../runtime/controller.ts';
 import { Controller } from '../runtime/controller.ts';
 import { jobKeyOfLabel, jobKeyOfTask, stateOf } from './caches.ts';
+import { isMissed } from './instances.ts';
+import type { Plan } from './plan.ts';
 import { planJob } from './plan.ts';
 import type { JobWriterOptions } from './writer.ts';
 import { JobWriter } from './writer.ts';
@@ -19,6 +22,8 @@ const taskWindowMs = 50;
 const planShare = 10;
 /** When a cache should long have shown our own write, look whether it has. */
 const barrierCheckMs = 1000;
+/** When the cache should long have shown that replacing is held, look whether it has. */
+const heldCheckMs = 1000;
 
 /** The loop that turns Jobs into Tasks: reconcile = write(plan(what the caches show)). */
 export function createJobController(options: JobControllerOptions): Controller {
@@ -36,6 +41,9 @@ export function createJobController(options: JobControllerOptions): Controller {
     const began = clock.monotonic();
     const plan = planJob(stateOf(caches, job, clock.now()));
     planMs = clock.monotonic() - began;
+    if (replacesMissed(plan) && (await isHeldInStore(options))) {
+      return { requeueAfterMs: heldCheckMs };
+    }
     const putOffMs = await writer.apply(job, plan);
     return { requeueAfterMs: soonest(putOffMs, plan.wakeAt, clock.now()) };
   };
@@ -59,7 +67,23 @@ export function createJobController(options: JobControllerOptions): Controller {
   });
   // The ServerSet of a Job has its name, whether it is owned or stands in the way.
   caches.serverSets.onChange(({ object }) => later(objectKey(object.metadata)));
+  caches.frameworks.onChange((change) => {
+    const before = change.type === 'applied' ? change.previous : change.object;
+    const after = change.type === 'applied' ? change.object : undefined;
+    if (isReplacingHeld(before) === isReplacingHeld(after)) return;
+    for (const { metadata } of caches.jobs.list()) controller.enqueue(objectKey(metadata));
+  });
   return controller;
+}
+
+function replacesMissed({ start }: Plan): boolean {
+  return start.some(({ previous }) => previous !== undefined && isMissed(previous));
+}
+
+/** The Framework says so before the first loss is stored; its cache may lag behind that of Tasks. */
+async function isHeldInStore({ client }: JobControllerOptions): Promise<boolean> {
+  const { items } = await client.of(frameworkResource).list({});
+  return items.some(isReplacingHeld);
 }
 
 /** At least 10 ms: clocks round, and planning a moment too early would spin. */

@@ -9,6 +9,7 @@ import type { Instance } from './instances.ts';
 import {
   availableFrom,
   countedFrom,
+  isMissed,
   isStopping,
   isUnreachable,
   newest,
@@ -57,7 +58,8 @@ export interface Blocker {
     | 'WithdrawBlocked'
     | 'Unschedulable'
     | 'Progressing'
-    | 'HeldByAnother';
+    | 'HeldByAnother'
+    | 'ReplacingHeld';
   message: string;
   /** Nothing that this Job's loop does, and no time that passes, is likely to end it. */
   stalled: boolean;
@@ -90,6 +92,8 @@ export interface DecideContext {
   isCurrent: (task: Task) => boolean;
   /** Whether the Job controls the Task. */
   isOurs: (task: Task) => boolean;
+  /** Whether runs that a reconciliation missed are not replaced for now. */
+  replacingHeld: boolean;
   now: number;
 }
 
@@ -155,8 +159,9 @@ function succeed(
   const { index, live } = instance;
   const inSight = live.find((task) => !isUnreachable(task));
   if (inSight !== undefined) return stillHeld(index, inSight, context);
-  if (live.length > 0) return replaceUnreachable(instance, context);
   const last = newest(instance);
+  if (context.replacingHeld && last !== undefined && isMissed(last)) return held(index, last);
+  if (live.length > 0) return replaceUnreachable(instance, context);
   const { restarts, notBefore } = nextRun(
     last,
     last !== undefined && context.isCurrent(last),
@@ -218,6 +223,16 @@ function stillHeld(
     },
     wakeAt: isWithdrawing && !isBlocked ? deadline : undefined,
   };
+}
+
+/** Many were lost at once: whether they are is for the scheduler, or an operator, to say. */
+function held(
+  index: number,
+  { metadata: { name } }: Task,
+): Pick<Decision, 'start' | 'blocker' | 'wakeAt'> {
+  const message = `instance ${index}: ${name} was lost with many others; replacing is held, see the Framework`;
+  const blocker: Blocker = { instance: index, reason: 'ReplacingHeld', message, stalled: true };
+  return { start: undefined, blocker, wakeAt: undefined };
 }
 
 /** Every live run is out of sight: one more is started once all have been so for long enough. */

@@ -65,6 +65,11 @@ export function isUnreachable(task: Task): boolean {
   return phaseOf(task) === 'Unreachable';
 }
 
+/** A reconciliation, not an event, said that it is gone: with many others, Mesos or we may be at fault. */
+export function isMissed(task: Task): boolean {
+  return !isStopping(task) && task.status?.mesos?.reason === 'REASON_RECONCILIATION';
+}
+
 /** Live, wanted, and in sight: the runs that serve the instance, or will. */
 export function serving(instance: Instance): readonly Task[] {
   return instance.live.filter((task) => !isStopping(task) && !isUnreachable(task));

@@ -27,6 +27,8 @@ export interface JobState {
   revisions: readonly JobRevision[];
   /** The ServerSet of the Job's name, and others that it controls. */
   serverSets: readonly ServerSet[];
+  /** Whether the Framework says that what a reconciliation missed is not replaced for now. */
+  replacingHeld: boolean;
   /** Wall time in milliseconds. */
   now: number;
 }
@@ -95,14 +97,14 @@ function planDeletion({ job, tasks, now }: JobState): Plan {
 }
 
 function planService(state: JobState): Plan {
-  const { job, now } = state;
+  const { job, replacingHeld, now } = state;
   const { ours, orphans } = sorted(state);
   const owned = ours.length === state.tasks.length ? undefined : new Set(ours);
   const isOurs = (task: Task): boolean => owned?.has(task) ?? true;
   const revision = planRevision(job, state.revisions);
   const isCurrent = (task: Task): boolean => revision.upToDate.has(task.spec.revision);
   const numbers = numbersOf(job);
-  const decisions = decisionsOf(state, { numbers, isCurrent, isOurs, now });
+  const decisions = decisionsOf(state, { numbers, isCurrent, isOurs, replacingHeld, now });
   const serverSet = planServerSet(job, state.serverSets);
   const surplus = ours
     .filter((task) => task.spec.instance >= numbers.replicas && !isDead(task))

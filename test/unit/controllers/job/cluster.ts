@@ -1,6 +1,7 @@
 import type { Client } from '../../../../api/client/client.ts';
 import { createClient } from '../../../../api/client/resource-client.ts';
 import { timestamp } from '../../../../api/machinery/clock.ts';
+import { frameworkResource } from '../../../../api/v1/framework.ts';
 import type { Job, JobSpec } from '../../../../api/v1/job.ts';
 import { jobResource } from '../../../../api/v1/job.ts';
 import { jobRevisionResource } from '../../../../api/v1/job-revision.ts';
@@ -41,6 +42,7 @@ export function startLoop(api: TestApi): Loop {
       indexers: revisionIndexers,
     }),
     serverSets: new Informer({ client: client.of(serverSetResource), ...options }),
+    frameworks: new Informer({ client: client.of(frameworkResource), ...options }),
   };
   const recorder = new EventRecorder({ client, component: 'job', ...options });
   const controller = createJobController({ client, caches, recorder, ...options });

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findCondition, isConditionTrue } from '../../../../api/machinery/conditions.ts';
 import { eventResource } from '../../../../api/v1/core.ts';
+import { frameworkResource } from '../../../../api/v1/framework.ts';
 import { jobResource } from '../../../../api/v1/job.ts';
 import { jobRevisionResource } from '../../../../api/v1/job-revision.ts';
 import { serverSetResource } from '../../../../api/v1/serverset.ts';
@@ -235,5 +236,45 @@ describe('the job loop', () => {
     await drive(api, async () => (await api.client.of(jobResource).find(ref)) === undefined);
     await obey(api);
     expect(await live()).toEqual([]);
+  });
+
+  it('replaces nothing that a reconciliation missed while that is held, also before a cache shows it', async () => {
+    const frameworks = api.client.of(frameworkResource);
+    const framework = await frameworks.create({
+      apiVersion: 'mesocosm.dev/v1',
+      kind: 'Framework',
+      metadata: { name: 'test' },
+      spec: {},
+    });
+    const hold = (object: typeof framework, status: 'True' | 'False') =>
+      frameworks.updateStatus({
+        ...object,
+        status: {
+          state: 'Subscribed',
+          conditions: [
+            {
+              type: 'ReplacingHeld',
+              status,
+              reason: 'Test',
+              message: '',
+              lastTransitionTime: '2026-01-01T00:00:00Z',
+            },
+          ],
+        },
+      });
+    await createJob(api.client, { replicas: 1, unreachable: { replaceAfterSeconds: 0 } });
+    await drive(api, isReady);
+    const release = loop.transport.holdWatches('/frameworks');
+    const held = await hold(framework, 'True');
+    const [task] = await live();
+    const mesos = { taskId: 'x', reason: 'REASON_RECONCILIATION' };
+    await report(api, { ...task!, status: { phase: 'Running', mesos } }, 'Unreachable');
+    await api.clock.advance(10_000);
+    expect(await tasksOf(api.client)).toHaveLength(1);
+    release();
+    await api.clock.advance(60_000);
+    expect(await tasksOf(api.client)).toHaveLength(1);
+    await hold(held, 'False');
+    await until(api.clock, async () => (await tasksOf(api.client)).length === 2, 10_000);
   });
 });

@@ -295,3 +295,46 @@ describe('unreachable Tasks', () => {
     expect(world.reconcile().start).toHaveLength(1);
   });
 });
+
+describe('while replacing is held', () => {
+  const mesos = (task: Task, reason: string) => ({
+    mesos: { taskId: `prod.${task.metadata.name}`, reason },
+  });
+
+  it.each(['Unreachable', 'Failed'] as const)(
+    'does not replace a run that a reconciliation reports %s, and says so',
+    (phase) => {
+      const world = new World({ replicas: 1, unreachable: { replaceAfterSeconds: 0 } });
+      world.settle();
+      const [task] = world.liveOf(0);
+      const times = { unreachableTime: iso(world.now), finishTime: iso(world.now) };
+      world.set(task!, phase, false, { ...times, ...mesos(task!, 'REASON_RECONCILIATION') });
+      world.replacingHeld = true;
+      world.now += 600 * second;
+      expect(world.reconcile().start).toEqual([]);
+      expect(condition(world.job.status, 'Stalled')).toMatchObject({
+        status: 'True',
+        reason: 'ReplacingHeld',
+      });
+      world.replacingHeld = false;
+      expect(instanceOfStarts(world)).toEqual([0]);
+    },
+  );
+
+  it('replaces what has died by itself, and starts what is new', () => {
+    const world = new World({ replicas: 2 });
+    world.settle();
+    world.replacingHeld = true;
+    const [task] = world.liveOf(0);
+    world.set(task!, 'Failed', false, {
+      finishTime: iso(world.now),
+      ...mesos(task!, 'REASON_COMMAND_EXECUTOR_FAILED'),
+    });
+    world.now += 10 * second;
+    world.edit({ replicas: 3 });
+    expect(instanceOfStarts(world)).toEqual([0, 2]);
+  });
+
+  const instanceOfStarts = (world: World): number[] =>
+    world.reconcile().start.map(({ instance }) => instance);
+});

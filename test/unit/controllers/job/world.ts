@@ -58,6 +58,7 @@ export class World {
   tasks: Task[] = [];
   revisions: JobRevision[] = [];
   serverSets: ServerSet[] = [];
+  replacingHeld = false;
   now = start;
   readonly created: string[] = [];
   #count = 0;
@@ -67,8 +68,8 @@ export class World {
   }
 
   state(): JobState {
-    const { job, tasks, revisions, serverSets, now } = this;
-    return { job, tasks, revisions, serverSets, now };
+    const { job, tasks, revisions, serverSets, replacingHeld, now } = this;
+    return { job, tasks, revisions, serverSets, replacingHeld, now };
   }
 
   plan(): Plan {
