@@ -16,8 +16,9 @@ import { HttpsListener, type ListenOptions, type TlsOptions } from './http/liste
 import { InProcessTransport } from './in-process.ts';
 import { OpenApi } from './openapi/openapi.ts';
 import type { Lookup, User } from './registry/context.ts';
-import { decodeObject, type ItemCache } from './registry/item.ts';
+import type { ItemCache } from './registry/item.ts';
 import { objectStorageKey, resourcePrefix } from './registry/keys.ts';
+import { Outbox } from './registry/outbox.ts';
 import { ItemStore } from './registry/store.ts';
 import { ensureNamespaces } from './start.ts';
 import { versionInfo } from './version.ts';
@@ -75,17 +76,19 @@ export const systemUser: User = { name: 'system:apiserver', groups: ['system:mas
 export function createApiServer(options: ApiServerOptions): ApiServer {
   const { storage, resources, clock, logger } = options;
   const running = new AbortController();
+  const outbox = new Outbox();
   const cache = new WatchCache({
     storage,
     clock,
     random: options.random,
-    decode: decodeObject,
+    decode: (key, value, revision) => outbox.decode(key, value, revision),
     limits: cacheLimits,
     onError: (error) => {
       logger.warn({ error: error.message, code: error.code }, 'the store cannot be followed');
     },
   });
-  const store = new ItemStore({ storage, cache, leasePrefix: resourcePrefix(leaseResource) });
+  const leasePrefix = resourcePrefix(leaseResource);
+  const store = new ItemStore({ storage, cache, outbox, leasePrefix });
   const lookups = lookupsOf(resources, store);
   const admissions = [
     admitNetworks({ containerNetworking: options.containerNetworking ?? true }),

@@ -29,7 +29,8 @@ import {
 } from './metadata.ts';
 import { checkNamespace } from './namespace.ts';
 import { wholeSchema } from './object-meta.ts';
-import type { ItemStore, Outgoing, Written, WriteTerms } from './store.ts';
+import type { Outgoing } from './outbox.ts';
+import type { ItemStore, Written, WriteTerms } from './store.ts';
 import { strategyOf } from './strategy.ts';
 import { checkIdentity, clientMetadata, completedMetadata, type UpdateMode } from './update.ts';
 

@@ -1,20 +1,14 @@
 import type { LeaseFence } from '../../client/transport.ts';
 import type { KubeObject } from '../../machinery/metadata.ts';
 import type { Fence, Storage, WriteOptions, WriteResult } from '../../storage/storage.ts';
-import { decodeItem, itemOf, withRevision, type Item, type ItemCache } from './item.ts';
+import { decodeItem, itemOf, type Item, type ItemCache } from './item.ts';
+import type { Outbox, Outgoing } from './outbox.ts';
 
 /** What a write made of an object: `conflict` brings what is stored instead. */
 export type Written =
   | { outcome: 'written'; item: Item }
   | { outcome: 'conflict'; current: Item | undefined }
   | { outcome: 'fenced' };
-
-/** An object on its way to the store, with the bytes that will be there. */
-export interface Outgoing {
-  key: string;
-  object: KubeObject;
-  bytes: Uint8Array;
-}
 
 export interface WriteTerms {
   fence: LeaseFence | undefined;
@@ -25,12 +19,20 @@ export interface WriteTerms {
 export class ItemStore {
   readonly #storage: Storage;
   readonly #cache: Pick<ItemCache, 'get'>;
+  readonly #outbox: Outbox;
   readonly #leasePrefix: string;
 
   /** `leasePrefix` is the storage prefix of Lease objects, which fences refer to. */
-  constructor(options: { storage: Storage; cache: Pick<ItemCache, 'get'>; leasePrefix: string }) {
+  constructor(options: {
+    storage: Storage;
+    cache: Pick<ItemCache, 'get'>;
+    /** The cache decodes by it. */
+    outbox: Outbox;
+    leasePrefix: string;
+  }) {
     this.#storage = options.storage;
     this.#cache = options.cache;
+    this.#outbox = options.outbox;
     this.#leasePrefix = options.leasePrefix;
   }
 
@@ -49,16 +51,15 @@ export class ItemStore {
 
   async create(outgoing: Outgoing, terms: WriteTerms): Promise<Written> {
     const { key, bytes } = outgoing;
-    return outcomeOf(outgoing, await this.#storage.create(key, bytes, this.#options(terms)));
+    return this.#send(outgoing, () => this.#storage.create(key, bytes, this.#options(terms)));
   }
 
   /** Writes over `stored`, or answers what is there instead. */
   async update(outgoing: Outgoing, stored: Item, terms: WriteTerms): Promise<Written> {
     const { key, bytes } = outgoing;
     const { modRevision } = stored;
-    return outcomeOf(
-      outgoing,
-      await this.#storage.update(key, bytes, modRevision, this.#options(terms)),
+    return this.#send(outgoing, () =>
+      this.#storage.update(key, bytes, modRevision, this.#options(terms)),
     );
   }
 
@@ -77,6 +78,20 @@ export class ItemStore {
     return lease?.createRevision === epoch;
   }
 
+  async #send(outgoing: Outgoing, write: () => Promise<WriteResult>): Promise<Written> {
+    const sent = this.#outbox.add(outgoing);
+    let written = false;
+    try {
+      const result = await write();
+      if (result.outcome !== 'written') return refused(result);
+      written = true;
+      const { revision } = result;
+      return { outcome: 'written', item: itemOf(outgoing.key, sent.at(revision), revision) };
+    } finally {
+      this.#outbox.answered(sent, written);
+    }
+  }
+
   #options({ fence, ttlSeconds }: WriteTerms): WriteOptions {
     return {
       ...(fence === undefined ? {} : { fence: this.#fence(fence) }),
@@ -87,12 +102,6 @@ export class ItemStore {
   #fence({ namespace, name, epoch }: LeaseFence): Fence {
     return { leaseKey: `${this.#leasePrefix}${namespace}/${name}`, epoch };
   }
-}
-
-function outcomeOf({ key, object }: Outgoing, result: WriteResult): Written {
-  if (result.outcome !== 'written') return refused(result);
-  const { revision } = result;
-  return { outcome: 'written', item: itemOf(key, withRevision(object, revision), revision) };
 }
 
 function refused(result: Exclude<WriteResult, { outcome: 'written' }>): Written {

@@ -3,7 +3,8 @@ import type { SchemaNode } from '../../machinery/resource.ts';
 
 /**
  * `document` without the nulls that its schema does not allow: to Kubernetes a null field is an absent
- * one. Unknown fields are left to the parser. Shares what it does not change.
+ * one, and so is an undefined one of a client in this process. Unknown fields are left to the parser.
+ * Shares what it does not change.
  */
 export function withoutNulls(document: JsonObject, schema: SchemaNode): JsonObject {
   const entries = Object.entries(document);
@@ -11,8 +12,9 @@ export function withoutNulls(document: JsonObject, schema: SchemaNode): JsonObje
   const kept: [string, unknown][] = [];
   for (const [key, value] of entries) {
     const node = childNode(schema, key);
-    if (value === null && node !== undefined && forbidsNull(node)) changed = true;
-    else {
+    if (value === undefined || (value === null && node !== undefined && forbidsNull(node))) {
+      changed = true;
+    } else {
       const next = node === undefined ? value : cleaned(value, node);
       changed ||= next !== value;
       kept.push([key, next]);
