@@ -39,6 +39,8 @@ export type ErrorCode =
   | ServerCode
   /** The server sent an error number that this client does not know; see the message. */
   | 'UNKNOWN_ERROR'
+  /** No TLS connection came about: a certificate is not believed, or there is no TLS on the other side. */
+  | 'TLS_FAILED'
   /** Bytes that are not ZooKeeper's protocol, or a frame beyond the bound. The link is dropped. */
   | 'MALFORMED_REPLY'
   /** Above the server's default `jute.maxbuffer`; a server would cut the connection without a word. */

@@ -111,8 +111,7 @@ export class Session {
     try {
       return await dial(endpoint, dialing.signal);
     } catch (cause) {
-      const message = `cannot connect to ${endpoint.host}:${endpoint.port}`;
-      const reason = new ZooKeeperError('CONNECTION_LOSS', 'not-sent', message, { cause });
+      const reason = cause instanceof ZooKeeperError ? cause : unreached(endpoint, cause);
       if (!this.#isClosed()) this.#unreachable(reason);
       return undefined;
     } finally {
@@ -230,4 +229,9 @@ export class Session {
   #isClosed(): boolean {
     return this.#phase === 'closed';
   }
+}
+
+function unreached({ host, port }: Endpoint, cause: unknown): ZooKeeperError {
+  const message = `cannot connect to ${host}:${port}`;
+  return new ZooKeeperError('CONNECTION_LOSS', 'not-sent', message, { cause });
 }

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +11,8 @@ export interface RealZooKeeper {
   readonly port: number;
   /** `host:port`, as a client's connect string. */
   readonly connectString: string;
+  /** Port for TLS; 0 without the option `tls`. */
+  readonly securePort: number;
   /** The answer to a four-letter command (`dump`, `cons`, `wchp`, …); empty while the server is away. */
   command(word: string): Promise<string>;
   /** What the server printed since it was first started. */
@@ -28,6 +30,17 @@ export interface ZooKeeperServerOptions {
   readonly tickTime?: number;
   /** Further lines of zoo.cfg. */
   readonly config?: Readonly<Record<string, string | number | boolean>>;
+  /** Opens a second port, for TLS. */
+  readonly tls?: ZooKeeperTls;
+}
+
+/** PEM files. */
+export interface ZooKeeperTls {
+  readonly caFile: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** Whether clients must show a certificate of the authority. Default `none`. */
+  readonly clientAuth?: 'none' | 'need';
 }
 
 // netty-codec is missing from the manifest of Debian's jar, and without it TLS ports cut everyone.
@@ -51,7 +64,8 @@ export async function startZooKeeper(options: ZooKeeperServerOptions = {}): Prom
   await access('/usr/share/java/zookeeper.jar');
   const directory = await mkdtemp(join(tmpdir(), 'mesocosm-zookeeper-'));
   for (let attempt = 1; ; attempt += 1) {
-    const server = new Server(directory, await freePort(), options);
+    const securePort = options.tls === undefined ? 0 : await freePort();
+    const server = new Server(directory, await freePort(), securePort, options);
     try {
       await server.start();
       return server;
@@ -68,14 +82,21 @@ export async function startZooKeeper(options: ZooKeeperServerOptions = {}): Prom
 class Server implements RealZooKeeper {
   readonly host = '127.0.0.1';
   readonly port: number;
+  readonly securePort: number;
   readonly #directory: string;
   readonly #options: ZooKeeperServerOptions;
   #child: ChildProcess | undefined;
   #output = '';
 
-  constructor(directory: string, port: number, options: ZooKeeperServerOptions) {
+  constructor(
+    directory: string,
+    port: number,
+    securePort: number,
+    options: ZooKeeperServerOptions,
+  ) {
     this.#directory = directory;
     this.port = port;
+    this.securePort = securePort;
     this.#options = options;
   }
 
@@ -90,7 +111,9 @@ class Server implements RealZooKeeper {
   async start(): Promise<void> {
     const configFile = join(this.#directory, 'zoo.cfg');
     await mkdir(this.#dataDirectory, { recursive: true });
-    await writeFile(configFile, this.#config());
+    const { tls } = this.#options;
+    const secure = tls === undefined ? {} : await this.#secure(tls);
+    await writeFile(configFile, this.#config(secure));
     const [program, ...options] = serverCommand;
     const child = spawn(program, [...options, configFile], { stdio: ['ignore', 'pipe', 'pipe'] });
     const keep = (text: Buffer): void => {
@@ -132,7 +155,24 @@ class Server implements RealZooKeeper {
     return join(this.#directory, 'data');
   }
 
-  #config(): string {
+  /** The port is that of the second, Netty's, connection factory: the default one has no TLS. */
+  async #secure(tls: ZooKeeperTls): Promise<Record<string, string | number>> {
+    const keyStore = join(this.#directory, 'server.pem');
+    const trustStore = join(this.#directory, 'authority.pem');
+    const pair = [await readFile(tls.keyFile), await readFile(tls.certFile)];
+    await writeFile(keyStore, Buffer.concat(pair), { mode: 0o600 });
+    await writeFile(trustStore, await readFile(tls.caFile));
+    return {
+      serverCnxnFactory: 'org.apache.zookeeper.server.NettyServerCnxnFactory',
+      secureClientPort: this.securePort,
+      secureClientPortAddress: this.host,
+      'ssl.keyStore.location': keyStore,
+      'ssl.trustStore.location': trustStore,
+      'ssl.clientAuth': tls.clientAuth ?? 'none',
+    };
+  }
+
+  #config(secure: Record<string, string | number>): string {
     const tickTime = this.#options.tickTime ?? 500;
     const settings = {
       tickTime,
@@ -144,6 +184,7 @@ class Server implements RealZooKeeper {
       minSessionTimeout: 2 * tickTime,
       maxSessionTimeout: 60_000,
       maxClientCnxns: 0,
+      ...secure,
       ...this.#options.config,
     };
     return Object.entries(settings)
