@@ -142,7 +142,7 @@ export class TestCluster {
       .of(leaseResource)
       .get({ namespace: 'mesocosm-system', name: 'cosmd' });
     const identity = lease.spec?.holderIdentity ?? '';
-    const index = this.cosmds.findIndex(({ log }) => log.includes(identity));
+    const index = this.cosmds.findIndex(({ log }) => log.includes(`"identity":"${identity}"`));
     if (identity === '' || index < 0) throw new Error(`nobody here is ${identity}`);
     return index;
   }

@@ -1,5 +1,6 @@
 import { Etcd3, type IWatchResponse } from 'etcd3';
 import { z } from 'zod';
+import { eventually } from '../../support/cluster.ts';
 
 const objectSchema = z.looseObject({
   kind: z.string(),
@@ -51,6 +52,26 @@ export async function etcdHistory(endpoint: string): Promise<EtcdWrite[]> {
   } finally {
     etcd.close();
   }
+}
+
+/** Written all the time by whoever leads, or lives: a lease, and an agent once in a while. */
+export function isRoutine({ key }: EtcdWrite): boolean {
+  return key.startsWith('coordination.k8s.io/leases/') || key.startsWith('mesocosm.dev/agents/');
+}
+
+const quietMs = 1_500;
+
+/** Waits until nothing but the routine has been written for a while; answers the last revision. */
+export async function quiet(endpoint: string): Promise<number> {
+  let last = -1;
+  let since = 0;
+  await eventually('etcd is quiet', async () => {
+    const revision =
+      (await etcdHistory(endpoint)).findLast((write) => !isRoutine(write))?.revision ?? 0;
+    if (revision !== last) [last, since] = [revision, performance.now()];
+    return performance.now() - since > quietMs;
+  });
+  return last;
 }
 
 /** The object as etcd has it at this moment, whatever any API server thinks. */
