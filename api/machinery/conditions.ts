@@ -51,10 +51,3 @@ export function setCondition(
   if (existing === undefined) return [...(conditions ?? []), next];
   return (conditions ?? []).map((condition) => (condition === existing ? next : condition));
 }
-
-export function withoutCondition(
-  conditions: readonly Condition[] | undefined,
-  type: string,
-): Condition[] {
-  return (conditions ?? []).filter((condition) => condition.type !== type);
-}

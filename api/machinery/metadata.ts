@@ -112,23 +112,9 @@ export interface GroupVersionKind {
   kind: string;
 }
 
-export interface GroupVersionResource {
-  group: string;
-  version: string;
-  /** Plural, lower case. */
-  resource: string;
-}
-
 /** `v1` for the core group, `group/version` otherwise. */
 export function apiVersionOf(of: { group: string; version: string }): string {
   return of.group === '' ? of.version : `${of.group}/${of.version}`;
-}
-
-export function parseApiVersion(apiVersion: string): { group: string; version: string } {
-  const slash = apiVersion.indexOf('/');
-  return slash < 0
-    ? { group: '', version: apiVersion }
-    : { group: apiVersion.slice(0, slash), version: apiVersion.slice(slash + 1) };
 }
 
 /** `namespace/name`, or the bare name of a cluster object: the key of workqueues and caches. */

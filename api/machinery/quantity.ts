@@ -37,12 +37,6 @@ export function parseQuantity(text: string | number): number | undefined {
   return unit < 1 ? Math.round(value * 1e9) / 1e9 : value;
 }
 
-/** Cores as people write them: `2`, `200m`. */
-export function formatCores(cores: number): string {
-  const millis = Math.round(cores * 1000);
-  return millis % 1000 === 0 ? String(millis / 1000) : `${millis}m`;
-}
-
 /** Bytes with the largest binary suffix that divides them: `64Mi`. */
 export function formatBytes(bytes: number): string {
   const order = ['Ei', 'Pi', 'Ti', 'Gi', 'Mi', 'Ki'];

@@ -133,9 +133,3 @@ export function parseFieldSelector(text: string): FieldRequirement[] {
       return { path, value, equal: sign !== '!=' };
     });
 }
-
-export function formatLabels(labels: Readonly<Record<string, string>>): string {
-  return Object.entries(labels)
-    .map(([key, value]) => `${key}=${value}`)
-    .join(',');
-}

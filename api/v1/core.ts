@@ -57,7 +57,6 @@ const objectReferenceSchema = z.strictObject({
   resourceVersion: z.string().optional(),
   fieldPath: z.string().optional(),
 });
-export type ObjectReference = z.infer<typeof objectReferenceSchema>;
 
 const eventFields = {
   involvedObject: objectReferenceSchema.describe('The object that the event is about.'),

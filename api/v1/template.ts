@@ -208,4 +208,3 @@ export const templateSchema = z.strictObject({
     .describe('Labels and annotations of the tasks.'),
   spec: templateSpecSchema.describe('What a task of the job runs.'),
 });
-export type Template = z.infer<typeof templateSchema>;
