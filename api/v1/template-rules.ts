@@ -159,7 +159,13 @@ function validateResources(container: Container, path: string): FieldError[] {
         reason: 'FieldValueRequired',
       });
     }
-    if (request !== undefined && limit !== undefined && limit < request) {
+    if (name === 'ephemeral-storage' && limit !== undefined && limit !== (request ?? 0)) {
+      errors.push({
+        field: `${path}.limits.${name}`,
+        message: `Invalid value: "${String(most?.[name])}": Mesos limits disk to the request; raise the request instead`,
+        reason: 'FieldValueInvalid',
+      });
+    } else if (request !== undefined && limit !== undefined && limit < request) {
       errors.push({
         field: `${path}.limits.${name}`,
         message: `Invalid value: "${String(most?.[name])}": must not be less than the request "${String(requests?.[name])}"`,

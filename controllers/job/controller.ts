@@ -3,6 +3,7 @@ import { frameworkResource, isReplacingHeld } from '../../api/v1/framework.ts';
 import type { Task } from '../../api/v1/task.ts';
 import type { ControllerObserver, Result } from '../runtime/controller.ts';
 import { Controller } from '../runtime/controller.ts';
+import type { Change } from '../runtime/object-store.ts';
 import { jobKeyOfLabel, jobKeyOfTask, stateOf } from './caches.ts';
 import { isMissed } from './instances.ts';
 import type { Plan } from './plan.ts';
@@ -60,7 +61,10 @@ export function createJobController(options: JobControllerOptions): Controller {
   const later = (key: string): void =>
     controller.enqueueAfter(key, Math.max(taskWindowMs, planMs * planShare));
   caches.jobs.onChange(({ object }) => controller.enqueue(objectKey(object.metadata)));
-  caches.tasks.onChange(({ object }: { object: Task }) => later(jobKeyOfTask(object)));
+  caches.tasks.onChange(({ type, object }: Change<Task>) => {
+    if (type === 'deleted') writer.taskGone(object);
+    later(jobKeyOfTask(object));
+  });
   caches.revisions.onChange(({ object }) => {
     const key = jobKeyOfLabel(object);
     if (key !== undefined) later(key);

@@ -48,6 +48,15 @@ export class TaskStarter {
     return task;
   }
 
+  /** The Task was deleted: whoever takes its place has another name. */
+  gone({ metadata: { name }, spec: { instance } }: Task, jobKey: string): void {
+    for (const [key, intent] of this.#intents.get(jobKey) ?? []) {
+      if (intent.name === name && key.endsWith(`/${instance}`)) {
+        this.#intents.get(jobKey)?.delete(key);
+      }
+    }
+  }
+
   /** The Job is gone. */
   forget(jobKey: string): void {
     this.#intents.delete(jobKey);

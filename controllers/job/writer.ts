@@ -19,6 +19,7 @@ import type { EventRecorder } from '../runtime/event-recorder.ts';
 import type { VersionedCache } from '../runtime/write-barrier.ts';
 import { WriteBarrier } from '../runtime/write-barrier.ts';
 import type { JobCaches } from './caches.ts';
+import { jobKeyOfTask } from './caches.ts';
 import { revisionDraft } from './drafts.ts';
 import type { Plan, TaskStop } from './plan.ts';
 import { reportStarts, reportStatus, reportStops } from './reports.ts';
@@ -71,6 +72,11 @@ export class JobWriter {
   /** Whether the caches show everything that was written for the Job. */
   isSeen(key: string): boolean {
     return this.#barrier.isOpen(key);
+  }
+
+  /** The Task was deleted. */
+  taskGone(task: Task): void {
+    this.#starter.gone(task, jobKeyOfTask(task));
   }
 
   /** The Job is gone. */

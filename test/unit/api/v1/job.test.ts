@@ -77,6 +77,11 @@ describe('a Job', () => {
       `${container}.resources.requests.cpu: Required value: say how much cpu is reserved, e.g. 100m`,
     ],
     [
+      'requests: {',
+      'limits: {ephemeral-storage: 1Gi}\n          requests: {',
+      `${container}.resources.limits.ephemeral-storage: Invalid value: "1Gi": Mesos limits disk to the request; raise the request instead`,
+    ],
+    [
       '{name: http, containerPort: 8080}',
       '{name: http, containerPort: 8080}, {name: admin, containerPort: 8080}',
       `${container}.ports[1].containerPort: Duplicate value: "TCP 8080": give each its own`,

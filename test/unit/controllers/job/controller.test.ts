@@ -125,6 +125,33 @@ describe('the job loop', () => {
     expect(monitor.created).toHaveLength(5);
   });
 
+  it('never gives a name twice, even to a run that takes the place of one that was deleted', async () => {
+    // The answer to the create is lost; then the cache shows its Task before it is tried again.
+    let creates = 0;
+    loop.transport.fault = ({ method, path }) =>
+      method === 'POST' && path.endsWith('/tasks')
+        ? ++creates === 1
+          ? 'lost'
+          : 'away'
+        : undefined;
+    await createJob(api.client, { replicas: 1 });
+    await drive(api, isReady);
+    loop.transport.fault = () => undefined;
+    const [first] = await live();
+    // It is dead and gone before the loop looks again, so that its successor is the first run again.
+    const tasks = api.client.of(taskResource);
+    await tasks.delete(first!.metadata);
+    await report(api, await tasks.get(first!.metadata), 'Killed');
+    const dead = await tasks.get(first!.metadata);
+    await tasks.update({ ...dead, metadata: { ...dead.metadata, finalizers: [] } });
+    await drive(api, async () => {
+      const [second] = await live();
+      return second !== undefined && second.metadata.uid !== first?.metadata.uid;
+    });
+    expect(monitor.created).toHaveLength(2);
+    expect(new Set(monitor.created).size).toBe(2);
+  });
+
   it('judges a run anew that has changed since it was looked at', async () => {
     await createJob(api.client, { replicas: 2 });
     await drive(api, isReady);
