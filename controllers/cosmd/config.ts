@@ -88,6 +88,34 @@ export const configSchema = z.strictObject({
     .strictObject({
       connect: z.string().min(1).describe('host:port[,host:port…][/chroot]'),
       sessionTimeoutSeconds: z.number().min(1).max(600).default(15),
+      tls: z
+        .strictObject({
+          ...tlsSchema,
+          caFile: path.describe('PEM of the authorities that a server must be signed by.'),
+          serverName: z
+            .string()
+            .min(1)
+            .optional()
+            .describe('Name that the certificate of a server must carry; its host if absent.'),
+        })
+        .optional()
+        .describe('Connections are made with TLS, to the secureClientPort of the servers.'),
+      digest: z
+        .strictObject({
+          user: z
+            .string()
+            .regex(/^[^:\s]+$/, 'must be a name without a colon or white space')
+            .describe('User of the scheme digest that we are.'),
+          passwordFile: path.describe('File with the password of that user.'),
+        })
+        .optional()
+        .describe('Whom we authenticate as.'),
+      acl: z
+        .enum(['Open', 'Creator'])
+        .default('Open')
+        .describe(
+          'Who may change the nodes that we create: anybody, or digest.user alone while all may read.',
+        ),
     })
     .optional()
     .describe('Needed where the controllers run: ServerSets are written there.'),
@@ -225,6 +253,7 @@ function absentSections(config: Config, roles: readonly Role[]): string[] {
     (mesos?.principal === undefined) === (mesos?.secretFile === undefined),
     'mesos.secretFile: principal and secretFile go together',
   );
+  faults.push(...zooKeeperFaults(config.zookeeper));
   need(
     (etcd?.certFile === undefined) === (etcd?.keyFile === undefined),
     'etcd.keyFile: certFile and keyFile go together',
@@ -233,6 +262,18 @@ function absentSections(config: Config, roles: readonly Role[]): string[] {
     (etcd?.username === undefined) === (etcd?.passwordFile === undefined),
     'etcd.passwordFile: username and passwordFile go together',
   );
+  return faults;
+}
+
+function zooKeeperFaults(zookeeper: Config['zookeeper']): string[] {
+  const faults: string[] = [];
+  const { tls, digest, acl } = zookeeper ?? {};
+  if ((tls?.certFile === undefined) !== (tls?.keyFile === undefined)) {
+    faults.push('zookeeper.tls.keyFile: certFile and keyFile go together');
+  }
+  if (acl === 'Creator' && digest === undefined) {
+    faults.push('zookeeper.digest: is needed with acl: Creator, which names its user');
+  }
   return faults;
 }
 

@@ -7,7 +7,6 @@ import type { HttpOptions } from '../../proto/mesos/http.ts';
 import { masterClient } from '../../proto/mesos/operator-client.ts';
 import { mesosSchedulerClient } from '../../proto/mesos/scheduler-client.ts';
 import type { ZooKeeperClient } from '../../proto/zookeeper/client.ts';
-import { openZooKeeper } from '../../proto/zookeeper/network-client.ts';
 import { LeaderElection } from '../runtime/leader-election.ts';
 import type { Leadership } from '../runtime/leadership.ts';
 import { Manager } from '../runtime/manager.ts';
@@ -16,6 +15,7 @@ import type { Scheduler } from '../scheduler/scheduler.ts';
 import { ConfigError, readText, type Config } from './config.ts';
 import { findMasters, type Masters } from './masters.ts';
 import { createTerm } from './term.ts';
+import { openServerSets } from './zookeeper.ts';
 
 export interface ControllersContext {
   config: Config;
@@ -48,11 +48,10 @@ export class Controllers implements Runnable {
     this.#identity = `${hostname()}_${random.uuid()}`;
     this.#http = { clock, ...credentialOf(mesos) };
     this.#masters = findMasters(mesos.masters, this.#http, { clock, random });
-    this.#zookeeper = openZooKeeper({
-      connectString: zookeeper.connect,
+    this.#zookeeper = openServerSets(zookeeper, {
       clock,
       random,
-      sessionTimeoutMs: zookeeper.sessionTimeoutSeconds * 1000,
+      logger: logger.child({ component: 'zookeeper' }),
     });
     this.#manager = new Manager({
       election: new LeaderElection({

@@ -28,6 +28,8 @@ export interface ZooKeeperOptions {
   readonly maxInFlight?: number | undefined;
   /** Identities that every connection of the session assumes, in order. */
   readonly authentications?: readonly api.Authentication[] | undefined;
+  /** Of nodes that are created without one. Default: anyone may do anything. */
+  readonly acl?: readonly api.Acl[] | undefined;
   /** How connections are opened. Default: plain TCP. */
   readonly dial?: Dial | undefined;
 }
@@ -42,6 +44,7 @@ const setWatchesBytes = 128 * 1024;
 
 class NetworkClient implements api.ZooKeeperClient {
   readonly #chroot: string;
+  readonly #acl: readonly api.Acl[] | undefined;
   readonly #watches = new WatchRegistry();
   readonly #session: Session;
 
@@ -49,6 +52,7 @@ class NetworkClient implements api.ZooKeeperClient {
     const { endpoints, chroot } = parseConnectString(options.connectString);
     const timeoutMs = options.sessionTimeoutMs ?? 10_000;
     this.#chroot = chroot;
+    this.#acl = options.acl;
     this.#session = new Session({
       endpoints,
       dial: options.dial ?? tcpDial(),
@@ -105,7 +109,9 @@ class NetworkClient implements api.ZooKeeperClient {
   }
 
   async create(path: string, data: Uint8Array, options: api.CreateOptions = {}): Promise<string> {
-    const operation = operations.create(this.#creatable(path, options), data, options);
+    const { acl = this.#acl } = options;
+    const full = this.#creatable(path, options);
+    const operation = operations.create(full, data, { ...options, acl });
     return withoutChroot(this.#chroot, await this.#session.request(operation));
   }
 
@@ -135,13 +141,11 @@ class NetworkClient implements api.ZooKeeperClient {
   }
 
   async multi(requested: readonly api.MultiOperation[]): Promise<api.MultiResult[]> {
-    const full = requested.map((operation) => ({
-      ...operation,
-      path:
-        operation.type === 'create'
-          ? this.#creatable(operation.path, operation)
-          : this.#full(operation.path),
-    }));
+    const full = requested.map((operation) => {
+      if (operation.type !== 'create') return { ...operation, path: this.#full(operation.path) };
+      const { acl = this.#acl } = operation;
+      return { ...operation, path: this.#creatable(operation.path, operation), acl };
+    });
     const results = await this.#session.request(multi(full));
     return results.map((result) =>
       result.type === 'create'

@@ -15,6 +15,7 @@ import type { ServerSet, ServerSetSpec } from '../../../api/v1/serverset.ts';
 import { serverSetResource } from '../../../api/v1/serverset.ts';
 import type { Task, TaskPhase, TaskSpec, TaskStatus } from '../../../api/v1/task.ts';
 import { taskResource } from '../../../api/v1/task.ts';
+import { openServerSets, type ZooKeeperConfig } from '../../../controllers/cosmd/zookeeper.ts';
 import type { BrakeLimits } from '../../../controllers/serverset/brake.ts';
 import { serverSetIndexers, taskIndexers } from '../../../controllers/serverset/caches.ts';
 import { createServerSetController } from '../../../controllers/serverset/controller.ts';
@@ -25,8 +26,12 @@ import { runAll } from '../../../controllers/runtime/manager.ts';
 import type { ZooKeeperClient } from '../../../proto/zookeeper/client.ts';
 import { ensurePath } from '../../../proto/zookeeper/ensure-path.ts';
 import { isZooKeeperError } from '../../../proto/zookeeper/errors.ts';
-import { openZooKeeper } from '../../../proto/zookeeper/network-client.ts';
-import { startZooKeeper, type RealZooKeeper } from '../../support/zookeeper.ts';
+import { openZooKeeper, type ZooKeeperOptions } from '../../../proto/zookeeper/network-client.ts';
+import {
+  startZooKeeper,
+  type RealZooKeeper,
+  type ZooKeeperServerOptions,
+} from '../../support/zookeeper.ts';
 import { until } from '../zookeeper/event-log.ts';
 
 const clock = systemClock();
@@ -48,7 +53,7 @@ export interface SeenMember {
 
 export interface Leader {
   readonly epoch: number;
-  /** Lines that it logged at level warn and above. */
+  /** All lines that it logged. */
   readonly log: readonly string[];
   setFrameworkId(id: string): void;
   stop(): Promise<void>;
@@ -57,6 +62,8 @@ export interface Leader {
 export interface LeaderOptions {
   connectString?: string;
   brake?: BrakeLimits;
+  /** As in cosmd.yaml: who the leader is to ZooKeeper, and by what transport. */
+  zookeeper?: Partial<ZooKeeperConfig>;
 }
 
 /** A real ZooKeeper, the real API on the memory driver, and leaders that come and go. */
@@ -80,8 +87,8 @@ export class Cluster {
     this.#stops = stops;
   }
 
-  static async start(config: Record<string, string | number | boolean> = {}): Promise<Cluster> {
-    const server = await startZooKeeper({ tickTime: 250, config });
+  static async start(options: ZooKeeperServerOptions = {}): Promise<Cluster> {
+    const server = await startZooKeeper({ tickTime: 250, ...options });
     const storage = new MemoryStorage({ clock });
     const api = createApiServer({
       storage,
@@ -134,7 +141,15 @@ export class Cluster {
     const fenced = client.fenced({ ...lease, epoch });
     const log: string[] = [];
     const logger = loggerInto(log);
-    const zookeeper = connect(options.connectString ?? this.server.connectString);
+    const zookeeper = openServerSets(
+      {
+        connect: options.connectString ?? this.server.connectString,
+        sessionTimeoutSeconds: 3,
+        acl: 'Open',
+        ...options.zookeeper,
+      },
+      { clock, random, logger },
+    );
     const from = { clock, random, logger };
     const tasks = new Informer({
       ...from,
@@ -322,8 +337,11 @@ export function finalizersOf(task: Task | undefined): string[] {
   return task?.metadata.finalizers ?? [];
 }
 
-export function connect(connectString: string, sessionTimeoutMs = 3000): ZooKeeperClient {
-  return openZooKeeper({ connectString, sessionTimeoutMs, clock, random });
+export function connect(
+  connectString: string,
+  options: Partial<ZooKeeperOptions> = {},
+): ZooKeeperClient {
+  return openZooKeeper({ connectString, sessionTimeoutMs: 3000, clock, random, ...options });
 }
 
 function loggerInto(lines: string[]): Logger {
@@ -333,7 +351,7 @@ function loggerInto(lines: string[]): Logger {
       done();
     },
   });
-  return pino({ level: 'warn' }, stream);
+  return pino({ level: 'trace' }, stream);
 }
 
 function specOf(job: string, instance: number): TaskSpec {

@@ -70,6 +70,16 @@ describe('the configuration of cosmd', () => {
     );
   });
 
+  it('refuses an ACL for a digest user that it does not have, and half a certificate', () => {
+    const zookeeper = (more: string): string =>
+      refusal(whole.replace('connect: 127.0.0.1:2181', `connect: 127.0.0.1:2181\n  ${more}`));
+    expect(zookeeper('acl: Creator')).toContain('zookeeper.digest: is needed');
+    expect(zookeeper('tls: {caFile: ca.pem, keyFile: key.pem}')).toContain('zookeeper.tls.keyFile');
+    expect(zookeeper('tls: {}')).toContain('zookeeper.tls.caFile');
+    expect(zookeeper('digest: {user: "a:b", passwordFile: p}')).toContain('zookeeper.digest.user');
+    expect(zookeeper('digest: {user: a, passwordFile: p}\n  acl: Creator')).toBe('accepted');
+  });
+
   it('says where it is not YAML', () => {
     expect(refusal('a: [1\nb: }')).toMatch(/^cosmd\.yaml:2:\d+: /);
   });
