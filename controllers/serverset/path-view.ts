@@ -31,6 +31,8 @@ export class PathView {
   #listed = false;
   /** An answer to a write was lost: the server that answers next may lag behind it. */
   #mustSync = false;
+  /** The session that read last. The server of another one may lag behind what this one has shown. */
+  #session = 0n;
   #exists = false;
   #hasOtherChildren = false;
   #reading: Promise<void> | undefined;
@@ -101,7 +103,9 @@ export class PathView {
   }
 
   async #read(): Promise<void> {
-    if (this.#mustSync) {
+    const { sessionId } = this.#options.zookeeper;
+    if (this.#mustSync || this.#session !== sessionId) {
+      this.#session = sessionId;
       this.#mustSync = false;
       await this.#unlessItFails(
         () => this.#options.zookeeper.sync(this.path),
