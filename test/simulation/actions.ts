@@ -72,7 +72,7 @@ const firstAt = 500;
 export function planOf(seed: number, random: Random): Plan {
   const upTo = (most: number): number => Math.floor(random.next() * most);
   const kinds = faultKinds.filter(() => random.next() < 0.4);
-  const length = 10_000 + upTo(50_000);
+  const length = 8_000 + upTo(30_000);
   const action = (kind: Action['kind'], at: number): Action => ({
     at,
     kind,
@@ -80,16 +80,16 @@ export function planOf(seed: number, random: Random): Plan {
     count: 1 + upTo(random.next() < 0.5 ? 6 : 40),
     ms: 200 + upTo(random.next() < 0.6 ? 5_000 : 25_000),
   });
-  const users = Array.from({ length: 3 + upTo(12) }, (_, index) =>
+  const users = Array.from({ length: 2 + upTo(7) }, (_, index) =>
     action(
-      index < 2 ? 'create job' : (userKinds[upTo(userKinds.length)] ?? 'scale job'),
+      index < 1 ? 'create job' : (userKinds[upTo(userKinds.length)] ?? 'scale job'),
       upTo(length),
     ),
   );
   users.push(action('create job', 0));
   // Most faults strike while something is going on.
   const nearby = (): number => (users[upTo(users.length)]?.at ?? 0) + upTo(3_000);
-  const faults = Array.from({ length: kinds.length === 0 ? 0 : 3 + upTo(25) }, () =>
+  const faults = Array.from({ length: kinds.length === 0 ? 0 : 3 + upTo(16) }, () =>
     action(kinds[upTo(kinds.length)] ?? 'crash', random.next() < 0.7 ? nearby() : upTo(length)),
   );
   const actions = [...users, ...faults]

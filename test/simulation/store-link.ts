@@ -15,7 +15,7 @@ export class StoreLink {
   readonly #gate: Gate;
   readonly #faults: ArmedFaults;
   readonly #store: Storage;
-  /** When which revision reached the process: what it decides on is no older. */
+  /** When which revision reached the cache of the process: what it decides on is no older. */
   readonly #seen: { at: number; revision: number }[] = [{ at: 0, revision: 0 }];
   #cut = false;
   #stalledUntil = 0;
@@ -68,7 +68,7 @@ export class StoreLink {
       get: (key, options) => this.#read('get', () => store.get(key, options)),
       list: async (prefix, options) => {
         const result = await this.#read('list', () => store.list(prefix, options));
-        this.#saw(result.revision);
+        if (prefix === '/') this.#saw(result.revision);
         return result;
       },
       head: () => this.#read('head', () => store.head()),
