@@ -183,7 +183,7 @@ export class ProcessRuntime implements Runtime {
     const target = {
       pid: executor,
       sandbox: container.record.sandbox,
-      environment: this.#environment(container),
+      environment: this.#probeEnvironment(container),
     };
     probeContainer(target, probe).then(done, (error: unknown) => {
       this.#options.log(`container ${id}: probe: ${String(error)}`);
@@ -338,6 +338,12 @@ export class ProcessRuntime implements Runtime {
       endpoint: `${ip}:${port}`,
       sandbox: record.sandbox,
     });
+  }
+
+  /** The agent runs a check inside a nested container, as its task; a command executor runs it as itself. */
+  #probeEnvironment(container: ProcessContainer): Record<string, string> {
+    if (container.spec.id.parent !== undefined) return this.#environment(container);
+    return this.#environment({ ...container, spec: { ...container.spec, command: {} } });
   }
 
   #remember(container: ProcessContainer, more: Partial<ContainerRecord>): void {

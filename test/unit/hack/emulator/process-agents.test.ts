@@ -133,6 +133,27 @@ test('checks look at loopback inside the namespace of the task', async () => {
   expect(checked.state).toBe('TASK_RUNNING');
 });
 
+test('a command check has the environment of the executor and its own, not that of the task', async () => {
+  const variables = (value: string) => ({ variables: [{ name: value, value }] });
+  const value = 'test -n "$MESOS_SANDBOX" && test -n "$OF_CHECK" && test -z "$OF_TASK"';
+  const task = shellTask('looked-at', 'exec sleep 600', ['dev-net'], {
+    check: {
+      type: 'COMMAND' as const,
+      command: { command: { value, environment: variables('OF_CHECK') } },
+      delay_seconds: 0.1,
+      interval_seconds: 0.3,
+    },
+  });
+  const command = { ...task.command, environment: variables('OF_TASK') };
+  await framework.launch({ ...task, command });
+  const checked = await framework.event(({ update }) => {
+    const result = update?.status.check_status?.command;
+    const isOurs = update?.status.task_id.value === 'looked-at';
+    return isOurs && result?.exit_code !== undefined ? result : undefined;
+  });
+  expect(checked).toEqual({ exit_code: 0 });
+});
+
 test('sandbox files are served under the virtual path of the newest run', async () => {
   await framework.launch(shellTask('talker', 'echo out; echo err >&2; pwd; sleep 600'));
   const { agent_id, container_status } = await framework.status('talker', 'TASK_RUNNING');
