@@ -21,6 +21,7 @@ import { Cosmd } from './cosmd.ts';
 import { TestEmulator, type EmulatorOptions } from './emulator.ts';
 import { startEtcd, type EtcdServer } from './etcd.ts';
 import { MesosTap } from './mesos-tap.ts';
+import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 import { startZooKeeper, type RealZooKeeper } from './zookeeper.ts';
 
 export interface TestClusterOptions {
@@ -31,6 +32,16 @@ export interface TestClusterOptions {
   config?: Readonly<Record<string, unknown>>;
   /** Each cosmd reaches the one master through a tap of its own; masters do not use ZooKeeper then. */
   tapped?: boolean;
+  /** cosmd reaches ZooKeeper through a proxy that can fail. */
+  zookeeperProxied?: boolean;
+}
+
+interface Servers {
+  etcd: EtcdServer;
+  zookeeper: RealZooKeeper;
+  emulator: TestEmulator;
+  taps: readonly MesosTap[];
+  zookeeperProxy: TcpProxy | undefined;
 }
 
 /** Real etcd, real ZooKeeper, an emulated Mesos, and cosmd as operators run it. */
@@ -41,6 +52,8 @@ export class TestCluster {
   readonly cosmds: readonly Cosmd[];
   /** By cosmd; empty unless asked for. */
   readonly taps: readonly MesosTap[];
+  /** Between the cosmds and ZooKeeper, if asked for. */
+  readonly zookeeperProxy: TcpProxy | undefined;
   /** The operator API of the leading master. */
   readonly mesos: MasterClient;
   /** A client of the first cosmd, as an administrator. */
@@ -52,9 +65,8 @@ export class TestCluster {
   readonly #directory: string;
 
   private constructor(
-    servers: { etcd: EtcdServer; zookeeper: RealZooKeeper; emulator: TestEmulator },
+    servers: Servers,
     cosmds: readonly Cosmd[],
-    taps: readonly MesosTap[],
     certificates: Certificates,
     directory: string,
   ) {
@@ -62,7 +74,8 @@ export class TestCluster {
     this.zookeeper = servers.zookeeper;
     this.emulator = servers.emulator;
     this.cosmds = cosmds;
-    this.taps = taps;
+    this.taps = servers.taps;
+    this.zookeeperProxy = servers.zookeeperProxy;
     this.mesos = masterClient({
       clock: systemClock(),
       detector: { detect: () => leadingMaster(servers.emulator.masters) },
@@ -94,6 +107,10 @@ export class TestCluster {
       });
       undo.push(() => emulator.stop());
       const taps: MesosTap[] = [];
+      const zookeeperProxy =
+        options.zookeeperProxied === true ? await startTcpProxy(zookeeper) : undefined;
+      undo.push(async () => zookeeperProxy?.stop());
+      const { host, port } = zookeeperProxy ?? zookeeper;
       const certificates = ensureCertificates(join(directory, 'certificates'));
       const ports = await freePorts(options.cosmds ?? 1);
       while (options.tapped === true && taps.length < ports.length) {
@@ -104,7 +121,7 @@ export class TestCluster {
       const config = {
         clusterName: 'test',
         etcd: { endpoints: [etcd.endpoint] },
-        zookeeper: { connect: zookeeper.connectString, sessionTimeoutSeconds: 4 },
+        zookeeper: { connect: `${host}:${port}`, sessionTimeoutSeconds: 4 },
         ...options.config,
       };
       const cosmds = ports.map((port, index) => {
@@ -113,9 +130,8 @@ export class TestCluster {
         return new Cosmd({ config: { ...config, mesos: { masters } }, port, certificates });
       });
       const cluster = new TestCluster(
-        { etcd, zookeeper, emulator },
+        { etcd, zookeeper, emulator, taps, zookeeperProxy },
         cosmds,
-        taps,
         certificates,
         directory,
       );
@@ -176,6 +192,7 @@ export class TestCluster {
     const steps = [
       () => this.#stopOurs(),
       ...this.taps.map((tap) => () => tap.stop()),
+      async () => this.zookeeperProxy?.stop(),
       () => this.emulator.stop(),
       () => this.zookeeper.stop(),
       () => this.etcd.stop(),

@@ -70,6 +70,11 @@ export class Cosmd {
     await this.#end('SIGKILL');
   }
 
+  /** As an operator stops it: it gives back what it holds. It can be started again. */
+  async terminate(): Promise<void> {
+    await this.#end('SIGTERM');
+  }
+
   async stop(): Promise<void> {
     await this.#end('SIGTERM');
     rmSync(this.#directory, { recursive: true, force: true });
