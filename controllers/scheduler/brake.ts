@@ -34,12 +34,16 @@ export function isTooMany(lost: number, live: number, limits: BrakeLimits): bool
   return lost > limits.tasks && lost * 100 > live * limits.percent;
 }
 
-/** An answer to a reconciliation by which a task that is in sight would be lost. */
+/**
+ * An answer to a reconciliation by which a task that is in sight would be lost. One that was bound when
+ * a leader died and that Mesos never spoke about was not in sight, nor is one that is unreachable.
+ */
 export function isLoss(update: MesosTaskStatus, task: Task | undefined): boolean {
   if (update.reason !== 'REASON_RECONCILIATION' || task === undefined || !isLive(task))
     return false;
-  if (isDeadState(update.state)) return true;
-  return isUnreachableState(update.state) && phaseOf(task) !== 'Unreachable';
+  const phase = phaseOf(task);
+  if (phase === 'Launching' || phase === 'Unreachable') return false;
+  return isDeadState(update.state) || isUnreachableState(update.state);
 }
 
 export interface BrakeOptions {

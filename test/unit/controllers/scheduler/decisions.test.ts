@@ -303,8 +303,16 @@ describe('losing many tasks at once', () => {
     expect(isLoss(mesosUpdate('TASK_GONE', undefined, reconciled), undefined)).toBe(false);
     const away = boundTask({ status: { phase: 'Unreachable' } });
     expect(isLoss(mesosUpdate('TASK_UNREACHABLE', undefined, reconciled), away)).toBe(false);
+    expect(isLoss(mesosUpdate('TASK_GONE', undefined, reconciled), away)).toBe(false);
     const dead = boundTask({ status: { phase: 'Failed' } });
     expect(isLoss(mesosUpdate('TASK_GONE', undefined, reconciled), dead)).toBe(false);
+  });
+});
+
+describe('launches that a leader left behind', () => {
+  it('are no loss, however many were bound and never sent', () => {
+    const update = mesosUpdate('TASK_GONE', undefined, { reason: 'REASON_RECONCILIATION' });
+    expect(isLoss(update, boundTask())).toBe(false);
   });
 });
 
