@@ -96,6 +96,7 @@ async function explain(seed: number, options: Options): Promise<void> {
   say(`\nseed ${seed}: ${failure?.law ?? 'nothing fails'}: ${failure?.what ?? ''}`);
   say(`shortest story (${plan.actions.length} of ${failed.plan.actions.length} actions):`);
   for (const action of plan.actions) say(`  ${describeAction(action)}`);
+  say(`as a regression: ${JSON.stringify(plan)}`);
   say(`last ${lines.length} lines of its trace:`);
   for (const line of lines) say(`  ${line}`);
 }
