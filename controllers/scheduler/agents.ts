@@ -27,6 +27,8 @@ export interface AgentsOptions {
   unknownNetworks: UnknownNetworks;
   clock: Clock;
   logger: Logger;
+  /** An agent that was away has returned. */
+  onReturned: (agentId: string) => void;
 }
 
 /** Least time between two writes of one Agent's status, and between two questions to the master. */
@@ -136,6 +138,7 @@ export class Agents implements Runnable {
     this.#facts.set(facts.agentId, facts);
     this.#names.set(name, facts.agentId);
     this.#controller.enqueue(name);
+    if (known?.active === false && facts.active) this.#options.onReturned(facts.agentId);
   }
 
   #nameOf(facts: AgentFacts): string {

@@ -1,7 +1,7 @@
 import { sleep, type Clock } from '../../api/machinery/clock.ts';
 import { objectKey } from '../../api/machinery/metadata.ts';
 import { jitter, type Random } from '../../api/machinery/random.ts';
-import type { Task } from '../../api/v1/task.ts';
+import { phaseOf, type Task } from '../../api/v1/task.ts';
 import type { SchedulerCallReconcileTask } from '../../proto/mesos/generated/messages.ts';
 import type { Runnable } from '../runtime/runnable.ts';
 import { reconcileCall } from './calls.ts';
@@ -59,6 +59,12 @@ export class Reconciler implements Runnable {
     for (const taskId of liveTaskIds(task)) this.#asked.set(taskId, key, inMs);
   }
 
+  askAboutUnreachable(matches: (task: Task) => boolean, inMs: number): void {
+    for (const task of this.#options.view.live()) {
+      if (phaseOf(task) === 'Unreachable' && matches(task)) this.ask(task, inMs);
+    }
+  }
+
   answered(taskId: string): void {
     this.#asked.delete(taskId);
   }
@@ -93,11 +99,13 @@ export class Reconciler implements Runnable {
     return [agentId === undefined ? question : { ...question, agent_id: { value: agentId } }];
   }
 
+  /** An implicit reconciliation is not answered for tasks that the master has lost sight of. */
   async #implicit(signal: AbortSignal): Promise<void> {
     const { clock, random, session } = this.#options;
     await sleep(clock, firstImplicitMs, signal);
     while (!signal.aborted) {
       await session()?.call(reconcileCall([]));
+      this.askAboutUnreachable(() => true, 0);
       await sleep(clock, jitter(random, implicitMs, 0.05), signal);
     }
   }

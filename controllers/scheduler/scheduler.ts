@@ -64,6 +64,9 @@ export interface SchedulerOptions {
   events: Pick<EventRecorder, 'record'>;
 }
 
+/** Time in which an agent that returned has told the master of its tasks. */
+const agentSettlesMs = 10_000;
+
 export interface Scheduler extends Runnable {
   /** For /readyz. */
   ready(): Readiness;
@@ -119,6 +122,7 @@ class MesosScheduler implements Scheduler {
       unknownNetworks: new UnknownNetworks(clock),
       clock,
       logger,
+      onReturned: (agentId) => this.#agentReturned(agentId),
     });
     this.#killer = new Killer({ session, clock, random });
     this.#reconciler = new Reconciler({ session, view, launches, clock, random });
@@ -312,6 +316,14 @@ class MesosScheduler implements Scheduler {
       const { type, reason, message } = followUps.event;
       this.#options.events.record(after, type, reason, message);
     }
+  }
+
+  /** Mesos says by itself what still runs there, and nothing about what ended with the agent. */
+  #agentReturned(agentId: string): void {
+    this.#reconciler.askAboutUnreachable(
+      (task) => task.status?.mesos?.agentId === agentId,
+      agentSettlesMs,
+    );
   }
 
   #launched(keys: readonly string[]): void {

@@ -198,6 +198,20 @@ describe('the scheduler on an emulated cluster', () => {
     expect(launched).toHaveLength(names.length);
   });
 
+  it('finds out that tasks ended with their agent, which then returned', async () => {
+    start();
+    await createAll();
+    await allRun();
+    cluster.agents.unregister(0);
+    await until(api.clock, async () => !(await all(isRunning)));
+    await api.clock.advance(70_000);
+    cluster.agents.start(0);
+    await until(api.clock, () => all((task) => isRunning(task) || isDead(task)), 1_000_000);
+    const live = [...(await tasksOf(api.client)).values()].filter(isRunning);
+    expect(live.length).toBeLessThan(names.length);
+    expect(living()).toEqual(live.map(({ metadata }) => `prod.${metadata.name}`).sort());
+  });
+
   it('follows tasks through a failover of the master', async () => {
     const running = start();
     await createAll();

@@ -113,6 +113,20 @@ describe('stopping a task', () => {
 });
 
 describe('an unreachable task', () => {
+  it('is asked about every quarter of an hour, and is dead once Mesos says so', async () => {
+    await scene.run('web-0-a');
+    mesos.update(updateOf('web-0-a', 'TASK_LOST', { reason: 'REASON_AGENT_REMOVED' }));
+    await scene.reaches('web-0-a', 'Unreachable');
+    const asked = (): number => mesos.reconciled.filter((ids) => ids.length > 0).length;
+    await until(api.clock, () => asked() === 1, 1_000_000);
+    mesos.update(updateOf('web-0-a', 'TASK_UNREACHABLE', { reason: 'REASON_RECONCILIATION' }));
+    await api.clock.advance(60_000);
+    expect(asked()).toBe(1);
+    await until(api.clock, () => asked() === 2, 1_000_000);
+    mesos.update(updateOf('web-0-a', 'TASK_GONE', { reason: 'REASON_RECONCILIATION' }));
+    await scene.reaches('web-0-a', 'Failed');
+  });
+
   it('keeps its addresses out of discovery until it returns', async () => {
     await scene.run('web-0-a');
     mesos.update(updateOf('web-0-a', 'TASK_UNREACHABLE', { reason: 'REASON_AGENT_REMOVED' }));
