@@ -8,6 +8,7 @@ import type { JobRevision } from '../../api/v1/job-revision.ts';
 import type { ServerSet } from '../../api/v1/serverset.ts';
 import type { Task } from '../../api/v1/task.ts';
 import type { Informer } from '../runtime/informer.ts';
+import type { OutOfSight } from './out-of-sight.ts';
 import type { JobState } from './plan.ts';
 
 /** What the loop reads. The Tasks' and revisions' informers must have the indexers below. */
@@ -40,7 +41,12 @@ export function jobKeyOfLabel({ metadata: { namespace, labels } }: KubeObject): 
 }
 
 /** All that there is about a Job, as the caches have it. */
-export function stateOf(caches: JobCaches, job: Job, now: number): JobState {
+export function stateOf(
+  caches: JobCaches,
+  job: Job,
+  outOfSight: OutOfSight,
+  now: number,
+): JobState {
   const key = objectKey(job.metadata);
   const serverSet = caches.serverSets.get(key);
   return {
@@ -49,6 +55,7 @@ export function stateOf(caches: JobCaches, job: Job, now: number): JobState {
     revisions: caches.revisions.byIndex('job', key),
     serverSets: serverSet === undefined ? [] : [serverSet],
     replacingHeld: caches.frameworks.list().some(isReplacingHeld),
+    outOfSightMs: (task) => outOfSight.for(task),
     now,
   };
 }

@@ -7,6 +7,7 @@ import type { Change } from '../runtime/object-store.ts';
 import { jobKeyOfLabel, jobKeyOfTask, stateOf } from './caches.ts';
 import { isMissed } from './instances.ts';
 import type { Plan } from './plan.ts';
+import { OutOfSight } from './out-of-sight.ts';
 import { planJob } from './plan.ts';
 import type { JobWriterOptions } from './writer.ts';
 import { JobWriter } from './writer.ts';
@@ -30,6 +31,7 @@ const heldCheckMs = 1000;
 export function createJobController(options: JobControllerOptions): Controller {
   const { caches, clock, logger, observer } = options;
   const writer = new JobWriter(options);
+  const outOfSight = new OutOfSight(clock);
   let planMs = 0;
 
   const reconcile = async (key: string): Promise<Result> => {
@@ -40,7 +42,7 @@ export function createJobController(options: JobControllerOptions): Controller {
     }
     if (!writer.isSeen(key)) return { requeueAfterMs: barrierCheckMs };
     const began = clock.monotonic();
-    const plan = planJob(stateOf(caches, job, clock.now()));
+    const plan = planJob(stateOf(caches, job, outOfSight, clock.now()));
     planMs = clock.monotonic() - began;
     if (replacesMissed(plan) && (await isHeldInStore(options))) {
       return { requeueAfterMs: heldCheckMs };
@@ -61,7 +63,9 @@ export function createJobController(options: JobControllerOptions): Controller {
   const later = (key: string): void =>
     controller.enqueueAfter(key, Math.max(taskWindowMs, planMs * planShare));
   caches.jobs.onChange(({ object }) => controller.enqueue(objectKey(object.metadata)));
-  caches.tasks.onChange(({ type, object }: Change<Task>) => {
+  caches.tasks.onChange((change: Change<Task>) => {
+    const { type, object } = change;
+    outOfSight.observe(change);
     if (type === 'deleted') writer.taskGone(object);
     later(jobKeyOfTask(object));
   });

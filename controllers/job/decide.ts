@@ -9,6 +9,7 @@ import type { Instance } from './instances.ts';
 import {
   availableFrom,
   countedFrom,
+  isBelievable,
   isMissed,
   isStopping,
   isUnreachable,
@@ -94,6 +95,8 @@ export interface DecideContext {
   isOurs: (task: Task) => boolean;
   /** Whether runs that a reconciliation missed are not replaced for now. */
   replacingHeld: boolean;
+  /** For how long this process has known the Task to be unreachable, in milliseconds. */
+  outOfSightMs: (task: Task) => number;
   now: number;
 }
 
@@ -238,11 +241,16 @@ function held(
 /** Every live run is out of sight: one more is started once all have been so for long enough. */
 function replaceUnreachable(
   instance: Instance,
-  { numbers, now }: DecideContext,
+  { numbers, now, outOfSightMs }: DecideContext,
 ): Pick<Decision, 'start' | 'blocker' | 'wakeAt'> {
-  const since = instance.live.map(({ status }) => timeOf(status?.unreachableTime));
+  // Two live runs are the price of a wrong time here, so a stamp from the future is not believed at
+  // all: what counts then is for how long this process has known.
+  const since = instance.live.map((task) => {
+    const stamped = timeOf(task.status?.unreachableTime);
+    return isBelievable(stamped, now) ? stamped : now - outOfSightMs(task);
+  });
   // Without the time nobody can say that it was long enough; silence alone starts nothing.
-  const known = since.filter((time) => time !== undefined).map((time) => countedFrom(time, now));
+  const known = since.filter((time) => time !== undefined);
   const due =
     known.length === since.length
       ? Math.max(...known) + numbers.replaceAfterSeconds * 1000

@@ -84,12 +84,17 @@ export function timeOf(text: string | undefined): number | undefined {
 /** Clocks of two machines differ by less. */
 const clockSkewMs = 60_000;
 
+/** Whether a stamp may be right: absent ones are, those from the future are not. */
+export function isBelievable(stamped: number | undefined, now: number): boolean {
+  return stamped === undefined || stamped <= now + clockSkewMs;
+}
+
 /**
  * A stamp, as one can count from it: one further ahead than clocks differ was made by a clock that was
  * wrong, and counts as long past. Until the clock is there again hours might pass.
  */
 export function countedFrom(stamped: number, now: number): number {
-  return stamped > now + clockSkewMs ? 0 : stamped;
+  return isBelievable(stamped, now) ? stamped : 0;
 }
 
 /**

@@ -29,6 +29,8 @@ export interface JobState {
   serverSets: readonly ServerSet[];
   /** Whether the Framework says that what a reconciliation missed is not replaced for now. */
   replacingHeld: boolean;
+  /** For how long this process has known a Task to be unreachable, in milliseconds. */
+  outOfSightMs: (task: Task) => number;
   /** Wall time in milliseconds. */
   now: number;
 }
@@ -97,14 +99,21 @@ function planDeletion({ job, tasks, now }: JobState): Plan {
 }
 
 function planService(state: JobState): Plan {
-  const { job, replacingHeld, now } = state;
+  const { job, replacingHeld, outOfSightMs, now } = state;
   const { ours, orphans } = sorted(state);
   const owned = ours.length === state.tasks.length ? undefined : new Set(ours);
   const isOurs = (task: Task): boolean => owned?.has(task) ?? true;
   const revision = planRevision(job, state.revisions);
   const isCurrent = (task: Task): boolean => revision.upToDate.has(task.spec.revision);
   const numbers = numbersOf(job);
-  const decisions = decisionsOf(state, { numbers, isCurrent, isOurs, replacingHeld, now });
+  const decisions = decisionsOf(state, {
+    numbers,
+    isCurrent,
+    isOurs,
+    replacingHeld,
+    outOfSightMs,
+    now,
+  });
   const serverSet = planServerSet(job, state.serverSets);
   const surplus = ours
     .filter((task) => task.spec.instance >= numbers.replicas && !isDead(task))

@@ -107,7 +107,7 @@ function updateContainer(previous: ContainerStatus, update: MesosTaskStatus): Co
   const { state } = update;
   const known = previous.state;
   if (known !== undefined && (isDeadState(known) || isRegress(known, state))) return previous;
-  const probe = probeResult(update) ?? previous.probe;
+  const probe = probeResult(update, previous.probe);
   const healthy = update.healthy ?? previous.healthy;
   const containerId = update.container_status?.container_id?.value ?? previous.containerId;
   // An answer that only repeats the state keeps the words of the update that made it.
@@ -131,13 +131,23 @@ function isRegress(known: string, state: string): boolean {
   return from >= 0 && to >= 0 && to < from;
 }
 
-/** CheckStatusInfo: present but empty means that the check gave no result, which is not a success. */
-function probeResult({ check_status: check }: MesosTaskStatus): ContainerStatus['probe'] {
-  if (check === undefined) return undefined;
-  const code = check.http?.status_code ?? 0;
-  const succeeded =
-    check.command?.exit_code === 0 || check.tcp?.succeeded === true || (code >= 200 && code < 400);
-  return succeeded ? 'Succeeded' : 'Failed';
+/**
+ * CheckStatusInfo: absent says nothing; present but empty means that a check gave no result, which after
+ * a first result is a failure.
+ */
+function probeResult(
+  { check_status: check }: MesosTaskStatus,
+  previous: ContainerStatus['probe'],
+): ContainerStatus['probe'] {
+  if (check === undefined) return previous;
+  const exit = check.command?.exit_code;
+  const code = check.http?.status_code;
+  const connected = check.tcp?.succeeded;
+  if (exit === undefined && code === undefined && connected === undefined) {
+    return previous === undefined ? undefined : 'Failed';
+  }
+  const answered = code !== undefined && code >= 200 && code < 400;
+  return exit === 0 || connected === true || answered ? 'Succeeded' : 'Failed';
 }
 
 function assemble(

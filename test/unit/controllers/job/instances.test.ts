@@ -244,9 +244,14 @@ describe('unreachable Tasks', () => {
     ]);
   });
 
-  it('replaces one that was lost before the clock was set back', () => {
+  it('waits on its own clock where the time of the loss lies in the future', () => {
     const world = lost();
+    const [task] = world.liveOf(0);
     world.now -= 3600 * second;
+    expect(world.reconcile().start).toEqual([]);
+    world.outOfSight.set(task!.metadata.uid, 299 * second);
+    expect(world.reconcile().start).toEqual([]);
+    world.outOfSight.set(task!.metadata.uid, 300 * second);
     expect(world.reconcile().start).toMatchObject([{ instance: 0, cause: 'Unreachable' }]);
   });
 

@@ -167,9 +167,9 @@ describe('the laws of a Service', () => {
       fc.property(setting, fc.array(move, { maxLength: 40 }), (of, moves) => {
         const world = newWorld(of);
         for (const step of moves) play(world, step);
-        const frozen = structuredClone(world.state());
+        const frozen = JSON.stringify(world.state());
         const plan = world.plan();
-        expect(world.state()).toEqual(frozen);
+        expect(JSON.stringify(world.state())).toBe(frozen);
         world.tasks = [...world.tasks].reverse();
         const other = world.plan();
         expect(other.start).toEqual(plan.start);

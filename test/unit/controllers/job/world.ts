@@ -59,6 +59,8 @@ export class World {
   revisions: JobRevision[] = [];
   serverSets: ServerSet[] = [];
   replacingHeld = false;
+  /** For how long each Task has been known to be unreachable, by its uid. */
+  readonly outOfSight = new Map<string, number>();
   now = start;
   readonly created: string[] = [];
   #count = 0;
@@ -69,7 +71,8 @@ export class World {
 
   state(): JobState {
     const { job, tasks, revisions, serverSets, replacingHeld, now } = this;
-    return { job, tasks, revisions, serverSets, replacingHeld, now };
+    const outOfSightMs = ({ metadata: { uid } }: Task): number => this.outOfSight.get(uid) ?? 0;
+    return { job, tasks, revisions, serverSets, replacingHeld, outOfSightMs, now };
   }
 
   plan(): Plan {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isConditionTrue } from '../../../../api/machinery/conditions.ts';
+import { findCondition, isConditionTrue } from '../../../../api/machinery/conditions.ts';
 import { isDead, isReady, type Task } from '../../../../api/v1/task.ts';
 import { applyUpdate } from '../../../../controllers/scheduler/status.ts';
 import type { TaskStatus as MesosTaskStatus } from '../../../../proto/mesos/generated/messages.ts';
@@ -179,10 +179,14 @@ describe('readiness', () => {
 
   it('waits for the first success of the probe and follows it', () => {
     const started = after(probed(), mesosUpdate('TASK_RUNNING', undefined, check()));
-    expect(isReady(started)).toBe(false);
+    expect(findCondition(started.status?.conditions, 'Ready')).toMatchObject({
+      status: 'False',
+      reason: 'ProbePending',
+    });
     const succeeded = after(started, mesosUpdate('TASK_RUNNING', undefined, check(0)));
     expect(isReady(succeeded)).toBe(true);
     expect(isReady(after(succeeded, mesosUpdate('TASK_RUNNING', undefined, check(1))))).toBe(false);
+    expect(isReady(after(succeeded, mesosUpdate('TASK_RUNNING', undefined, check())))).toBe(false);
   });
 
   it('is not lost by an update that says nothing of the probe', () => {
