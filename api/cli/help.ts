@@ -95,3 +95,18 @@ Examples:
   cosm framework
   cosm framework adopt 3f6b2a7e-…-0001
   cosm framework reset --confirm-all-dead`;
+
+export const serverset = `
+release  If more members would go at once than the brake allows, as their tasks became unreachable, they
+         are held (condition Held). If the tasks are really gone, let their members go.
+purge    Removes every member of this control plane on the paths of the set: held, stopping and stale
+         ones for good; those of ready tasks are replaced, each in one transaction, so that readers
+         never miss one. Members of others are never touched. For a path that no set has any more:
+         make a ServerSet on it that selects nothing, and delete it.
+
+The leader does both, and removes the annotation (mesocosm.dev/release-held, mesocosm.dev/purge) when
+it has; while ZooKeeper is away or refuses, the wish stays.
+
+Examples:
+  cosm serverset release web
+  cosm serverset purge web --wait --timeout=1m`;

@@ -30,6 +30,7 @@ export function buildProgram(context: Context): Command {
 type Load = () => Promise<CommandModule>;
 
 const decisions = () => import('./commands/framework-decide.ts');
+const serverSets = () => import('./commands/serverset.ts');
 
 /** Runs a command's file with the operands and options that commander has sorted out. */
 function lazily(context: Context, load: Load): (this: Command) => Promise<void> {
@@ -44,6 +45,8 @@ const filename = [
   '-f, --filename <path...>',
   'file, directory or - for standard input; may be given several times',
 ] as const;
+const done = ['--wait', 'wait until the leader has done it'] as const;
+const doneTimeout = ['--timeout <duration>', 'longest time to wait; 0 for ever', '30s'] as const;
 const recursive = ['-R, --recursive', 'also the directories below a directory'] as const;
 
 function addObjectCommands(program: Command, context: Context): void {
@@ -157,6 +160,24 @@ function addClusterCommands(program: Command, context: Context): void {
     .description('Replace the tasks that were lost all at once, which is held until you say so.')
     .option('--name <name>', 'the framework, if there are several')
     .action(lazily(context, async () => ({ run: (await decisions()).release })));
+  const serverset = program
+    .command('serverset')
+    .description('Decide about members in ZooKeeper that the controllers leave to an operator.')
+    .addHelpText('after', help.serverset);
+  serverset
+    .command('release')
+    .description('Let go the members of unreachable tasks that are held, as too many went at once.')
+    .argument('<name...>', 'NAME or serverset/NAME')
+    .option(...done)
+    .option(...doneTimeout)
+    .action(lazily(context, async () => ({ run: (await serverSets()).release })));
+  serverset
+    .command('purge')
+    .description('Remove all members of ours; tasks that are ready get new ones at once.')
+    .argument('<name...>', 'NAME or serverset/NAME')
+    .option(...done)
+    .option(...doneTimeout)
+    .action(lazily(context, async () => ({ run: (await serverSets()).purge })));
   program
     .command('version')
     .description('Print the versions of cosm and of the server.')

@@ -16,6 +16,12 @@ export const publishedPathsAnnotation = 'mesocosm.dev/serverset-paths';
 /** On a ServerSet, "true": the members that the brake holds shall go. Removed once they have. */
 export const releaseHeldAnnotation = 'mesocosm.dev/release-held';
 
+/**
+ * On a ServerSet, an id of the asker's: every member of ours on its paths shall go, and ready tasks get
+ * new ones in the same transaction. Removed once that is done.
+ */
+export const purgeAnnotation = 'mesocosm.dev/purge';
+
 /** On a Task, "true": do not wait until its members are withdrawn. They are once ZooKeeper is back. */
 export const forceDeleteAnnotation = 'mesocosm.dev/force-delete';
 

@@ -30,6 +30,7 @@ import { Mirror } from './mirror.ts';
 import { PathOwners } from './path-owners.ts';
 import { PathViews } from './path-views.ts';
 import { claimedPaths } from './paths.ts';
+import { Purges } from './purges.ts';
 import { ServerSetReconciler } from './reconciler.ts';
 import { SetWriter } from './set-writer.ts';
 import { TaskReconciler } from './task-reconciler.ts';
@@ -94,6 +95,7 @@ class Loop implements ServerSetController {
     const barrier = new WriteBarrier();
     const locks = new KeyedLock();
     const drains = new Drains(clock);
+    const purges = new Purges();
     const tasks = leadership.client.of(taskResource);
     const serverSets = leadership.client.of(serverSetResource);
     const common = { caches, lookup, fence, link, views, barrier, locks, clock, logger };
@@ -101,7 +103,8 @@ class Loop implements ServerSetController {
       ...common,
       zookeeper,
       owners: new PathOwners(lookup),
-      mirror: new Mirror({ clusterName, lookup, brake, drains, clock }),
+      mirror: new Mirror({ clusterName, lookup, brake, drains, purges, clock }),
+      purges,
       members: new MemberWriter({
         ...common,
         tasks,

@@ -11,6 +11,7 @@ import type { Drains } from './drains.ts';
 import type { EpochFence } from './fence.ts';
 import type { KeyedLock } from './keyed-lock.ts';
 import type { PathView } from './path-view.ts';
+import type { Member } from './desired.ts';
 import type { Cause, ObservedNode, Plan } from './plan.ts';
 import { isUndecided } from './problems.ts';
 import { isMarkedFor, markedFor } from './task-marks.ts';
@@ -65,8 +66,13 @@ export class MemberWriter {
     if (plan.create.length > 0 && !view.exists) {
       await this.#options.fence.ensureParent(memberPrefixOf(view.path));
     }
-    await concurrently(plan.create, storeConcurrency, (create) => this.#create(key, view, create));
-    return changes.length + plan.create.length > 0;
+    await concurrently(plan.replace, storeConcurrency, ({ node, member, body }) =>
+      this.#publish(key, view, member, () => this.#replaceNode(view, node, body)),
+    );
+    await concurrently(plan.create, storeConcurrency, ({ member, body }) =>
+      this.#publish(key, view, member, () => this.#createNode(view, body)),
+    );
+    return changes.length + plan.replace.length + plan.create.length > 0;
   }
 
   /** Whether the Task is as it was when the plan was made; otherwise another plan follows. */
@@ -81,19 +87,21 @@ export class MemberWriter {
     barrier.wrote(key, caches.tasks, marked.metadata.resourceVersion);
   }
 
-  async #create(
+  /** Makes a node for a Task that is marked for it, and still ready once it is. */
+  async #publish(
     key: string,
     view: PathView,
-    { member, body }: Plan['create'][number],
+    { task }: Member,
+    make: () => Promise<void>,
   ): Promise<void> {
     const { locks, lookup } = this.#options;
-    const { uid } = member.task.metadata;
+    const { uid } = task.metadata;
     await locks.run(uid, async () => {
-      if (!this.#isStill(member.task)) return;
-      if (!isMarkedFor(member.task, view.path)) await this.#mark(key, member.task, view);
+      if (!this.#isStill(task)) return;
+      if (!isMarkedFor(task, view.path)) await this.#mark(key, task, view);
       const latest = lookup.taskOf(uid);
       if (latest === undefined || !isPublishable(latest)) return;
-      await this.#createNode(view, body);
+      await make();
     });
   }
 
@@ -107,6 +115,25 @@ export class MemberWriter {
     if (result?.type !== 'create') return;
     const ours = view.wrote(nameIn(view, result.path), 0, body);
     logger.info({ path: result.path, taskUid: ours?.taskUid }, 'member created');
+  }
+
+  /** In one transaction: no reader ever sees the task without a member, or with two. */
+  async #replaceNode(view: PathView, node: ObservedNode, body: string): Promise<void> {
+    const { fence, drains, logger } = this.#options;
+    const before = `${view.path}/${node.name}`;
+    const path = memberPrefixOf(view.path);
+    const data = Buffer.from(body);
+    const [, result] = await this.#write(view, node.name, () =>
+      fence.write([
+        { type: 'delete', path: before, version: node.version },
+        { type: 'create', path, data, sequential: true },
+      ]),
+    );
+    if (result?.type !== 'create') return;
+    view.removed(node.name);
+    drains.ended(before);
+    const ours = view.wrote(nameIn(view, result.path), 0, body);
+    logger.info({ path: result.path, before, taskUid: ours?.taskUid }, 'member replaced');
   }
 
   async #set(view: PathView, node: ObservedNode, body: string): Promise<void> {

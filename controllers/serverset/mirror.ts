@@ -14,12 +14,15 @@ import { endpointsOf } from './member.ts';
 import type { PathView } from './path-view.ts';
 import type { ObservedNode, Plan, PlanContext } from './plan.ts';
 import { planMembers } from './plan.ts';
+import type { Purges } from './purges.ts';
+import { purgeOf } from './purges.ts';
 
 export interface MirrorOptions {
   clusterName: string;
   lookup: ServerSetLookup;
   brake: Brake;
   drains: Drains;
+  purges: Purges;
   clock: Clock;
 }
 
@@ -38,9 +41,10 @@ export class Mirror {
   }
 
   plan(serverSet: ServerSet, desired: Desired, view: PathView, mode: PlanContext['mode']): Plan {
-    const { clusterName, lookup, drains, clock } = this.#options;
+    const { clusterName, lookup, drains, purges, clock } = this.#options;
     const { spec, metadata } = serverSet;
     const nodes = view.nodes();
+    const purged = purges.of(serverSet, view);
     if (mode === 'publish') this.#resumeHolds(serverSet, nodes);
     return planMembers(nodes, {
       clusterName,
@@ -57,6 +61,7 @@ export class Mirror {
       },
       isAddressReused: (task) => lookup.isAddressReused(task),
       isHeld: (task) => this.#isHeld(serverSet, task),
+      isPurged: ({ name }) => purged.has(name),
       stoppingForMs: (node) => drains.elapsedMs(`${view.path}/${node.name}`, node),
       now: microTimestamp(clock),
     });
@@ -64,7 +69,7 @@ export class Mirror {
 
   #isHeld(serverSet: ServerSet, { metadata: { uid } }: Task): boolean {
     const { brake, lookup } = this.#options;
-    if (isReleased(serverSet)) brake.release(uid);
+    if (isReleased(serverSet) || purgeOf(serverSet) !== undefined) brake.release(uid);
     return brake.holds(uid, lookup.publishedTasks().length);
   }
 

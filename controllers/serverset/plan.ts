@@ -29,7 +29,8 @@ export type Cause =
   | 'Unreachable'
   | 'NotReady'
   | 'NoAddress'
-  | 'Moved';
+  | 'Moved'
+  | 'Purged';
 
 export interface PlanContext {
   clusterName: string;
@@ -49,6 +50,8 @@ export interface PlanContext {
   isAddressReused(task: Task): boolean;
   /** Whether the brake keeps the member of this unreachable task. */
   isHeld(task: Task): boolean;
+  /** Whether an operator wants this node gone, whatever it is for. */
+  isPurged(node: ObservedNode): boolean;
   /** Milliseconds since the node became STOPPING. */
   stoppingForMs(node: ObservedNode): number;
   /** RFC 3339: what a member that becomes STOPPING now is stamped with. */
@@ -59,6 +62,8 @@ export interface Plan {
   create: readonly { member: Member; body: string }[];
   /** Other bytes for a member that stays ALIVE. */
   update: readonly { node: ObservedNode; member: Member; body: string }[];
+  /** Members that are removed and created anew, each in one transaction. */
+  replace: readonly { node: ObservedNode; member: Member; body: string }[];
   /** Members that become STOPPING, or are STOPPING with other bytes than ours. */
   withdraw: readonly { node: ObservedNode; body: string }[];
   remove: readonly { node: ObservedNode; cause: Cause }[];
@@ -86,6 +91,7 @@ export function planMembers(nodes: readonly ObservedNode[], context: PlanContext
   const { desired, mode } = context;
   const published = mode === 'publish' ? desired.members : new Map<string, Member>();
   const update: Plan['update'][number][] = [];
+  const replace: Plan['replace'][number][] = [];
   const withdraw: Plan['withdraw'][number][] = [];
   const remove: Plan['remove'][number][] = [];
   const held: Plan['held'][number][] = [];
@@ -98,12 +104,16 @@ export function planMembers(nodes: readonly ObservedNode[], context: PlanContext
     const member = published.get(uid);
     if (member !== undefined) {
       const body = aliveBody(member, context);
-      kept.push({ node, member });
-      if (body !== node.body) update.push({ node, member, body });
+      if (context.isPurged(node)) replace.push({ node, member, body });
+      else {
+        kept.push({ node, member });
+        if (body !== node.body) update.push({ node, member, body });
+      }
       continue;
     }
     const verdict = judge(uid, context);
     if (verdict.action === 'remove') remove.push({ node, cause: verdict.cause });
+    else if (context.isPurged(node)) remove.push({ node, cause: 'Purged' });
     else if (verdict.action === 'hold') held.push({ node, task: verdict.task });
     else {
       const { leftMs, body } = drain(node, verdict, context);
@@ -115,12 +125,12 @@ export function planMembers(nodes: readonly ObservedNode[], context: PlanContext
       }
     }
   }
-  const existing = new Set(kept.map(({ member }) => member.task.metadata.uid));
+  const existing = new Set([...kept, ...replace].map(({ member }) => member.task.metadata.uid));
   const create = [...published]
     .filter(([uid]) => !existing.has(uid))
     .map(([, member]) => ({ member, body: aliveBody(member, context) }));
   const wakeAfterMs = waits.length === 0 ? undefined : Math.min(...waits);
-  return { create, update, withdraw, remove, draining, held, kept, wakeAfterMs };
+  return { create, update, replace, withdraw, remove, draining, held, kept, wakeAfterMs };
 }
 
 /** Our nodes by Task, the lowest number first: after a lost answer to a create there may be two. */

@@ -3,7 +3,11 @@ import type { Clock } from '../../api/machinery/clock.ts';
 import { timestamp } from '../../api/machinery/clock.ts';
 import { hasFinalizer, objectKey } from '../../api/machinery/metadata.ts';
 import type { ServerSet } from '../../api/v1/serverset.ts';
-import { serverSetFinalizer } from '../../api/v1/serverset.ts';
+import {
+  purgeAnnotation,
+  releaseHeldAnnotation,
+  serverSetFinalizer,
+} from '../../api/v1/serverset.ts';
 import type { Task } from '../../api/v1/task.ts';
 import { isDead } from '../../api/v1/task.ts';
 import type { ZooKeeperClient } from '../../proto/zookeeper/client.ts';
@@ -27,6 +31,8 @@ import { claimedPaths, publishedPaths, rolesOf } from './paths.ts';
 import type { Plan } from './plan.ts';
 import type { Problem } from './problems.ts';
 import { isAway, refusalOf } from './problems.ts';
+import type { Purges } from './purges.ts';
+import { purgeOf } from './purges.ts';
 import type { SetWriter } from './set-writer.ts';
 import type { Findings } from './status.ts';
 import { listed, serverSetStatus } from './status.ts';
@@ -41,6 +47,7 @@ export interface ServerSetReconcilerOptions {
   views: PathViews;
   owners: PathOwners;
   mirror: Mirror;
+  purges: Purges;
   members: MemberWriter;
   sets: SetWriter;
   barrier: WriteBarrier;
@@ -110,6 +117,7 @@ export class ServerSetReconciler {
     await fence.claim();
     let current = serverSet;
     const plans: Plan[] = [];
+    const seen: PathView[] = [];
     let members = 0;
     if (roles.active !== undefined) {
       const view = views.of(roles.active);
@@ -121,6 +129,7 @@ export class ServerSetReconciler {
       }
       await this.#apply(current, view, plan);
       plans.push(plan);
+      seen.push(view);
       members += memberCount(view);
     }
     const leaving: string[] = [];
@@ -130,13 +139,25 @@ export class ServerSetReconciler {
       const plan = mirror.plan(current, desired, view, 'leave');
       await this.#apply(current, view, plan);
       plans.push(plan);
+      seen.push(view);
       const left = memberCount(view);
       members += left;
       if (left > 0) leaving.push(path);
       else await this.#leave(view, current);
     }
-    if (isReleased(current)) current = await sets.clearRelease(current);
+    if (isReleased(current)) current = await sets.clear(current, releaseHeldAnnotation);
+    current = await this.#endPurge(current, seen);
     return { serverSet: current, plans, members, leaving };
+  }
+
+  async #endPurge(serverSet: ServerSet, views: readonly PathView[]): Promise<ServerSet> {
+    const { purges, sets } = this.#options;
+    if (purgeOf(serverSet) === undefined) return serverSet;
+    const count = purges.done(serverSet, views);
+    if (count === undefined) return serverSet;
+    const cleared = await sets.clear(serverSet, purgeAnnotation);
+    sets.reportPurge(serverSet, count);
+    return cleared;
   }
 
   async #apply(serverSet: ServerSet, view: PathView, plan: Plan): Promise<void> {

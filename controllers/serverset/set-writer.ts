@@ -4,7 +4,7 @@ import { findCondition } from '../../api/machinery/conditions.ts';
 import { jsonEqual } from '../../api/machinery/json.ts';
 import { hasFinalizer, objectKey } from '../../api/machinery/metadata.ts';
 import type { ServerSet, ServerSetStatus } from '../../api/v1/serverset.ts';
-import { releaseHeldAnnotation, serverSetFinalizer } from '../../api/v1/serverset.ts';
+import { serverSetFinalizer } from '../../api/v1/serverset.ts';
 import type { EventRecorder } from '../runtime/event-recorder.ts';
 import type { WriteBarrier } from '../runtime/write-barrier.ts';
 import type { ServerSetCaches } from './caches.ts';
@@ -57,11 +57,16 @@ export class SetWriter {
   }
 
   /** What an operator asked for has been done. */
-  async clearRelease(serverSet: ServerSet): Promise<ServerSet> {
-    const { [releaseHeldAnnotation]: done, ...annotations } = serverSet.metadata.annotations ?? {};
+  async clear(serverSet: ServerSet, annotation: string): Promise<ServerSet> {
+    const { [annotation]: done, ...annotations } = serverSet.metadata.annotations ?? {};
     if (done === undefined) return serverSet;
     const metadata = { ...serverSet.metadata, annotations };
     return this.#wrote(await this.#options.serverSets.update({ ...serverSet, metadata }));
+  }
+
+  reportPurge(serverSet: ServerSet, count: number): void {
+    const message = `${count} members were removed, or replaced where their task is ready`;
+    this.#options.events.record(serverSet, 'Normal', 'Purged', message);
   }
 
   /** Returns the milliseconds until a status that differs may be written. */

@@ -22,6 +22,8 @@ interface Situation {
   nodes: readonly ObservedNode[];
   held?: ReadonlySet<string>;
   reused?: ReadonlySet<string>;
+  /** Names of nodes. */
+  purged?: ReadonlySet<string>;
   stoppingForMs?: number;
   mode?: PlanContext['mode'];
 }
@@ -43,7 +45,9 @@ function plan(situation: Situation): Plan {
     },
     isAddressReused: ({ metadata }) => situation.reused?.has(metadata.uid) ?? false,
     isHeld: ({ metadata }) => situation.held?.has(metadata.uid) ?? false,
-    stoppingForMs: () => situation.stoppingForMs ?? 0,
+    isPurged: ({ name }) => situation.purged?.has(name) ?? false,
+    stoppingForMs: ({ ours }) =>
+      ours?.stoppingSince === later ? 0 : (situation.stoppingForMs ?? 0),
     now: later,
   });
 }
@@ -72,7 +76,7 @@ const stop = { stop: { reason: 'ScaleDown' as const } };
 
 /** What the nodes are once a plan is carried out. */
 function applied(nodes: readonly ObservedNode[], made: Plan): ObservedNode[] {
-  const gone = new Set(made.remove.map((each) => each.node.name));
+  const gone = new Set([...made.remove, ...made.replace].map((each) => each.node.name));
   const rewritten = new Map(
     [...made.update, ...made.withdraw].map((each) => [each.node.name, each.body]),
   );
@@ -87,12 +91,14 @@ function applied(nodes: readonly ObservedNode[], made: Plan): ObservedNode[] {
           ? each
           : { ...each, body, version: each.version + 1, ours: recognise(body, clusterName) };
       }),
-    ...made.create.map(({ body }, index) => node(from + index, body)),
+    ...[...made.replace, ...made.create].map(({ body }, index) => node(from + index, body)),
   ];
 }
 
 function touched(made: Plan): ObservedNode[] {
-  return [...made.update, ...made.withdraw, ...made.remove].map((each) => each.node);
+  return [...made.update, ...made.replace, ...made.withdraw, ...made.remove].map(
+    (each) => each.node,
+  );
 }
 
 const running = task();
@@ -250,15 +256,28 @@ const anyBody = (uid: number): fc.Arbitrary<string> => {
   );
 };
 
-const anySituation: fc.Arbitrary<Situation> = fc.record({
-  tasks: fc.tuple(...[0, 1, 2, 3, 4].map(anyTask)),
-  nodes: fc
-    .array(fc.nat({ max: 7 }).chain(anyBody), { maxLength: 10 })
-    .map((bodies) => bodies.map((body, index) => node(index, body))),
-  held: fc.uniqueArray(fc.nat({ max: 4 })).map((list) => new Set(list.map((uid) => `uid-${uid}`))),
-  stoppingForMs: fc.constantFrom(0, 4000, 6000),
-  mode: fc.constantFrom('publish', 'leave'),
-});
+const anySituation: fc.Arbitrary<Situation> = fc
+  .record({
+    tasks: fc.tuple(...[0, 1, 2, 3, 4].map(anyTask)),
+    nodes: fc
+      .array(fc.nat({ max: 7 }).chain(anyBody), { maxLength: 10 })
+      .map((bodies) => bodies.map((body, index) => node(index, body))),
+    held: fc
+      .uniqueArray(fc.nat({ max: 4 }))
+      .map((list) => new Set(list.map((uid) => `uid-${uid}`))),
+    purged: fc
+      .uniqueArray(fc.nat({ max: 9 }))
+      .map((numbers) => new Set(numbers.map((number) => node(number, '').name))),
+    stoppingForMs: fc.constantFrom(0, 4000, 6000),
+    mode: fc.constantFrom('publish', 'leave'),
+  })
+  .map((situation) => {
+    const names = new Set(situation.nodes.map(({ name }) => name));
+    return {
+      ...situation,
+      purged: new Set([...situation.purged].filter((name) => names.has(name))),
+    };
+  });
 
 describe('every plan', () => {
   it('leaves foreign nodes alone', () => {
@@ -323,6 +342,26 @@ describe('every plan', () => {
           .filter(isPublishable)
           .map(({ spec }) => `${spec.job}/${spec.instance}`);
         expect(new Set(slots).size).toBe(slots.length);
+      }),
+    );
+  });
+
+  it("leaves none of our nodes that are purged, and replaces each ready task's in one step", () => {
+    fc.assert(
+      fc.property(anySituation, (situation) => {
+        const made = plan(situation);
+        for (const { name, ours } of applied(situation.nodes, made)) {
+          if (ours !== undefined) expect(situation.purged?.has(name)).toBe(false);
+        }
+        for (const {
+          node: gone,
+          member: { task: of },
+        } of made.replace) {
+          expect(gone.ours?.taskUid).toBe(of.metadata.uid);
+          expect(situation.purged?.has(gone.name)).toBe(true);
+        }
+        const replaced = made.replace.map(({ node: gone }) => gone.name);
+        expect(made.remove.filter(({ node: gone }) => replaced.includes(gone.name))).toEqual([]);
       }),
     );
   });
