@@ -18,12 +18,13 @@ export interface NextRun {
 
 /**
  * What follows `last`, the newest run. A death that we asked for, or one of another template, is no
- * failure. A clock that was set back must not add hours to the wait.
+ * failure; one that we asked for because it was no good is. A clock that was set back must not add hours to the wait.
  */
 export function nextRun(last: Task | undefined, isCurrent: boolean, now: number): NextRun {
   if (last === undefined) return { restarts: 0, notBefore: now };
   if (!isDead(last)) return { restarts: last.spec.restarts, notBefore: now };
-  if (isStopping(last) || !isCurrent) return { restarts: 0, notBefore: now };
+  const endWasWanted = isStopping(last) && last.spec.stop?.reason !== 'Unhealthy';
+  if (endWasWanted || !isCurrent) return { restarts: 0, notBefore: now };
   const finished = timeOf(last.status?.finishTime) ?? now;
   const started = timeOf(last.status?.startTime);
   const ranLong = started !== undefined && finished - started >= healthyRunMs;

@@ -1,6 +1,7 @@
 import { findCondition } from '../../api/machinery/conditions.ts';
-import type { Task } from '../../api/v1/task.ts';
+import type { ContainerStatus, Task } from '../../api/v1/task.ts';
 import { isDead, isReady, phaseOf } from '../../api/v1/task.ts';
+import { isDeadState } from '../scheduler/status.ts';
 
 /** On a Task: which run of its instance it is, from 1. Orders runs, since creation times may be equal. */
 export const runAnnotation = 'mesocosm.dev/run';
@@ -68,6 +69,12 @@ export function isUnreachable(task: Task): boolean {
 /** A reconciliation, not an event, said that it is gone: with many others, Mesos or we may be at fault. */
 export function isMissed(task: Task): boolean {
   return !isStopping(task) && task.status?.mesos?.reason === 'REASON_RECONCILIATION';
+}
+
+/** A container that has ended while others of its Task go on: nobody starts it again. */
+export function endedContainer(task: Task): ContainerStatus | undefined {
+  if (isDead(task) || isUnreachable(task)) return undefined;
+  return task.status?.containers?.find(({ state }) => state !== undefined && isDeadState(state));
 }
 
 /** Live, wanted, and in sight: the runs that serve the instance, or will. */

@@ -8,7 +8,7 @@ import type { Task, TaskSpec } from '../../api/v1/task.ts';
 import { isDead } from '../../api/v1/task.ts';
 import type { DecideContext, Decision, TaskStart } from './decide.ts';
 import { decide, numbersOf, stamp } from './decide.ts';
-import { instancesOf, isStopping } from './instances.ts';
+import { instancesOf, isStopping, endedContainer } from './instances.ts';
 import { prunableTasks } from './retention.ts';
 import type { RevisionPlan } from './revisions.ts';
 import { planRevision, prunableRevisions } from './revisions.ts';
@@ -177,10 +177,18 @@ function stopsOf(view: Omit<StatusInput, 'tasks'>): TaskStop[] {
       stopOf(job, task, 'Replaced', `${keeper?.metadata.name ?? 'another'} has replaced it`, now),
     ),
   );
-  const updated = runsToUpdate(decisions, numbers).map((task) =>
-    stopOf(job, task, 'Update', `updated to revision ${revision.current.number}`, now),
-  );
-  return [...scaledDown, ...replaced, ...updated];
+  const broken = decisions.flatMap(({ keeper }) => {
+    const ended = keeper === undefined ? undefined : endedContainer(keeper);
+    if (keeper === undefined || ended === undefined) return [];
+    const message = `container ${ended.name} ended (${ended.state ?? ''}); the task is started anew as a whole`;
+    return [stopOf(job, keeper, 'Unhealthy', message, now)];
+  });
+  const updated = runsToUpdate(decisions, numbers)
+    .filter((task) => endedContainer(task) === undefined)
+    .map((task) =>
+      stopOf(job, task, 'Update', `updated to revision ${revision.current.number}`, now),
+    );
+  return [...scaledDown, ...replaced, ...broken, ...updated];
 }
 
 /** Time beyond drainSeconds in which a member is expected to be withdrawn. */

@@ -301,6 +301,29 @@ describe('unreachable Tasks', () => {
   });
 });
 
+describe('a Task of several containers of which one has ended', () => {
+  it('is stopped and started anew as a whole, with the back-off of a death', () => {
+    const world = new World({ replicas: 1 });
+    world.settle();
+    const [task] = world.liveOf(0);
+    world.set(task!, 'Running', false, {
+      containers: [
+        { name: 'web', taskId: 'a.web', state: 'TASK_RUNNING' },
+        { name: 'side', taskId: 'a.side', state: 'TASK_FINISHED' },
+      ],
+    });
+    const { stop } = world.reconcile();
+    expect(stop.map(({ stop: { reason } }) => reason)).toEqual(['Unhealthy']);
+    expect(stop[0]?.stop.message).toContain('container side ended (TASK_FINISHED)');
+    expect(world.reconcile().stop).toEqual([]);
+    world.die(world.liveOf(0)[0]!, 'Killed');
+    const plan = world.reconcile();
+    expect([plan.start, plan.wakeAt]).toEqual([[], world.now + second]);
+    world.now += second;
+    expect(world.reconcile().start).toMatchObject([{ instance: 0, restarts: 1 }]);
+  });
+});
+
 describe('while replacing is held', () => {
   const mesos = (task: Task, reason: string) => ({
     mesos: { taskId: `prod.${task.metadata.name}`, reason },
