@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { ApiError, statusSchema } from '../machinery/errors.ts';
-import { isObject } from '../machinery/json.ts';
+import { isObject, type JsonObject } from '../machinery/json.ts';
 import type { KubeObject } from '../machinery/metadata.ts';
 import { apiVersionOf } from '../machinery/metadata.ts';
 import type { Resource } from '../machinery/resource.ts';
 import type { ObjectList, Scale, WatchEvent } from './client.ts';
+import type { SharedFields } from './shared-fields.ts';
 import { TransportError } from './transport.ts';
 
 const listSchema = z.object({
@@ -14,7 +15,7 @@ const listSchema = z.object({
     remainingItemCount: z.number().optional(),
   }),
   /** Servers in Go write an empty list as null. */
-  items: z.array(z.record(z.string(), z.unknown())).nullable(),
+  items: z.array(z.custom<JsonObject>(isObject)).nullable(),
 });
 
 const scaleSchema = z.object({
@@ -58,13 +59,16 @@ export function refusal(body: unknown, code: number): ApiError {
 /**
  * An object of a server's answer. A newer server may send fields that this version does not know:
  * they are pruned, since refusing them would stop every older client during an upgrade.
- * A dry run's answer has no resourceVersion, so `stored` is false for it.
+ * A dry run's answer has no resourceVersion, so `stored` is false for it. With `shared`, a frozen
+ * document is not copied, and parts of it that were decoded before are not checked again.
  */
 export function decodeObject<T extends KubeObject>(
   resource: Resource<T>,
   document: unknown,
-  stored = true,
+  { stored = true, shared }: { stored?: boolean; shared?: SharedFields } = {},
 ): T {
+  const known = stored ? decodeShared(resource, document, shared) : undefined;
+  if (known !== undefined) return known;
   const object = parsePruned(resource, withoutNulls(document));
   if (stored) {
     const check = storedSchema.safeParse(object);
@@ -83,6 +87,20 @@ function withoutNulls(document: unknown): unknown {
   if (!isObject(metadata) || !Object.values(metadata).includes(null)) return document;
   const present = Object.entries(metadata).filter(([, value]) => value !== null);
   return { ...document, metadata: Object.fromEntries(present) };
+}
+
+/** Undefined for what is not shared, and for what does not conform as it is. */
+function decodeShared<T extends KubeObject>(
+  resource: Resource<T>,
+  document: unknown,
+  shared: SharedFields | undefined,
+): T | undefined {
+  if (shared === undefined || !isObject(document) || !Object.isFrozen(document)) return undefined;
+  const { known, rest } = shared.split(resource, document);
+  const parsed = resource.parse(rest, known);
+  if (!parsed.ok) return undefined;
+  if (!('metadata' in known) && !storedSchema.safeParse(parsed.value).success) return undefined;
+  return { ...parsed.value, ...shared.remember(resource, document) };
 }
 
 function parsePruned<T extends KubeObject>(resource: Resource<T>, document: unknown): T {
@@ -127,14 +145,19 @@ function child(node: unknown, segment: string): unknown {
 export function decodeList<T extends KubeObject>(
   resource: Resource<T>,
   document: unknown,
+  shared?: SharedFields,
 ): ObjectList<T> {
   const list = listSchema.safeParse(document);
   if (!list.success) throw undecodable(resource, issueText(list.error));
   const { metadata, items } = list.data;
   // Items of the core kinds come without their type in lists of Kubernetes' own servers.
   const type = { apiVersion: apiVersionOf(resource.gvk), kind: resource.gvk.kind };
+  const options = shared === undefined ? {} : { shared };
   return {
-    items: (items ?? []).map((item) => decodeObject(resource, { ...type, ...item })),
+    items: (items ?? []).map((item) => {
+      const typed = Object.isFrozen(item) ? item : { ...type, ...item };
+      return decodeObject(resource, typed, options);
+    }),
     resourceVersion: metadata.resourceVersion,
     continue: metadata.continue === '' ? undefined : metadata.continue,
     remainingItemCount: metadata.remainingItemCount,
@@ -158,12 +181,16 @@ export function decodeScale(document: unknown): Scale {
 export function decodeEvent<T extends KubeObject>(
   resource: Resource<T>,
   frame: unknown,
+  shared?: SharedFields,
 ): WatchEvent<T> {
   const event = eventSchema.safeParse(frame);
   if (!event.success) throw undecodable(resource, `watch event: ${issueText(event.error)}`);
   const { type, object } = event.data;
   if (type === 'ERROR') throw refusal(object, 500);
-  if (type !== 'BOOKMARK') return { type, object: decodeObject(resource, object) };
+  if (type !== 'BOOKMARK') {
+    const options = shared === undefined ? {} : { shared };
+    return { type, object: decodeObject(resource, object, options) };
+  }
   const bookmark = bookmarkSchema.safeParse(object);
   if (!bookmark.success) throw undecodable(resource, `bookmark: ${issueText(bookmark.error)}`);
   return { type, resourceVersion: bookmark.data.metadata.resourceVersion };

@@ -14,6 +14,7 @@ import type {
   WriteQuery,
 } from './client.ts';
 import { decodeEvent, decodeList, decodeObject, decodeScale, refusal } from './decode.ts';
+import { SharedFields } from './shared-fields.ts';
 import type { ApiRequest, ApiResponse, LeaseFence, Method, Transport } from './transport.ts';
 
 export interface ClientOptions {
@@ -25,17 +26,13 @@ export interface ClientOptions {
 
 /** A typed client over any transport. It keeps no state and never retries: callers decide that. */
 export function createClient(transport: Transport, options: ClientOptions = {}): Client {
-  return clientWith(transport, options, undefined);
+  return clientWith({ transport, options, fence: undefined, shared: new SharedFields() });
 }
 
-function clientWith(
-  transport: Transport,
-  options: ClientOptions,
-  fence: LeaseFence | undefined,
-): Client {
+function clientWith(wiring: Wiring): Client {
   return {
-    of: (resource) => resourceClient({ transport, options, fence }, resource),
-    fenced: (newFence) => clientWith(transport, options, newFence),
+    of: (resource) => resourceClient(wiring, resource),
+    fenced: (fence) => clientWith({ ...wiring, fence }),
   };
 }
 
@@ -43,6 +40,7 @@ interface Wiring {
   transport: Transport;
   options: ClientOptions;
   fence: LeaseFence | undefined;
+  shared: SharedFields;
 }
 
 const patchTypes: Record<PatchType, string> = {
@@ -70,12 +68,13 @@ function resourceClient<T extends KubeObject>(
       ...rest,
       ...(wiring.fence === undefined ? {} : { fence: wiring.fence }),
     });
+  const { shared } = wiring;
   const written = (answer: ApiResponse, query: WriteQuery | undefined): T =>
-    decodeObject(resource, answer.body, query?.dryRun !== true);
+    decodeObject(resource, answer.body, { stored: query?.dryRun !== true, shared });
 
   const get = async (ref: ObjectRef): Promise<T> => {
     const answer = await send(wiring, { method: 'GET', path: at(ref) });
-    return decodeObject(resource, answer.body);
+    return decodeObject(resource, answer.body, { shared });
   };
 
   return {
@@ -92,7 +91,7 @@ function resourceClient<T extends KubeObject>(
     list: async (query = {}) => {
       const path = resourcePath(resource, { namespace: query.namespace });
       const answer = await send(wiring, { method: 'GET', path, query: listParameters(query) });
-      return decodeList(resource, answer.body);
+      return decodeList(resource, answer.body, shared);
     },
     watch: (query, signal) => watchEvents(wiring, resource, query, signal),
     create: async (draft, query) => {
@@ -118,7 +117,7 @@ function resourceClient<T extends KubeObject>(
       const path = at(object.metadata, 'finalize');
       const answer = await write('PUT', path, query, { body: object });
       // A namespace that nothing holds any more is gone with this very write.
-      return decodeObject(resource, answer.body, false);
+      return decodeObject(resource, answer.body, { stored: false });
     },
     getScale: async (ref) =>
       decodeScale((await send(wiring, { method: 'GET', path: at(ref, 'scale') })).body),
@@ -164,7 +163,7 @@ async function* watchEvents<T extends KubeObject>(
     query: watchParameters(query),
   };
   for await (const frame of wiring.transport.watch(request, signal)) {
-    const event = decodeEvent(resource, frame);
+    const event = decodeEvent(resource, frame, wiring.shared);
     if (event.type !== 'BOOKMARK' || query.allowBookmarks === true) yield event;
   }
 }

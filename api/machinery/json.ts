@@ -41,6 +41,14 @@ export function jsonClone(value: unknown): unknown {
   return copy;
 }
 
+/** Makes every change of `value` throw. What is frozen already is taken to be so all the way down. */
+export function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  Object.freeze(value);
+  for (const child of Object.values(value)) deepFreeze(child);
+  return value;
+}
+
 /** A copy of `object` that lacks some of its properties. */
 export function without<T extends object, K extends keyof T>(object: T, ...keys: K[]): Omit<T, K> {
   const copy = { ...object };

@@ -73,8 +73,11 @@ export interface Resource<T extends KubeObject = KubeObject> {
   selectableFields: Readonly<Record<string, (object: T) => string>>;
   /** The structural schema of a whole object. */
   schema: SchemaNode;
-  /** Holds a document from a client or from storage against the schema, shape only. */
-  parse(document: unknown): ParseResult<T>;
+  /**
+   * Holds a document from a client or from storage against the schema, shape only. `checked` are top-level
+   * fields that the document lacks, of which it is known that they conform: they are in the result.
+   */
+  parse(document: unknown, checked?: Readonly<Record<string, unknown>>): ParseResult<T>;
   /** The object with the defaults of this version; does not change its argument. */
   defaults(object: T): T;
   /** Rules beyond the shape; metadata rules are the server's. */

@@ -49,12 +49,25 @@ export const ageColumn: Column<KubeObject> = {
 /** Builds a Resource whose shape is a zod schema. */
 export function defineResource<T extends KubeObject>(definition: ZodResource<T>): Resource<T> {
   const { group, version, kind } = definition;
-  const shape = z.strictObject({
+  const shape: Readonly<Record<string, z.ZodType>> = {
     apiVersion: z.literal(apiVersionOf({ group, version })),
     kind: z.literal(kind),
     metadata: metadataSchema,
     ...definition.fields,
-  });
+  };
+  const whole = z.strictObject(shape);
+  /** Schemas without some of the fields, made when they are first needed: a few for each kind. */
+  const parts = new Map<string, z.ZodType>();
+  const without = (names: readonly string[]): z.ZodType => {
+    if (names.length === 0) return whole;
+    const key = names.join();
+    const known = parts.get(key);
+    if (known !== undefined) return known;
+    const rest = Object.entries(shape).filter(([name]) => !names.includes(name));
+    const part = z.strictObject(Object.fromEntries(rest));
+    parts.set(key, part);
+    return part;
+  };
   const singular = kind.toLowerCase();
   return {
     gvk: { group, version, kind },
@@ -72,7 +85,11 @@ export function defineResource<T extends KubeObject>(definition: ZodResource<T>)
     selectableFields: definition.selectableFields ?? {},
     schema: schemaOf(definition),
     // The shape has been checked field by field; T is its static side, given by the kind's file.
-    parse: (document) => parseWith(shape as unknown as z.ZodType<T>, document),
+    parse: (document, checked = {}) => {
+      const part = without(Object.keys(checked)) as unknown as z.ZodType<T>;
+      const result = parseWith(part, document);
+      return result.ok ? { ok: true, value: { ...result.value, ...checked } } : result;
+    },
     defaults: definition.defaults ?? ((object) => object),
     validate: definition.validate ?? (() => []),
   };

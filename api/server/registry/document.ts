@@ -1,5 +1,5 @@
 import type { ApiError } from '../../machinery/errors.ts';
-import { isObject, type JsonObject } from '../../machinery/json.ts';
+import { isObject, jsonEqual, own, type JsonObject } from '../../machinery/json.ts';
 import { apiVersionOf, type KubeObject } from '../../machinery/metadata.ts';
 import type { Resource, SchemaNode } from '../../machinery/resource.ts';
 import { badRequest, invalid } from '../errors.ts';
@@ -82,17 +82,20 @@ const maxPruningRounds = 8;
 
 /**
  * Holds a document against the schema of its kind. Unknown fields are refused or pruned as the kind and
- * the request say; nulls are absent fields. Throws 400 for unknown fields, 422 for wrong shapes.
+ * the request say; nulls are absent fields. Throws 400 for unknown fields, 422 for wrong shapes. Top-level
+ * fields that are as they are `stored` passed when they were written, and are not checked again.
  */
 export function parseDocument(
   resource: Resource,
   schema: SchemaNode,
   document: JsonObject,
   context: Pick<WriteContext, 'fieldValidation' | 'warn'>,
+  stored?: KubeObject,
 ): KubeObject {
-  let candidate: unknown = withoutNulls(document, schema);
+  const { unchanged, rest } = compared(document, stored);
+  let candidate: unknown = withoutNulls(rest, schema);
   for (let round = 1; ; round += 1) {
-    const parsed = resource.parse(candidate);
+    const parsed = resource.parse(candidate, unchanged);
     if (parsed.ok) return parsed.value;
     const { unknown } = parsed;
     if (unknown.length === 0 || round > maxPruningRounds) {
@@ -105,6 +108,23 @@ export function parseDocument(
     if (context.fieldValidation === 'Warn') for (const line of texts) context.warn(line);
     candidate = withoutPaths(candidate, unknown);
   }
+}
+
+/** The fields of a document, but for metadata, that are equal to the stored ones, and the rest of it. */
+function compared(
+  document: JsonObject,
+  stored: KubeObject | undefined,
+): { unchanged: JsonObject; rest: JsonObject } {
+  if (stored === undefined) return { unchanged: {}, rest: document };
+  const before: JsonObject = { ...stored };
+  const unchanged: JsonObject = {};
+  const rest: JsonObject = {};
+  for (const [name, value] of Object.entries(document)) {
+    const known = own(before, name);
+    if (name !== 'metadata' && isObject(known) && jsonEqual(value, known)) unchanged[name] = known;
+    else rest[name] = value;
+  }
+  return { unchanged, rest };
 }
 
 export function strictDecodingError(resource: Resource, problems: readonly string[]): ApiError {

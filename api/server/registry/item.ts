@@ -1,4 +1,4 @@
-import { isObject, without } from '../../machinery/json.ts';
+import { deepFreeze, isObject, without } from '../../machinery/json.ts';
 import type { KubeObject } from '../../machinery/metadata.ts';
 import type { CachedEntry, WatchCache } from '../../storage/cache.ts';
 import type { Revision, StoredValue } from '../../storage/storage.ts';
@@ -27,7 +27,7 @@ export function decodeObject(_key: string, value: Uint8Array, revision: Revision
   const parsed: unknown = JSON.parse(text);
   if (!isStoredObject(parsed)) throw new TypeError('the value is not an API object');
   parsed.metadata.resourceVersion = String(revision);
-  return parsed;
+  return deepFreeze(parsed);
 }
 
 export function decodeItem({ key, value, modRevision }: StoredValue): Item {
@@ -52,5 +52,6 @@ export function encodeObject(object: KubeObject): Buffer {
 
 /** `object` as it is after a write at `revision`. */
 export function withRevision(object: KubeObject, revision: Revision): KubeObject {
-  return { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } };
+  const metadata = { ...object.metadata, resourceVersion: String(revision) };
+  return deepFreeze({ ...object, metadata });
 }

@@ -184,7 +184,7 @@ export class Registry {
   ): KubeObject {
     const { resource } = this;
     checkIdentity(resource, ref, document, stored.object, mode);
-    const parsed = parseDocument(resource, this.schema, document, context);
+    const parsed = parseDocument(resource, this.schema, document, context, stored.object);
     const old = stored.object;
     const given = { ...parsed, metadata: completedMetadata(parsed.metadata, old.metadata) };
     // What finalize is told to leave out must not come back by default.
