@@ -25,6 +25,15 @@ const agentStatusSchema = z.strictObject({
     })
     .optional()
     .describe('Total resources.'),
+  unavailability: z
+    .strictObject({
+      start: z.string().describe('When it begins.'),
+      durationSeconds: z.number().optional().describe('For how long; for good if absent.'),
+    })
+    .optional()
+    .describe(
+      'Maintenance that Mesos has announced: tasks leave it, within the budget of updates.',
+    ),
   unknownNetworks: z
     .array(z.strictObject({ cniName: z.string(), until: z.string() }))
     .optional()
@@ -58,7 +67,11 @@ export const agentResource = defineResource<Agent>({
       description: 'Whether the agent is registered and takes tasks.',
       priority: 0,
       cell: (agent) =>
-        `${agent.status?.active === true ? 'Active' : 'Inactive'}${agent.spec.unschedulable === true ? ',Unschedulable' : ''}`,
+        [
+          agent.status?.active === true ? 'Active' : 'Inactive',
+          ...(agent.spec.unschedulable === true ? ['Unschedulable'] : []),
+          ...(agent.status?.unavailability === undefined ? [] : ['Maintenance']),
+        ].join(','),
     },
     {
       name: 'CPUs',

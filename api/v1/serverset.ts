@@ -38,6 +38,10 @@ export const serverSetPathSchema = z
     (path) => !path.split('/').some((part) => part === '.' || part === '..'),
     'must not contain . or .. as a part',
   )
+  .refine(
+    (path) => !path.split('/').includes('.mesocosm'),
+    'must not lie below .mesocosm, where clusters keep their epochs',
+  )
   .describe('ZooKeeper path whose members mirror the ready tasks.');
 
 export const serverSetSpecSchema = z.strictObject({

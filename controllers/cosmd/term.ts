@@ -18,7 +18,7 @@ import type { ZooKeeperClient } from '../../proto/zookeeper/client.ts';
 import { ownerIndexers } from '../gc/caches.ts';
 import { createCollector } from '../gc/collector.ts';
 import { createNamespaceController } from '../gc/namespaces.ts';
-import { revisionIndexers, taskIndexers as jobTaskIndexers } from '../job/caches.ts';
+import { agentIndexers, revisionIndexers, taskIndexers as jobTaskIndexers } from '../job/caches.ts';
 import { createJobController } from '../job/controller.ts';
 import { EventRecorder } from '../runtime/event-recorder.ts';
 import { Informer, type InformerOptions } from '../runtime/informer.ts';
@@ -76,7 +76,7 @@ export function createTerm(options: TermOptions): Term {
     tasks: informer(taskResource, { ...jobTaskIndexers, ...memberTaskIndexers }),
     revisions: informer(jobRevisionResource, revisionIndexers),
     serverSets: informer(serverSetResource, serverSetIndexers),
-    agents: informer(agentResource),
+    agents: informer(agentResource, agentIndexers),
     networks: informer(networkResource),
     frameworks: informer(frameworkResource),
     namespaces: informer(namespaceResource),

@@ -1,5 +1,6 @@
 import type { KubeObject } from '../../api/machinery/metadata.ts';
 import { objectKey } from '../../api/machinery/metadata.ts';
+import type { Agent } from '../../api/v1/agent.ts';
 import type { Framework } from '../../api/v1/framework.ts';
 import { isReplacingHeld } from '../../api/v1/framework.ts';
 import type { Job } from '../../api/v1/job.ts';
@@ -11,13 +12,14 @@ import type { Informer } from '../runtime/informer.ts';
 import type { OutOfSight } from './out-of-sight.ts';
 import type { JobState } from './plan.ts';
 
-/** What the loop reads. The Tasks' and revisions' informers must have the indexers below. */
+/** What the loop reads. The informers of Tasks, revisions and agents must have the indexers below. */
 export interface JobCaches {
   jobs: Informer<Job>;
   tasks: Informer<Task>;
   revisions: Informer<JobRevision>;
   serverSets: Informer<ServerSet>;
   frameworks: Informer<Framework>;
+  agents: Informer<Agent>;
 }
 
 /** Tasks by the key of the Job that they name. */
@@ -30,6 +32,19 @@ export const revisionIndexers = {
     return key === undefined ? [] : [key];
   },
 };
+
+/** Agents by the id that Mesos gave them. */
+export const agentIndexers = {
+  id: ({ status }: Agent) => (status?.id === undefined ? [] : [status.id]),
+};
+
+/** Maintenance is announced for the agent: nothing should stay on it. */
+function isLeaving(agents: Informer<Agent>, agentId: string | undefined): boolean {
+  return (
+    agentId !== undefined &&
+    agents.byIndex('id', agentId).some(({ status }) => status?.unavailability !== undefined)
+  );
+}
 
 export function jobKeyOfTask({ metadata: { namespace }, spec }: Task): string {
   return objectKey({ namespace, name: spec.job });
@@ -54,6 +69,7 @@ export function stateOf(
     tasks: caches.tasks.byIndex('job', key),
     revisions: caches.revisions.byIndex('job', key),
     serverSets: serverSet === undefined ? [] : [serverSet],
+    isLeaving: ({ status }) => isLeaving(caches.agents, status?.mesos?.agentId),
     replacingHeld: caches.frameworks.list().some(isReplacingHeld),
     outOfSightMs: (task) => outOfSight.for(task),
     now,

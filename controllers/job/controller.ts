@@ -1,3 +1,4 @@
+import { jsonEqual } from '../../api/machinery/json.ts';
 import { objectKey } from '../../api/machinery/metadata.ts';
 import { frameworkResource, isReplacingHeld } from '../../api/v1/framework.ts';
 import type { Task } from '../../api/v1/task.ts';
@@ -75,11 +76,19 @@ export function createJobController(options: JobControllerOptions): Controller {
   });
   // The ServerSet of a Job has its name, whether it is owned or stands in the way.
   caches.serverSets.onChange(({ object }) => later(objectKey(object.metadata)));
+  const everyJob = (): void => {
+    for (const { metadata } of caches.jobs.list()) controller.enqueue(objectKey(metadata));
+  };
+  caches.agents.onChange((change) => {
+    const before = change.type === 'applied' ? change.previous : undefined;
+    if (!jsonEqual(before?.status?.unavailability, change.object.status?.unavailability))
+      everyJob();
+  });
   caches.frameworks.onChange((change) => {
     const before = change.type === 'applied' ? change.previous : change.object;
     const after = change.type === 'applied' ? change.object : undefined;
     if (isReplacingHeld(before) === isReplacingHeld(after)) return;
-    for (const { metadata } of caches.jobs.list()) controller.enqueue(objectKey(metadata));
+    everyJob();
   });
   return controller;
 }

@@ -71,7 +71,7 @@ export interface Decision {
   instance: number;
   /** The run that serves the instance, or will. */
   keeper: Task | undefined;
-  /** The keeper runs another template than the Job's present one. */
+  /** The keeper runs another template than the Job's present one, or must leave its agent. */
   outdated: boolean;
   available: boolean;
   /** Runs that another run of the instance has taken over from. */
@@ -93,6 +93,8 @@ export interface DecideContext {
   isCurrent: (task: Task) => boolean;
   /** Whether the Job controls the Task. */
   isOurs: (task: Task) => boolean;
+  /** Whether the agent of a Task goes into maintenance, so that the Task must go elsewhere. */
+  isLeaving: (task: Task) => boolean;
   /** Whether runs that a reconciliation missed are not replaced for now. */
   replacingHeld: boolean;
   /** For how long this process has known the Task to be unreachable, in milliseconds. */
@@ -112,7 +114,7 @@ export function decide(instance: Instance, context: DecideContext): Decision {
     const none = { keeper, outdated: false, available: false, superseded: candidates };
     return { instance: index, ...none, ...succeed(instance, context) };
   }
-  const outdated = !context.isCurrent(keeper);
+  const outdated = !context.isCurrent(keeper) || context.isLeaving(keeper);
   const judgement = judge(index, keeper, context);
   return { instance: index, keeper, outdated, superseded: candidates, ...judgement };
 }

@@ -29,6 +29,8 @@ export interface JobState {
   serverSets: readonly ServerSet[];
   /** Whether the Framework says that what a reconciliation missed is not replaced for now. */
   replacingHeld: boolean;
+  /** Whether the agent of a Task goes into maintenance. */
+  isLeaving: (task: Task) => boolean;
   /** For how long this process has known a Task to be unreachable, in milliseconds. */
   outOfSightMs: (task: Task) => number;
   /** Wall time in milliseconds. */
@@ -99,7 +101,7 @@ function planDeletion({ job, tasks, now }: JobState): Plan {
 }
 
 function planService(state: JobState): Plan {
-  const { job, replacingHeld, outOfSightMs, now } = state;
+  const { job, isLeaving, replacingHeld, outOfSightMs, now } = state;
   const { ours, orphans } = sorted(state);
   const owned = ours.length === state.tasks.length ? undefined : new Set(ours);
   const isOurs = (task: Task): boolean => owned?.has(task) ?? true;
@@ -110,6 +112,7 @@ function planService(state: JobState): Plan {
     numbers,
     isCurrent,
     isOurs,
+    isLeaving,
     replacingHeld,
     outOfSightMs,
     now,
@@ -168,7 +171,7 @@ function decisionsOf({ tasks }: JobState, context: DecideContext): Decision[] {
 
 /** The highest instances go first when there are too many, the lowest when they are updated. */
 function stopsOf(view: Omit<StatusInput, 'tasks'>): TaskStop[] {
-  const { job, decisions, surplus, numbers, revision, now } = view;
+  const { job, decisions, surplus, numbers, revision, isCurrent, now } = view;
   const scaledDown = surplus
     .filter((task) => !isStopping(task))
     .map((task) => stopOf(job, task, 'ScaleDown', `scaled down to ${numbers.replicas}`, now));
@@ -186,7 +189,9 @@ function stopsOf(view: Omit<StatusInput, 'tasks'>): TaskStop[] {
   const updated = runsToUpdate(decisions, numbers)
     .filter((task) => endedContainer(task) === undefined)
     .map((task) =>
-      stopOf(job, task, 'Update', `updated to revision ${revision.current.number}`, now),
+      isCurrent(task)
+        ? stopOf(job, task, 'Maintenance', 'its agent goes into maintenance', now)
+        : stopOf(job, task, 'Update', `updated to revision ${revision.current.number}`, now),
     );
   return [...scaledDown, ...replaced, ...broken, ...updated];
 }

@@ -1,6 +1,7 @@
 import type { Client } from '../../../../api/client/client.ts';
 import { createClient } from '../../../../api/client/resource-client.ts';
 import { timestamp } from '../../../../api/machinery/clock.ts';
+import { agentResource } from '../../../../api/v1/agent.ts';
 import { frameworkResource } from '../../../../api/v1/framework.ts';
 import type { Job, JobSpec } from '../../../../api/v1/job.ts';
 import { jobResource } from '../../../../api/v1/job.ts';
@@ -8,7 +9,11 @@ import { jobRevisionResource } from '../../../../api/v1/job-revision.ts';
 import { serverSetResource } from '../../../../api/v1/serverset.ts';
 import type { Task, TaskPhase } from '../../../../api/v1/task.ts';
 import { isDead, phaseOf, taskResource } from '../../../../api/v1/task.ts';
-import { revisionIndexers, taskIndexers } from '../../../../controllers/job/caches.ts';
+import {
+  agentIndexers,
+  revisionIndexers,
+  taskIndexers,
+} from '../../../../controllers/job/caches.ts';
 import { createJobController } from '../../../../controllers/job/controller.ts';
 import { EventRecorder } from '../../../../controllers/runtime/event-recorder.ts';
 import { Informer } from '../../../../controllers/runtime/informer.ts';
@@ -43,6 +48,11 @@ export function startLoop(api: TestApi): Loop {
     }),
     serverSets: new Informer({ client: client.of(serverSetResource), ...options }),
     frameworks: new Informer({ client: client.of(frameworkResource), ...options }),
+    agents: new Informer({
+      client: client.of(agentResource),
+      indexers: agentIndexers,
+      ...options,
+    }),
   };
   const recorder = new EventRecorder({ client, component: 'job', ...options });
   const controller = createJobController({ client, caches, recorder, ...options });

@@ -154,3 +154,28 @@ describe('revisions', () => {
     expect(one.plan().revision?.current.name).not.toBe(two.plan().revision?.current.name);
   });
 });
+
+describe('maintenance of an agent', () => {
+  it('moves its tasks away within the budget of updates, and no others', () => {
+    const world = new World({ replicas: 4, updateStrategy: { maxUnavailable: 1 } });
+    world.settle();
+    for (const index of [0, 1]) {
+      const [task] = world.liveOf(index);
+      world.set(task!, 'Running', true, { mesos: { taskId: 't', agentId: 'S-leaving' } });
+    }
+    world.leaving.add('S-leaving');
+    const { stop } = world.reconcile();
+    expect(stop.map(({ task, stop: { reason } }) => [task.spec.instance, reason])).toEqual([
+      [0, 'Maintenance'],
+    ]);
+    expect(world.reconcile().stop).toEqual([]);
+    world.settle();
+    expect(
+      world
+        .live()
+        .map(({ spec: { instance } }) => instance)
+        .sort(),
+    ).toEqual([0, 1, 2, 3]);
+    expect(world.live().every(({ status }) => status?.mesos?.agentId !== 'S-leaving')).toBe(true);
+  });
+});

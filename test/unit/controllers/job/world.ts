@@ -59,6 +59,8 @@ export class World {
   revisions: JobRevision[] = [];
   serverSets: ServerSet[] = [];
   replacingHeld = false;
+  /** Agents that go into maintenance. */
+  readonly leaving = new Set<string>();
   /** For how long each Task has been known to be unreachable, by its uid. */
   readonly outOfSight = new Map<string, number>();
   now = start;
@@ -72,7 +74,8 @@ export class World {
   state(): JobState {
     const { job, tasks, revisions, serverSets, replacingHeld, now } = this;
     const outOfSightMs = ({ metadata: { uid } }: Task): number => this.outOfSight.get(uid) ?? 0;
-    return { job, tasks, revisions, serverSets, replacingHeld, outOfSightMs, now };
+    const isLeaving = ({ status }: Task): boolean => this.leaving.has(status?.mesos?.agentId ?? '');
+    return { job, tasks, revisions, serverSets, isLeaving, replacingHeld, outOfSightMs, now };
   }
 
   plan(): Plan {
