@@ -4,6 +4,7 @@ import type {
   MasterResponseGetAgentsAgent,
   Offer,
   Resource,
+  Unavailability,
   ValueRange,
 } from '../../proto/mesos/generated/messages.ts';
 import type { AgentAddress, AgentIdentity } from './placement.ts';
@@ -16,12 +17,25 @@ export interface AgentFacts extends AgentIdentity {
   version?: string | undefined;
   /** Totals; offers only have what is free. */
   resources?: AgentStatus['resources'];
+  /** Announced maintenance; absent if the source does not say. */
+  maintenance?: Maintenance | 'None' | undefined;
+}
+
+type Maintenance = NonNullable<AgentStatus['unavailability']>;
+
+/** mesos.v1.Unavailability: an offer has it while maintenance of its agent is scheduled. */
+export function maintenanceOf(unavailability: Unavailability): Maintenance {
+  const { start, duration } = unavailability;
+  return {
+    start: `${new Date(start.nanoseconds / 1e6).toISOString().slice(0, 19)}Z`,
+    ...(duration === undefined ? {} : { durationSeconds: duration.nanoseconds / 1e9 }),
+  };
 }
 
 const defaultPort = 5051;
 
 export function factsOfOffer(offer: Offer): AgentFacts {
-  const { hostname, url } = offer;
+  const { hostname, url, unavailability } = offer;
   const address: AgentAddress | undefined =
     url === undefined
       ? undefined
@@ -35,6 +49,7 @@ export function factsOfOffer(offer: Offer): AgentFacts {
     hostname,
     attributes: attributesOf(offer.attributes),
     active: true,
+    maintenance: unavailability === undefined ? 'None' : maintenanceOf(unavailability),
     ...(address === undefined ? {} : { address }),
   };
 }
@@ -79,6 +94,7 @@ export function factsOfStatus(status: AgentStatus | undefined): AgentFacts | und
     active,
     version,
     resources,
+    maintenance: status?.unavailability ?? 'None',
     ...(address === undefined ? {} : { address: { hostname, ...withoutUndefined(address) } }),
   };
 }
@@ -97,6 +113,7 @@ export function mergeFacts(known: AgentFacts | undefined, seen: AgentFacts): Age
     ...seen,
     version: seen.version ?? known?.version,
     resources: seen.resources ?? known?.resources,
+    maintenance: seen.maintenance ?? known?.maintenance,
     address: seen.address ?? known?.address,
   };
 }
@@ -106,6 +123,7 @@ export function statusOf(
   unknownNetworks: readonly { cniName: string; until: string }[],
 ): AgentStatus {
   const { agentId, hostname, attributes, active, version, resources, address } = facts;
+  const { maintenance = 'None' } = facts;
   return {
     id: agentId,
     hostname,
@@ -121,6 +139,7 @@ export function statusOf(
             port: address.port,
           },
         }),
+    ...(maintenance === 'None' ? {} : { unavailability: maintenance }),
     ...(unknownNetworks.length === 0 ? {} : { unknownNetworks: [...unknownNetworks] }),
   };
 }

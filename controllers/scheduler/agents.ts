@@ -2,8 +2,8 @@ import type { Logger } from 'pino';
 import type { Client, ResourceClient } from '../../api/client/client.ts';
 import { sleep, type Clock } from '../../api/machinery/clock.ts';
 import { jsonEqual } from '../../api/machinery/json.ts';
-import { agentResource, type Agent, type AgentStatus } from '../../api/v1/agent.ts';
-import type { Offer } from '../../proto/mesos/generated/messages.ts';
+import { agentResource, isNear, type Agent, type AgentStatus } from '../../api/v1/agent.ts';
+import type { InverseOffer, Offer } from '../../proto/mesos/generated/messages.ts';
 import type { MasterClient } from '../../proto/mesos/operator-client.ts';
 import type { UnknownNetworks } from '../network/unknown-networks.ts';
 import { Controller, type Result } from '../runtime/controller.ts';
@@ -14,6 +14,7 @@ import {
   factsOfMaster,
   factsOfOffer,
   factsOfStatus,
+  maintenanceOf,
   mergeFacts,
   statusOf,
   type AgentFacts,
@@ -76,9 +77,12 @@ export class Agents implements Runnable {
     return this.#facts.get(agentId);
   }
 
+  /** An operator has said so, or its maintenance is near. */
   isUnschedulable(agentId: string): boolean {
     const facts = this.#facts.get(agentId);
     if (facts === undefined) return false;
+    const { maintenance = 'None' } = facts;
+    if (maintenance !== 'None' && isNear(maintenance, this.#options.clock.now())) return true;
     return this.#options.informer.get(this.#nameOf(facts))?.spec.unschedulable === true;
   }
 
@@ -94,6 +98,13 @@ export class Agents implements Runnable {
   offered(offer: Offer): void {
     if (!this.#facts.has(offer.agent_id.value)) this.refresh();
     this.#observe(factsOfOffer(offer));
+  }
+
+  /** An inverse offer: Mesos asks for the agent back. */
+  inverselyOffered({ agent_id: id, unavailability }: InverseOffer): void {
+    const facts = id === undefined ? undefined : this.#facts.get(id.value);
+    if (facts === undefined) this.refresh();
+    else this.#observe({ ...facts, maintenance: maintenanceOf(unavailability) });
   }
 
   /** A FAILURE event about the agent itself. */

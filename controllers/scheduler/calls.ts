@@ -76,6 +76,14 @@ export function declineCall(offers: readonly string[], refuseSeconds: number): S
   };
 }
 
+/** We agree to leave: the tasks go as the budgets of their Jobs allow. */
+export function acceptInverseCall(offers: readonly string[]): SchedulerCall {
+  return {
+    type: 'ACCEPT_INVERSE_OFFERS',
+    accept_inverse_offers: { inverse_offer_ids: offerIdsOf(offers) },
+  };
+}
+
 export function reviveCall(roles: readonly string[]): SchedulerCall {
   return { type: 'REVIVE', revive: { roles: [...roles] } };
 }

@@ -1,17 +1,10 @@
-import type { Logger } from 'pino';
-import { timestamp, type Clock } from '../../api/machinery/clock.ts';
 import { objectKey } from '../../api/machinery/metadata.ts';
-import { mesosTaskIds, type Task, type TaskStatus } from '../../api/v1/task.ts';
+import type { Task } from '../../api/v1/task.ts';
 import type { Offer } from '../../proto/mesos/generated/messages.ts';
-import type { CallOutcome } from '../../proto/mesos/transport.ts';
 import type { Runnable } from '../runtime/runnable.ts';
-import { boundStatus, droppedUpdate } from './bind.ts';
-import { acceptCall, declineCall, reviveCall, suppressCall } from './calls.ts';
+import { declineCall, reviveCall, suppressCall } from './calls.ts';
 import { demandFor } from './demand.ts';
-import { StoppedError, type FencedWriter } from './fenced-writer.ts';
-import { launchOperation, type LaunchContext } from './launch.ts';
-import type { LaunchLog } from './launches.ts';
-import { isUnwanted } from './lifecycle.ts';
+import { LaunchRunner, type LaunchRunnerOptions } from './launch-runner.ts';
 import { OfferStore, type OfferGroup } from './offers.ts';
 import {
   place,
@@ -22,15 +15,11 @@ import {
   type Unplaced,
 } from './placement.ts';
 import type { Session } from './session.ts';
-import { applyUpdate } from './status.ts';
-import { jobKey, type TaskView } from './task-view.ts';
+import { jobKey } from './task-view.ts';
 import { UnschedulableLog } from './unschedulable.ts';
 import { pause, Wakeup } from './wakeup.ts';
 
-export interface LauncherOptions {
-  view: TaskView;
-  writer: FencedWriter<TaskStatus, Task>;
-  launches: LaunchLog;
+export interface LauncherOptions extends LaunchRunnerOptions {
   agents: {
     find(agentId: string): AgentIdentity | undefined;
     isUnschedulable(agentId: string): boolean;
@@ -38,10 +27,6 @@ export interface LauncherOptions {
   };
   roles: readonly string[];
   networks: NetworkNames;
-  clock: Clock;
-  logger: Logger;
-  /** Mesos has been asked to launch the tasks: ask it again if it says nothing. */
-  onLaunched: (keys: readonly string[]) => void;
   /** The launch of the Task is over, whatever came of it. */
   onSettled: (key: string) => void;
   /** The task has found no agent for a while. */
@@ -75,6 +60,7 @@ export class Launcher implements Runnable {
   readonly #unschedulable: UnschedulableLog;
   /** Tasks whose launch is under way, and where. */
   readonly #assumed = new Map<string, PlacedTask>();
+  readonly #runner: LaunchRunner;
   readonly #launching = new Set<Promise<void>>();
   #session: Session | undefined;
   #suppressed = true;
@@ -88,6 +74,7 @@ export class Launcher implements Runnable {
 
   constructor(options: LauncherOptions) {
     this.#options = options;
+    this.#runner = new LaunchRunner(options);
     this.#offers = new OfferStore(options.clock);
     this.#wakeup = new Wakeup(options.clock);
     this.#unschedulable = new UnschedulableLog(options.clock);
@@ -224,30 +211,13 @@ export class Launcher implements Runnable {
       this.#assumed.set(key, { job: jobKey(task), agent: offer });
       this.#options.launches.bind(key);
     }
-    const launch = this.#launch(session, placements).finally(() => {
+    const launch = this.#runner.run(session, placements).then(({ storeIsAway }) => {
+      for (const { task } of placements) this.#settle(objectKey(task.metadata));
+      if (storeIsAway) this.#pausedUntil = this.#options.clock.monotonic() + storeAwayMs;
       this.#launching.delete(launch);
       this.wake();
     });
     this.#launching.add(launch);
-  }
-
-  /** Never rejects. The offers are used up at the end, the tasks launched, dropped or left waiting. */
-  async #launch(session: Session, placements: readonly Placement[]): Promise<void> {
-    const { logger } = this.#options;
-    const bound: Placement[] = [];
-    try {
-      await Promise.all(
-        placements.map(async (placement) => {
-          const task = await this.#bind(session, placement);
-          if (task !== undefined) bound.push({ ...placement, task });
-        }),
-      );
-      await this.#accept(session, placements, bound);
-    } catch (error) {
-      if (!(error instanceof StoppedError)) logger.error({ err: error }, 'a launch failed');
-    } finally {
-      for (const { task } of placements) this.#settle(objectKey(task.metadata));
-    }
   }
 
   #settle(key: string): void {
@@ -255,85 +225,6 @@ export class Launcher implements Runnable {
     this.#assumed.delete(key);
     if (launches.isBinding(key)) launches.settle(key);
     onSettled(key);
-  }
-
-  async #bind(session: Session, placement: Placement): Promise<Task | undefined> {
-    const { writer, clock, logger } = this.#options;
-    const { task } = placement;
-    const context = { ...this.#launchContext(session), now: timestamp(clock) };
-    const status = boundStatus(placement, context);
-    try {
-      const attempt = await writer.attemptStatus(task, status);
-      if (attempt.outcome === 'unknown') {
-        this.#pausedUntil = clock.monotonic() + storeAwayMs;
-        return undefined;
-      }
-      return attempt.outcome === 'stored' ? attempt.object : undefined;
-    } catch (error) {
-      // The Task alone is at fault; those that go with it are not.
-      if (!(error instanceof StoppedError)) {
-        logger.error({ err: error, task: task.metadata.name }, 'a task could not be bound');
-      }
-      return undefined;
-    }
-  }
-
-  /** From here to the call nothing waits: what is checked holds when the call leaves. */
-  async #accept(
-    session: Session,
-    placements: readonly Placement[],
-    bound: readonly Placement[],
-  ): Promise<void> {
-    const { launches, clock, view, onLaunched } = this.#options;
-    const offerIds = placements[0]?.offer.offerIds ?? [];
-    const launched: Placement[] = [];
-    const stopped: Placement[] = [];
-    for (const placement of bound) {
-      const newest = view.get(objectKey(placement.task.metadata));
-      const wanted = newest?.metadata.uid === placement.task.metadata.uid && !isUnwanted(newest);
-      (wanted ? launched : stopped).push(placement);
-    }
-    if (launched.length === 0) {
-      void session.call(declineCall(offerIds, 0));
-      await this.#drop(stopped, 'the task was stopped before it was launched');
-      return;
-    }
-    const context = this.#launchContext(session);
-    const operations = launched.map((placement) => launchOperation(placement, context));
-    const keys = launched.map(({ task }) => objectKey(task.metadata));
-    for (const key of keys) launches.send(key, session.number);
-    const outcome = await session.call(acceptCall(offerIds, operations));
-    if (outcome.kind === 'accepted') {
-      for (const key of keys) launches.accept(key, clock.monotonic());
-    }
-    // The answer may be lost: whether they were launched is for Mesos to say.
-    if (outcome.kind === 'accepted' || outcome.kind === 'unknown') onLaunched(keys);
-    else await this.#drop(launched, `the launch did not reach Mesos: ${reasonOf(outcome)}`);
-    await this.#drop(stopped, 'the task was stopped before it was launched');
-  }
-
-  #launchContext({ frameworkId }: Session): LaunchContext {
-    const { networks } = this.#options;
-    return { frameworkId, cniNameOf: (network) => networks.cniNameOf(network) };
-  }
-
-  /** Bound, and certainly never launched: a task is bound once, so this one is over. */
-  async #drop(placements: readonly Placement[], message: string): Promise<void> {
-    const { writer, launches, clock } = this.#options;
-    const context = { now: timestamp(clock), trustAbsence: true, reconciled: false };
-    await Promise.all(
-      placements.map(async ({ task }) => {
-        const key = objectKey(task.metadata);
-        launches.bind(key);
-        for (const { taskId } of mesosTaskIds(task)) {
-          await writer.changeStatus(key, (current) =>
-            current.metadata.uid === task.metadata.uid
-              ? applyUpdate(current, droppedUpdate(taskId, message), context)
-              : undefined,
-          );
-        }
-      }),
-    );
   }
 
   /** Returns when to look again, after `longestMs` at most if something waits. */
@@ -387,16 +278,4 @@ function byOffer(placements: readonly Placement[]): Iterable<Placement[]> {
 function withoutNetwork(task: Task, networks: NetworkNames): Unplaced[] {
   const missing = (task.spec.networks ?? []).find(({ name }) => !networks.has(name));
   return missing === undefined ? [] : [{ task, message: `there is no network "${missing.name}"` }];
-}
-
-function reasonOf(outcome: CallOutcome): string {
-  switch (outcome.kind) {
-    case 'accepted':
-      return 'accepted';
-    case 'rejected':
-      return `${outcome.status} ${outcome.message}`;
-    case 'unsent':
-    case 'unknown':
-      return outcome.cause.message;
-  }
 }

@@ -6,10 +6,7 @@ import type { Agent } from '../../api/v1/agent.ts';
 import { frameworkResource, type Framework } from '../../api/v1/framework.ts';
 import { cniNameOf, type Network } from '../../api/v1/network.ts';
 import { isDead, mesosTaskIds, phaseOf, taskResource, type Task } from '../../api/v1/task.ts';
-import type {
-  SchedulerEvent,
-  TaskStatus as MesosTaskStatus,
-} from '../../proto/mesos/generated/messages.ts';
+import type { SchedulerEvent } from '../../proto/mesos/generated/messages.ts';
 import type { MasterClient } from '../../proto/mesos/operator-client.ts';
 import type { SchedulerTransport } from '../../proto/mesos/transport.ts';
 import { UnknownNetworks } from '../network/unknown-networks.ts';
@@ -22,6 +19,7 @@ import type { Runnable } from '../runtime/runnable.ts';
 import { Agents } from './agents.ts';
 import { unschedulableStatus } from './bind.ts';
 import { Brake, defaultBrake, type BrakeLimits } from './brake.ts';
+import { buryAll } from './burial.ts';
 import type { FrameworkConfig } from './calls.ts';
 import { StoppedError, FencedWriter } from './fenced-writer.ts';
 import { FrameworkRecord } from './framework-record.ts';
@@ -30,18 +28,17 @@ import { Launcher } from './launcher.ts';
 import { LaunchLog, launchSettlesMs } from './launches.ts';
 import { lifecycleController, needsStep } from './lifecycle-controller.ts';
 import { isLive, isWaiting } from './lifecycle.ts';
+import { Orphans, type OrphanPolicy } from './orphans.ts';
 import type { Unplaced } from './placement.ts';
 import { Reconciler } from './reconciler.ts';
 import type { Session } from './session.ts';
-import { applyUpdate } from './status.ts';
 import { SubscriptionLoop, type Readiness } from './subscription-loop.ts';
 import { TaskView } from './task-view.ts';
 import { followUpsOf, isLiveState } from './follow-ups.ts';
 import { UpdateProcessor, type AppliedUpdate } from './updates.ts';
 
 export interface SchedulerConfig extends FrameworkConfig {
-  /** What happens to tasks of our framework that the store does not know. */
-  orphans: 'Keep' | 'Kill';
+  orphans: OrphanPolicy;
   brake?: BrakeLimits;
 }
 
@@ -150,6 +147,13 @@ class MesosScheduler implements Scheduler {
       onSettled: (key) => this.#settled(key),
       onUnschedulable: (unplaced) => void this.#sayUnschedulable(unplaced),
     });
+    const orphans = new Orphans({
+      policy: config.orphans,
+      killer: this.#killer,
+      record: this.#record,
+      events: options.events,
+      logger,
+    });
     this.#updates = new UpdateProcessor({
       writer,
       launches,
@@ -158,7 +162,10 @@ class MesosScheduler implements Scheduler {
       logger,
       signal,
       onApplied: (applied) => this.#applied(applied),
-      onOrphan: (update) => this.#orphan(update),
+      onOrphan: (update) => {
+        this.#brake.stored(update.task_id.value);
+        orphans.reported(update);
+      },
     });
     this.#brake = new Brake({
       view,
@@ -178,7 +185,7 @@ class MesosScheduler implements Scheduler {
       mayAct: () => !signal.aborted && leadership.stillHolding(),
       liveTasks: () => this.#liveTasks(),
       startsSuppressed: () => view.waitingCount === 0,
-      buryAll: () => this.#buryAll(),
+      buryAll: () => buryAll(view.live(), writer, timestamp(clock)),
       onBegin: (begun, suppressed) => this.#begin(begun, suppressed),
       onEvent: (from, event) => this.#event(from, event),
       onEnd: () => this.#end(),
@@ -341,22 +348,6 @@ class MesosScheduler implements Scheduler {
     this.#askIfBoundUnseen(key, task);
   }
 
-  #orphan(update: MesosTaskStatus): void {
-    const { task_id: taskId, agent_id: agentId, state } = update;
-    this.#brake.stored(taskId.value);
-    if (!isLiveState(state)) {
-      this.#killer.forget(taskId.value);
-      return;
-    }
-    const { config, events, logger } = this.#options;
-    const message = `task ${taskId.value} runs on agent ${agentId?.value ?? 'unknown'} (${state}), and no Task stands for it: ${config.orphans === 'Kill' ? 'it is killed' : 'it is left alone'}`;
-    logger.warn({ task: taskId.value, agent: agentId?.value, state }, 'orphan');
-    const framework = this.#record.current;
-    if (framework !== undefined) events.record(framework, 'Warning', 'Orphan', message);
-    if (config.orphans !== 'Kill') return;
-    this.#killer.want({ task_id: taskId, ...(agentId === undefined ? {} : { agent_id: agentId }) });
-  }
-
   async #sayUnschedulable({ task, message }: Unplaced): Promise<void> {
     const { clock, events, logger } = this.#options;
     const key = objectKey(task.metadata);
@@ -380,26 +371,6 @@ class MesosScheduler implements Scheduler {
       if (id !== undefined) ids.add(id);
     }
     return { count: this.#view.liveCount, frameworkIds: [...ids] };
-  }
-
-  /** An operator has confirmed that nothing of the framework lives any more. */
-  async #buryAll(): Promise<void> {
-    const context = {
-      now: timestamp(this.#options.clock),
-      trustAbsence: true,
-      reconciled: false,
-    };
-    const message = 'an operator has confirmed that all tasks of the framework are dead';
-    await Promise.all(
-      [...this.#view.live()].map(async (task) => {
-        for (const { taskId } of mesosTaskIds(task)) {
-          const gone: MesosTaskStatus = { task_id: { value: taskId }, state: 'TASK_GONE', message };
-          await this.#writer.changeStatus(objectKey(task.metadata), (newest) =>
-            applyUpdate(newest, gone, context),
-          );
-        }
-      }),
-    );
   }
 
   #frameworkDeleted(framework: Framework): void {
