@@ -212,13 +212,6 @@ export async function tasksOf(client: Client): Promise<Map<string, Task>> {
   return new Map(items.map((task) => [task.metadata.name, task]));
 }
 
-export async function phases(client: Client): Promise<Record<string, string>> {
-  const tasks = await tasksOf(client);
-  return Object.fromEntries(
-    [...tasks].map(([name, { status }]) => [name, status?.phase ?? 'Pending']),
-  );
-}
-
 export async function frameworkOf(client: Client): Promise<Framework | undefined> {
   return client.of(frameworkResource).find({ name: 'test' });
 }
