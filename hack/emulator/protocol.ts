@@ -20,6 +20,8 @@ export type ToAgent =
   /** `unknown` are tasks that the master holds for the agent and the agent did not name. */
   | { type: 'REREGISTERED'; unknown: { framework: FrameworkInfo; task_id: string }[] }
   | { type: 'PING' }
+  /** It has subscribed again: what it has not acknowledged is sent at once. */
+  | { type: 'UPDATE_FRAMEWORK'; framework_id: string }
   | { type: 'RUN_TASK'; framework: FrameworkInfo; task: TaskInfo; role: string }
   | {
       type: 'RUN_TASK_GROUP';

@@ -146,6 +146,9 @@ export class Agent {
       case 'PING':
         this.#link?.send({ type: 'PONG' });
         break;
+      case 'UPDATE_FRAMEWORK':
+        this.#updates.resend(message.framework_id);
+        break;
       case 'RUN_TASK':
         this.#runTask(message);
         break;

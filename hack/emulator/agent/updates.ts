@@ -87,6 +87,15 @@ export class UpdateStreams {
     }
   }
 
+  /** Sends what is unacknowledged of one framework at once, and waits anew for its acknowledgement. */
+  resend(frameworkId: string): void {
+    for (const stream of this.#streams.values()) {
+      if (stream.frameworkId !== frameworkId) continue;
+      stream.wait = this.#retryMin;
+      this.#forward(stream);
+    }
+  }
+
   pause(): void {
     this.#connected = false;
   }

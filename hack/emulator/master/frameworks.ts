@@ -36,6 +36,11 @@ export function subscribe(
   else takeOver(m, known, info);
   attach(m, framework, stream);
   setSuppressed(framework, suppressed_roles ?? []);
+  if (known !== undefined) {
+    for (const { link } of m.agents.values()) {
+      link?.send({ type: 'UPDATE_FRAMEWORK', framework_id: framework.id });
+    }
+  }
   return framework.id;
 }
 

@@ -54,3 +54,16 @@ test('nothing is sent without a master, and everything unacknowledged once it is
   streams.resume();
   expect(sent).toEqual(['TASK_STARTING/TASK_STARTING']);
 });
+
+test('what a framework has not acknowledged is sent at once when it has subscribed again', async () => {
+  const { clock, sent, streams } = setUp();
+  streams.add('f', status('TASK_STARTING', 'a'));
+  streams.add('g', { ...status('TASK_RUNNING', 'b'), task_id: { value: 'u' } });
+  await clock.advance(10_000);
+  sent.length = 0;
+  streams.resend('f');
+  expect(sent).toEqual(['TASK_STARTING/TASK_STARTING']);
+  // The wait begins anew: 10 seconds, not the 20 that were due.
+  await clock.advance(10_000);
+  expect(sent).toEqual(['TASK_STARTING/TASK_STARTING', 'TASK_STARTING/TASK_STARTING']);
+});
