@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
 import type { Clock } from '../../api/machinery/clock.ts';
 import { isApiError } from '../../api/machinery/errors.ts';
@@ -73,9 +74,10 @@ export class Controller implements Runnable {
   /** Works until the signal aborts; returns once every reconciliation under way has ended. */
   async run(signal: AbortSignal): Promise<void> {
     await Promise.all(this.#options.waitFor.map((cache) => cache.synced(signal)));
-    const workers = Array.from({ length: this.#options.concurrency ?? 1 }, () =>
-      this.#work(signal),
-    );
+    // Each worker that waits listens for the end: of a signal of its own, which may have that many.
+    const ended = AbortSignal.any([signal]);
+    setMaxListeners(0, ended);
+    const workers = Array.from({ length: this.#options.concurrency ?? 1 }, () => this.#work(ended));
     await Promise.all(workers);
     this.#queue.cancelAll();
   }

@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
 import type { Clock } from '../../api/machinery/clock.ts';
 import { objectKey } from '../../api/machinery/metadata.ts';
@@ -138,10 +137,7 @@ class Loop implements ServerSetController {
     ];
     if (this.#link.awayMs === undefined) this.#claim();
     try {
-      // Each worker that waits listens for the end.
-      const ended = AbortSignal.any([signal]);
-      setMaxListeners(0, ended);
-      await Promise.all([this.#sets.run(ended), this.#tasks.run(ended)]);
+      await Promise.all([this.#sets.run(signal), this.#tasks.run(signal)]);
     } finally {
       for (const stop of stops) stop();
       await this.#claiming;

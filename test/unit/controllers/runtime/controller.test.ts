@@ -131,6 +131,17 @@ describe('Controller', () => {
     expect([most, active, controller.depth]).toEqual([3, [], 0]);
   });
 
+  it('lets many workers wait for work without a warning of Node', async () => {
+    const warnings: string[] = [];
+    const note = ({ message }: Error): void => void warnings.push(message);
+    process.on('warning', note);
+    const { stop } = start(() => Promise.resolve({}), { concurrency: 64 });
+    await settle();
+    await stop();
+    process.off('warning', note);
+    expect(warnings).toEqual([]);
+  });
+
   it('returns from run only when the work under way has ended', async () => {
     let ended = false;
     const { controller, clock, stop } = start(async (_, signal) => {
