@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Draft } from '../../api/machinery/metadata.ts';
 import { frameworkResource, isReplacingHeld } from '../../api/v1/framework.ts';
 import { jobResource, type Job } from '../../api/v1/job.ts';
@@ -22,6 +22,9 @@ beforeAll(async () => {
   });
 });
 afterAll(() => cluster.stop());
+afterEach(async () => {
+  if (cluster.cosmds[0]?.running === false) await cluster.cosmds[0].start();
+});
 
 /** Four of them fill an agent, so that twenty need several ACCEPTs. */
 const job = (name: string): Draft<Job> =>
@@ -31,75 +34,71 @@ const job = (name: string): Draft<Job> =>
     container: { resources: { requests: { cpu: 1.9, memory: '64Mi' } } },
   });
 
-/** Lets things go until `moment` says so for a call before or after Mesos has seen it; kills cosmd then. */
+/** cosmd dies at the nth of these calls about the tasks of a job. */
 interface Moment {
-  name: string;
-  /** Whether to kill now; what has been launched and acknowledged before is in the counts. */
-  before?: (call: SchedulerCall, seen: Seen) => boolean;
-  after?: (call: SchedulerCall, seen: Seen) => boolean;
-  /** What becomes of a call that `before` has cut. */
-  fate?: Fate;
+  when: string;
+  call: 'ACCEPT' | 'ACKNOWLEDGE';
+  nth: number;
+  /** Before the call reaches Mesos, which then never gets it or does; or after Mesos has answered it. */
+  strike: 'lost' | 'forwarded' | 'answered';
 }
-
-interface Seen {
-  accepts: number;
-  acknowledged: number;
-}
-
-const launches = (call: SchedulerCall): boolean => launchesOf(call).length > 0;
 
 const moments: Moment[] = [
   {
-    name: 'the first tasks are bound and Mesos has not been asked',
-    before: (call, { accepts }) => launches(call) && accepts === 1,
-    fate: 'lose',
+    when: 'the first tasks are bound and Mesos has not been asked',
+    ...{ call: 'ACCEPT', nth: 1, strike: 'lost' },
   },
   {
-    name: 'Mesos has been asked for the first time and its answer is lost',
-    after: (call, { accepts }) => launches(call) && accepts === 1,
+    when: 'Mesos has been asked for the first time and its answer is lost',
+    ...{ call: 'ACCEPT', nth: 1, strike: 'answered' },
   },
   {
-    name: 'the third launch is on its way',
-    before: (call, { accepts }) => launches(call) && accepts === 3,
-    fate: 'forward',
+    when: 'the third launch is on its way',
+    ...{ call: 'ACCEPT', nth: 3, strike: 'forwarded' },
   },
   {
-    name: 'the first update is being acknowledged',
-    before: (call, { acknowledged }) => call.type === 'ACKNOWLEDGE' && acknowledged === 1,
-    fate: 'lose',
+    when: 'the first update is stored and its acknowledgement is lost',
+    ...{ call: 'ACKNOWLEDGE', nth: 1, strike: 'lost' },
   },
   {
-    name: 'fifteen updates have been acknowledged',
-    after: (call, { acknowledged }) => call.type === 'ACKNOWLEDGE' && acknowledged === 15,
+    when: 'fifteen updates have been acknowledged',
+    ...{ call: 'ACKNOWLEDGE', nth: 15, strike: 'answered' },
   },
 ];
 
-/** Resolves once cosmd was killed at the moment. */
-function strike({ before, after, fate = 'forward' }: Omit<Moment, 'name'>): Promise<void> {
+function concerns({ type, acknowledge, ...call }: SchedulerCall, name: string): boolean {
+  const ids = type === 'ACKNOWLEDGE' ? [acknowledge?.task_id.value ?? ''] : launchesOf(call);
+  return ids.some((id) => id.startsWith(`default.${name}-`));
+}
+
+/** Arms the tap; resolves once cosmd was killed at the moment. Nothing is struck before `created`. */
+function arm(moment: Moment, name: string, created: Promise<unknown>): Promise<void> {
   const [tap] = cluster.taps;
   const [cosmd] = cluster.cosmds;
   if (tap === undefined || cosmd === undefined) throw new Error('nothing to strike');
-  const seen: Seen = { accepts: 0, acknowledged: 0 };
   const check = tap.before;
+  let fatal: SchedulerCall | undefined;
+  let seen = 0;
   return new Promise((resolve) => {
-    let struck = false;
     const kill = async (): Promise<void> => {
-      struck = true;
       tap.before = check;
       tap.after = () => undefined;
       await cosmd.kill();
       resolve();
     };
     tap.before = async (call): Promise<Fate> => {
-      if (launches(call)) seen.accepts += 1;
-      if (call.type === 'ACKNOWLEDGE') seen.acknowledged += 1;
+      await created;
       await check(call);
-      if (struck || before?.(call, seen) !== true) return 'forward';
+      if (call.type !== moment.call || !concerns(call, name)) return 'forward';
+      seen += 1;
+      if (seen !== moment.nth) return 'forward';
+      fatal = call;
+      if (moment.strike === 'answered') return 'forward';
       await kill();
-      return fate;
+      return moment.strike === 'lost' ? 'lose' : 'forward';
     };
     tap.after = async (call) => {
-      if (!struck && after?.(call, seen) === true) await kill();
+      if (call === fatal) await kill();
     };
   });
 }
@@ -110,16 +109,18 @@ describe('cosmd killed in the middle of launching twenty tasks', { timeout: 90_0
     unknown = watchLaunches(cluster);
   });
 
-  it.each(
-    moments.map((moment, index) => ({ ...moment, name: `crash-${index}`, when: moment.name })),
-  )('goes on and runs exactly twenty when $when', async ({ name, ...moment }) => {
-    const struck = strike(moment);
-    await cluster.client.of(jobResource).create(job(name));
-    await struck;
-    await cluster.cosmds[0]?.start();
-    await expectExactly(name);
-    await remove(cluster.client, name);
-  });
+  it.each(moments.map((moment, index) => ({ moment, name: `crash-${index}`, ...moment })))(
+    'goes on and runs exactly twenty when $when',
+    async ({ moment, name }) => {
+      let said: (value: unknown) => void = () => undefined;
+      const struck = arm(moment, name, new Promise((resolve) => (said = resolve)));
+      said(await cluster.client.of(jobResource).create(job(name)));
+      await struck;
+      await cluster.cosmds[0]?.start();
+      await expectExactly(name);
+      await remove(cluster.client, name);
+    },
+  );
 
   it('goes on and runs exactly twenty when it is killed again and again while it starts', async () => {
     const name = 'crash-often';
