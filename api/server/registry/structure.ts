@@ -7,20 +7,21 @@ import type { SchemaNode } from '../../machinery/resource.ts';
  * Shares what it does not change.
  */
 export function withoutNulls(document: JsonObject, schema: SchemaNode): JsonObject {
-  const entries = Object.entries(document);
-  let changed = false;
-  const kept: [string, unknown][] = [];
-  for (const [key, value] of entries) {
+  let copy: JsonObject | undefined;
+  for (const key of Object.keys(document)) {
+    const value = document[key];
     const node = childNode(schema, key);
     if (value === undefined || (value === null && node !== undefined && forbidsNull(node))) {
-      changed = true;
-    } else {
-      const next = node === undefined ? value : cleaned(value, node);
-      changed ||= next !== value;
-      kept.push([key, next]);
+      copy ??= { ...document };
+      Reflect.deleteProperty(copy, key);
+    } else if (node !== undefined && typeof value === 'object') {
+      const next = cleaned(value, node);
+      if (next === value) continue;
+      copy ??= { ...document };
+      copy[key] = next;
     }
   }
-  return changed ? Object.fromEntries(kept) : document;
+  return copy ?? document;
 }
 
 /** A node that says nothing of its type holds anything, null too. */
@@ -32,10 +33,16 @@ function forbidsNull(node: SchemaNode): boolean {
 function cleaned(value: unknown, node: SchemaNode): unknown {
   if (node['x-kubernetes-preserve-unknown-fields'] === true) return value;
   if (isObject(value)) return withoutNulls(value, node);
-  if (!Array.isArray(value) || node.items === undefined) return value;
   const { items } = node;
-  const next = value.map((item: unknown) => cleaned(item, items));
-  return next.some((item, index) => item !== value[index]) ? next : value;
+  if (!Array.isArray(value) || items === undefined) return value;
+  let copy: unknown[] | undefined;
+  for (const [index, item] of (value as unknown[]).entries()) {
+    const next = cleaned(item, items);
+    if (next === item) continue;
+    copy ??= [...(value as unknown[])];
+    copy[index] = next;
+  }
+  return copy ?? value;
 }
 
 function childNode(schema: SchemaNode, key: string): SchemaNode | undefined {
