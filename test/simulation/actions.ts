@@ -40,6 +40,7 @@ export const faultKinds = [
   'executor crashes',
   'clock jumps',
   'updates repeated',
+  'addresses left out',
 ] as const;
 
 export type UserKind = (typeof userKinds)[number];

@@ -10,7 +10,7 @@ import type { BrakeLimits } from '../../controllers/serverset/brake.ts';
 import type { SimulatedCluster } from '../../hack/emulator/cluster.ts';
 import { ArmedFaults, type NetworkOptions } from './faults.ts';
 import { Gate, ProcessClock } from './gate.ts';
-import { MesosLink } from './mesos-link.ts';
+import { MesosLink, type MesosLinkOptions } from './mesos-link.ts';
 import type { MesosObserver } from './mesos-subscription.ts';
 import { StoreLink } from './store-link.ts';
 import type { ObservedStore } from './store.ts';
@@ -33,7 +33,7 @@ export interface CosmdOptions {
   brake: BrakeLimits;
   coverage: Coverage;
   observer: MesosObserver;
-  repeats: () => boolean;
+  perturb: MesosLinkOptions['perturb'];
   logger?: Logger;
 }
 
@@ -58,9 +58,9 @@ export class SimulatedCosmd {
     this.identity = options.identity;
     this.clock = new ProcessClock(network.clock, gate);
     this.faults = {
-      store: new ArmedFaults('store answer', coverage),
-      zookeeper: new ArmedFaults('ZooKeeper answer', coverage),
-      mesos: new ArmedFaults('Mesos answer', coverage),
+      store: new ArmedFaults('store answer', coverage, network),
+      zookeeper: new ArmedFaults('ZooKeeper answer', coverage, network),
+      mesos: new ArmedFaults('Mesos answer', coverage, network),
     };
     this.store = new StoreLink({
       store: options.store.as(this.identity),
@@ -75,7 +75,7 @@ export class SimulatedCosmd {
       network,
       faults: this.faults.mesos,
       observer: options.observer,
-      repeats: options.repeats,
+      perturb: options.perturb,
     });
   }
 

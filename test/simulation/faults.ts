@@ -13,15 +13,25 @@ export type RequestFault = 'lost' | 'dropped' | 'late' | 'refused';
 
 export const requestFaults: readonly RequestFault[] = ['lost', 'dropped', 'late', 'refused'];
 
-/** Faults that wait for the n-th request from now on. */
+/** Share of the requests that go wrong while a link is flaky. */
+const flakyShare = 0.3;
+
+/** Faults that wait for the n-th request from now on, and times in which many go wrong. */
 export class ArmedFaults {
   readonly #armed: { left: number; fault: RequestFault }[] = [];
-  readonly #coverage: Coverage;
   readonly #name: string;
+  readonly #coverage: Coverage;
+  readonly #network: Pick<NetworkOptions, 'clock' | 'random'>;
+  #flakyUntil = 0;
 
-  constructor(name: string, coverage: Coverage) {
+  constructor(name: string, coverage: Coverage, network: Pick<NetworkOptions, 'clock' | 'random'>) {
     this.#name = name;
     this.#coverage = coverage;
+    this.#network = network;
+  }
+
+  flakyFor(ms: number): void {
+    this.#flakyUntil = this.#network.clock.monotonic() + ms;
   }
 
   arm(fault: RequestFault, requests: number): void {
@@ -30,11 +40,12 @@ export class ArmedFaults {
 
   disarm(): void {
     this.#armed.length = 0;
+    this.#flakyUntil = 0;
   }
 
   /** What becomes of the request that is made now. */
   next(): RequestFault | undefined {
-    let due: RequestFault | undefined;
+    let due = this.#flaky();
     for (const armed of this.#armed) {
       armed.left -= 1;
       if (armed.left <= 0) due ??= armed.fault;
@@ -44,6 +55,12 @@ export class ArmedFaults {
     this.#armed.splice(0, this.#armed.length, ...remaining);
     this.#coverage.count(`${this.#name} ${due}`);
     return due;
+  }
+
+  #flaky(): RequestFault | undefined {
+    const { clock, random } = this.#network;
+    if (clock.monotonic() >= this.#flakyUntil || random.next() >= flakyShare) return undefined;
+    return requestFaults[Math.floor(random.next() * requestFaults.length)];
   }
 }
 

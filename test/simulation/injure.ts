@@ -11,26 +11,23 @@ export function injure(world: World, kind: FaultKind, action: Action): void {
   else if (ofMesos(world, kind, action)) world.coverage.count(kind);
 }
 
-function ofProcess(
-  world: World,
-  leader: SimulatedCosmd,
-  kind: FaultKind,
-  { pick, count, ms }: Action,
-): boolean {
+function ofProcess(world: World, leader: SimulatedCosmd, kind: FaultKind, action: Action): boolean {
+  const { pick, count, ms } = action;
   const { gate, faults, store, zookeeper, mesos } = leader;
-  const fault = requestFaults[pick % requestFaults.length] ?? 'lost';
+  const fault = requestFaults[(pick >> 1) % requestFaults.length] ?? 'lost';
   switch (kind) {
     case 'crash':
-      afterCrossings(leader, count, () => world.killCosmd(leader, ms));
+      afterCrossings(leader, action, () => world.killCosmd(leader, ms));
       return true;
     case 'stop in good order':
       world.stopCosmd(leader, ms);
       return true;
     case 'freeze':
-      afterCrossings(leader, count, () => freeze(world, leader, ms));
+      afterCrossings(leader, action, () => freeze(world, leader, pick % 2 === 0 ? ms : overTermMs));
       return true;
     case 'store answer':
-      faults.store.arm(fault, count);
+      if (pick % 2 === 0) faults.store.flakyFor(ms);
+      else faults.store.arm(fault, count);
       return true;
     case 'store away':
       store.cut();
@@ -43,7 +40,8 @@ function ofProcess(
       store.expireWatches();
       return true;
     case 'ZooKeeper answer':
-      faults.zookeeper.arm(fault, count);
+      if (pick % 2 === 0) faults.zookeeper.flakyFor(ms);
+      else faults.zookeeper.arm(fault, count);
       return true;
     case 'ZooKeeper link cut':
       zookeeper.session.cut();
@@ -55,7 +53,8 @@ function ofProcess(
       world.ensemble.endSession(zookeeper.sessionId);
       return true;
     case 'Mesos answer':
-      faults.mesos.arm(fault, count);
+      if (pick % 2 === 0) faults.mesos.flakyFor(ms);
+      else faults.mesos.arm(fault, count);
       return true;
     case 'Mesos stream cut':
       mesos.cutStreams();
@@ -75,12 +74,24 @@ function ofProcess(
   }
 }
 
-/** At the n-th crossing of the border from now on. */
-function afterCrossings({ gate }: SimulatedCosmd, count: number, strike: () => void): void {
+/** Long enough for another one to take over. */
+const overTermMs = 16_000;
+
+/** Which crossings of the border count: all, those to ZooKeeper, to Mesos, to the store. */
+const crossings = [/./, /^multi/, /^(ACCEPT|KILL|ACKNOWLEDGE)/, /^(create|update|delete) \/meso/];
+
+/** At the n-th such crossing from now on. */
+function afterCrossings(
+  { gate }: SimulatedCosmd,
+  { pick, count }: Action,
+  strike: () => void,
+): void {
   const before = gate.onCrossing;
+  const kind = crossings[(pick >> 1) % crossings.length] ?? /./;
   let left = count;
   gate.onCrossing = (what) => {
     before(what);
+    if (!kind.test(what)) return;
     left -= 1;
     if (left === 0) strike();
   };
@@ -153,7 +164,10 @@ function ofMesos(world: World, kind: FaultKind, { pick, ms }: Action): boolean {
     case 'executor crashes':
       return task !== undefined && agents.crashExecutor(task);
     case 'updates repeated':
-      world.repeatsUntil = world.now() + ms;
+      world.perturbed.repeats = world.now() + ms;
+      return true;
+    case 'addresses left out':
+      world.perturbed.bare = world.now() + ms;
       return true;
     default:
       return false;
@@ -176,5 +190,6 @@ export function healAll(world: World): void {
     mesos.agents.start(agent);
     mesos.agents.heal(agent);
   }
-  world.repeatsUntil = 0;
+  world.perturbed.repeats = 0;
+  world.perturbed.bare = 0;
 }

@@ -5,6 +5,7 @@ import { inMemoryTransport } from '../../hack/emulator/transport.ts';
 import type {
   MasterResponseGetAgents,
   SchedulerCall,
+  SchedulerEvent,
 } from '../../proto/mesos/generated/messages.ts';
 import {
   MesosRequestError,
@@ -21,8 +22,8 @@ export interface MesosLinkOptions {
   network: NetworkOptions;
   faults: ArmedFaults;
   observer: MesosObserver;
-  /** Whether the update that is sent now is sent twice. */
-  repeats: () => boolean;
+  /** What the master sends in place of an event, as the wire allows: it may repeat, or leave out. */
+  perturb: (event: SchedulerEvent) => readonly SchedulerEvent[];
 }
 
 /** How one process reaches the master: with delays, and over connections that break. */

@@ -142,14 +142,12 @@ export class LinkedSubscription implements Subscription {
   }
 
   async #pump(): Promise<void> {
-    const { observer, repeats } = this.#options;
+    const { observer, perturb } = this.#options;
     try {
       for await (const event of this.#inner.events) {
-        observer.said(event);
-        // An agent that has not heard of our acknowledgement yet sends an update again.
-        const times = event.update?.status.uuid !== undefined && repeats() ? 2 : 1;
-        for (let copy = 0; copy < times; copy += 1) {
-          this.#down.send(() => this.#deliverEvent(event));
+        for (const sent of perturb(event)) {
+          observer.said(sent);
+          this.#down.send(() => this.#deliverEvent(sent));
         }
       }
     } catch (error) {

@@ -4,6 +4,7 @@ import type { Random } from '../../api/machinery/random.ts';
 import { seededRandom } from '../../api/machinery/random.ts';
 import type { ApiServer } from '../../api/server/server.ts';
 import { SimulatedCluster } from '../../hack/emulator/cluster.ts';
+import type { SchedulerEvent } from '../../proto/mesos/generated/messages.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 import { SimulatedCosmd } from './cosmd.ts';
 import type { NetworkOptions } from './faults.ts';
@@ -41,8 +42,8 @@ export class World implements Truth {
   readonly ensemble: Ensemble;
   readonly mesos: SimulatedCluster;
   readonly tasks: TaskLaws;
-  /** Sends updates twice until then. */
-  repeatsUntil = 0;
+  /** Until when the master repeats updates, and until when it leaves addresses out of them. */
+  readonly perturbed = { repeats: 0, bare: 0 };
   readonly #options: WorldOptions;
   readonly #network: NetworkOptions;
   readonly #laws: { leader: LeaderLaws; mesos: MesosLaws; members: MemberLaws };
@@ -62,7 +63,7 @@ export class World implements Truth {
     this.ensemble = new Ensemble({
       clock: this.clock,
       random: stream(3),
-      sessionTimeoutMs: 12_000,
+      sessionTimeoutMs: 30_000,
     });
     this.mesos = new SimulatedCluster({
       clock: this.clock,
@@ -157,7 +158,7 @@ export class World implements Truth {
           this.#laws.mesos.arrived(call);
         },
       },
-      repeats: () => this.now() < this.repeatsUntil && this.random.next() < 0.5,
+      perturb: (event) => this.#perturb(event),
       ...(logger === undefined ? {} : { logger: logger.child({ process: identity }) }),
     });
     cosmd.zookeeper.onWrite = (operations) =>
@@ -192,12 +193,28 @@ export class World implements Truth {
     });
   }
 
+  #perturb(event: SchedulerEvent): readonly SchedulerEvent[] {
+    const strikes = (until: number): boolean => this.now() < until && this.random.next() < 0.5;
+    const sent = strikes(this.perturbed.bare) ? withoutAddresses(event) : event;
+    const repeated = event.update?.status.uuid !== undefined && strikes(this.perturbed.repeats);
+    return repeated ? [sent, sent] : [sent];
+  }
+
   #wrote(write: StoreWrite): void {
     if (write.key === leaseKey) this.#holder = holderOf(write);
     this.trace.add(traceOfWrite(write));
     this.#laws.leader.wrote(write);
     this.tasks.wrote(write);
   }
+}
+
+/** What an update does not say is not thereby gone. */
+function withoutAddresses(event: SchedulerEvent): SchedulerEvent {
+  const status = event.update?.status;
+  if (status?.container_status === undefined) return event;
+  const rest = { ...status.container_status };
+  delete rest.network_infos;
+  return { ...event, update: { status: { ...status, container_status: rest } } };
 }
 
 function holderOf({ after }: StoreWrite): string | undefined {

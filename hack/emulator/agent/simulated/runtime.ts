@@ -38,6 +38,7 @@ interface SimulatedContainer {
   networks: readonly NetworkInfo[];
   timer: Timer | undefined;
   ignoresTerm: boolean;
+  started: boolean;
   over: boolean;
   /** The wait status that the command ended with. */
   ended: number | undefined;
@@ -63,6 +64,7 @@ export class SimulatedRuntime implements Runtime {
       networks: [],
       timer: undefined,
       ignoresTerm: false,
+      started: false,
       over: false,
       ended: undefined,
     };
@@ -133,10 +135,10 @@ export class SimulatedRuntime implements Runtime {
     });
   }
 
-  /** Ids of the tasks whose command has not ended. */
+  /** Ids of the tasks whose command has begun and not ended. */
   runningTasks(): string[] {
-    return [...this.#containers.values()].flatMap(({ spec, over }) =>
-      spec.taskId === undefined || over ? [] : [spec.taskId],
+    return [...this.#containers.values()].flatMap(({ spec, started, over }) =>
+      spec.taskId === undefined || !started || over ? [] : [spec.taskId],
     );
   }
 
@@ -211,6 +213,7 @@ export class SimulatedRuntime implements Runtime {
 
   #start(container: SimulatedContainer): void {
     container.timer = undefined;
+    container.started = true;
     const { spec } = container;
     container.events.started({ networks: container.networks, pid: this.#pids++ });
     if (spec.command === undefined) return;
