@@ -1,6 +1,6 @@
 import type { KubeObject } from '../../api/machinery/metadata.ts';
 import { objectKey } from '../../api/machinery/metadata.ts';
-import type { Agent } from '../../api/v1/agent.ts';
+import { isNear, type Agent } from '../../api/v1/agent.ts';
 import type { Framework } from '../../api/v1/framework.ts';
 import { isReplacingHeld } from '../../api/v1/framework.ts';
 import type { Job } from '../../api/v1/job.ts';
@@ -38,12 +38,13 @@ export const agentIndexers = {
   id: ({ status }: Agent) => (status?.id === undefined ? [] : [status.id]),
 };
 
-/** Maintenance is announced for the agent: nothing should stay on it. */
-function isLeaving(agents: Informer<Agent>, agentId: string | undefined): boolean {
-  return (
-    agentId !== undefined &&
-    agents.byIndex('id', agentId).some(({ status }) => status?.unavailability !== undefined)
-  );
+/** Maintenance of the agent is near: nothing should stay on it. */
+function isLeaving(agents: Informer<Agent>, agentId: string | undefined, now: number): boolean {
+  if (agentId === undefined) return false;
+  return agents.byIndex('id', agentId).some(({ status }) => {
+    const maintenance = status?.unavailability;
+    return maintenance !== undefined && isNear(maintenance, now);
+  });
 }
 
 export function jobKeyOfTask({ metadata: { namespace }, spec }: Task): string {
@@ -69,7 +70,7 @@ export function stateOf(
     tasks: caches.tasks.byIndex('job', key),
     revisions: caches.revisions.byIndex('job', key),
     serverSets: serverSet === undefined ? [] : [serverSet],
-    isLeaving: ({ status }) => isLeaving(caches.agents, status?.mesos?.agentId),
+    isLeaving: ({ status }) => isLeaving(caches.agents, status?.mesos?.agentId, now),
     replacingHeld: caches.frameworks.list().some(isReplacingHeld),
     outOfSightMs: (task) => outOfSight.for(task),
     now,

@@ -1,5 +1,6 @@
 import { jsonEqual } from '../../api/machinery/json.ts';
 import { objectKey } from '../../api/machinery/metadata.ts';
+import { leavingFrom } from '../../api/v1/agent.ts';
 import { frameworkResource, isReplacingHeld } from '../../api/v1/framework.ts';
 import type { Task } from '../../api/v1/task.ts';
 import type { ControllerObserver, Result } from '../runtime/controller.ts';
@@ -76,13 +77,16 @@ export function createJobController(options: JobControllerOptions): Controller {
   });
   // The ServerSet of a Job has its name, whether it is owned or stands in the way.
   caches.serverSets.onChange(({ object }) => later(objectKey(object.metadata)));
-  const everyJob = (): void => {
-    for (const { metadata } of caches.jobs.list()) controller.enqueue(objectKey(metadata));
+  const everyJob = (afterMs = 0): void => {
+    for (const { metadata } of caches.jobs.list()) {
+      controller.enqueueAfter(objectKey(metadata), afterMs);
+    }
   };
   caches.agents.onChange((change) => {
     const before = change.type === 'applied' ? change.previous : undefined;
-    if (!jsonEqual(before?.status?.unavailability, change.object.status?.unavailability))
-      everyJob();
+    const maintenance = change.object.status?.unavailability;
+    if (jsonEqual(before?.status?.unavailability, maintenance)) return;
+    everyJob(maintenance === undefined ? 0 : Math.max(0, leavingFrom(maintenance) - clock.now()));
   });
   caches.frameworks.onChange((change) => {
     const before = change.type === 'applied' ? change.previous : change.object;

@@ -20,7 +20,7 @@ import { Agents } from './agents.ts';
 import { unschedulableStatus } from './bind.ts';
 import { Brake, defaultBrake, type BrakeLimits } from './brake.ts';
 import { buryAll } from './burial.ts';
-import type { FrameworkConfig } from './calls.ts';
+import { acceptInverseCall, type FrameworkConfig } from './calls.ts';
 import { StoppedError, FencedWriter } from './fenced-writer.ts';
 import { FrameworkRecord } from './framework-record.ts';
 import { Killer } from './killer.ts';
@@ -293,6 +293,12 @@ class MesosScheduler implements Scheduler {
     const { offers = [] } = event.offers ?? {};
     for (const offer of offers) this.#agents.offered(offer);
     if (offers.length > 0) this.#launcher.offered(offers);
+    const { inverse_offers: inverse = [] } = event.inverse_offers ?? {};
+    for (const offer of inverse) this.#agents.inverselyOffered(offer);
+    if (inverse.length > 0) {
+      // Nothing hangs on the answer: what has to leave is stored with the Agent.
+      void session.call(acceptInverseCall(inverse.map(({ id }) => id.value)));
+    }
     if (event.rescind !== undefined) this.#launcher.rescinded(event.rescind.offer_id.value);
     if (event.failure?.agent_id !== undefined && event.failure.executor_id === undefined) {
       this.#agents.failed(event.failure.agent_id.value);
