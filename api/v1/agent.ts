@@ -49,6 +49,19 @@ export interface Agent extends KubeObject {
   status?: AgentStatus | undefined;
 }
 
+/** How long before announced maintenance tasks begin to leave, and none comes any more: half an hour. */
+const maintenanceLeadMs = 30 * 60_000;
+
+/** When tasks begin to leave for announced maintenance, in milliseconds since the epoch. */
+export function leavingFrom({ start }: { start: string }): number {
+  return Date.parse(start) - maintenanceLeadMs;
+}
+
+/** Whether announced maintenance is so near that nothing should stay. */
+export function isNear(maintenance: { start: string }, now: number): boolean {
+  return leavingFrom(maintenance) <= now;
+}
+
 export const agentResource = defineResource<Agent>({
   group,
   version,
