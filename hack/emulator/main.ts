@@ -9,6 +9,13 @@ import { ProcessEmulator } from './process-emulator.ts';
 import { log, runAgent, runMaster } from './roles.ts';
 import { SimulatedEmulator } from './simulated-emulator.ts';
 
+// Whoever read what we say may be gone; that must not keep us from undoing what we made.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
 const [role, argument = ''] = process.argv.slice(2);
 if (role === 'master') await runMaster(argument);
 else if (role === 'agent') await runAgent(argument);

@@ -58,9 +58,9 @@ export class TestEmulator {
     const networkPrefix = `t${randomBytes(3).toString('hex')}`;
     // YAML is a superset of JSON.
     await writeFile(file, JSON.stringify({ networkPrefix, ...config, workDir }));
-    const child = spawn(process.execPath, [main, '--config', file], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    // --pdeathsig: when a test runner is killed, the emulator ends and cleans up by itself.
+    const command = ['--pdeathsig', 'TERM', process.execPath, main, '--config', file];
+    const child = spawn('setpriv', command, { stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     let log = '';
     child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()));
