@@ -1,9 +1,17 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { faultKinds, userKinds } from './actions.ts';
+import { faultKinds, userKinds, type Action, type Plan } from './actions.ts';
+import { crashPoints } from './crash-points.ts';
+import { People } from './people.ts';
 import { regressions } from './regressions.ts';
 import { simulate, simulateSeed } from './simulate.ts';
+import { phaseOf, prefixes, taskFacts } from './views.ts';
+import { World } from './world.ts';
+
+function phases(world: World): string[] {
+  return [...world.store.list(prefixes.tasks)].map(([, object]) => phaseOf(taskFacts(object)));
+}
 
 describe('a simulated cluster', () => {
   it('tells the same story for the same seed, and another for another', async () => {
@@ -18,6 +26,47 @@ describe('a simulated cluster', () => {
 
   it.each(regressions)('no longer breaks a law: $bug', async ({ plan }) => {
     expect((await simulate(plan)).failure).toBeUndefined();
+  });
+
+  const job: Action = { at: 500, kind: 'create job', pick: 19, count: 3, ms: 0 };
+  const later = (kind: Action['kind'], count: number): Action[] => [
+    job,
+    { ...job, at: 4_000, kind, pick: 0, count },
+  ];
+  it.each<[string, number, readonly Action[]]>([
+    ['launches and publishes', 500, [job]],
+    ['scales down', 4_000, later('scale job', 1)],
+    ['updates', 4_000, later('change template', 1)],
+    ['moves a ServerSet', 4_000, later('change serverSet', 2)],
+    ['deletes', 4_000, later('delete job', 1)],
+  ])(
+    'may die between any two steps while it %s',
+    async (_, at, actions) => {
+      let points = 0;
+      const story: Plan = { seed: 5, agents: 3, quietAt: 10_000, actions };
+      for await (const { failure } of crashPoints(story, at, 3)) {
+        expect(failure, `at crossing ${1 + 3 * points}`).toBeUndefined();
+        points += 1;
+      }
+      expect(points).toBeGreaterThan(5);
+    },
+    120_000,
+  );
+
+  it('finds out that a task is gone which its agent came back without', async () => {
+    const world = new World({ seed: 11, agents: 2, keepTrace: 0 });
+    const people = new People(world);
+    await world.start();
+    people.act('create job', job);
+    await world.clock.advance(5_000);
+    expect(phases(world)).toContain('Running');
+    for (const agent of [0, 1]) world.mesos.agents.unregister(agent);
+    await world.clock.advance(100);
+    expect(phases(world)).toEqual(phases(world).map(() => 'Unreachable'));
+    for (const agent of [0, 1]) world.mesos.agents.start(agent);
+    await world.clock.advance(20 * 60_000);
+    expect(phases(world)).not.toContain('Unreachable');
+    world.stop();
   });
 
   it('keeps every law and converges, whatever goes wrong', async () => {
