@@ -53,6 +53,7 @@ export class Link {
   readonly #decoder = new FrameDecoder();
   readonly #pending = new Map<number, Pending>();
   #phase: 'handshake' | 'open' | 'gone' = 'handshake';
+  #isCorked = false;
   #lastXid = 0;
   #lastHeard: number;
   /** The handshake's deadline, then the next heartbeat. */
@@ -69,7 +70,7 @@ export class Link {
     this.#timer = clock.after(handshakeTimeoutMs, () => {
       this.#fail(lost(`no answer to the connect request within ${handshakeTimeoutMs} ms`), false);
     });
-    channel.write(records.encodeConnectRequest(options.connectRequest));
+    this.#write(records.encodeConnectRequest(options.connectRequest));
   }
 
   /** Lets requests through, with the identities and the session timeout that hold for them. */
@@ -77,7 +78,7 @@ export class Link {
     this.#phase = 'open';
     this.#timer.cancel();
     for (const authentication of authentications) {
-      this.#options.channel.write(records.encodeAuthentication(authentication));
+      this.#write(records.encodeAuthentication(authentication));
     }
     this.#heartbeat(timeoutMs);
   }
@@ -106,13 +107,27 @@ export class Link {
         answer: (header, body) => resolve(resultOf(operation, header, body)),
         reject,
       });
-      this.#options.channel.write(frame);
+      this.#write(frame);
     });
   }
 
   /** Ends the link for a reason of its owner's, who is not told about it. */
   destroy(reason: string): void {
     this.#end(lost(reason));
+  }
+
+  /** All that is sent in one turn leaves with one call of the system. */
+  #write(frame: Buffer): void {
+    const { channel } = this.#options;
+    if (!this.#isCorked) {
+      this.#isCorked = true;
+      channel.cork();
+      process.nextTick(() => {
+        this.#isCorked = false;
+        channel.uncork();
+      });
+    }
+    channel.write(frame);
   }
 
   #onData(chunk: Buffer): void {
@@ -176,7 +191,7 @@ export class Link {
       this.#fail(lost(`nothing heard from the server for ${Math.round(silentFor)} ms`), false);
       return;
     }
-    this.#options.channel.write(records.encodePing());
+    this.#write(records.encodePing());
     const next = Math.min(pingFraction * timeoutMs, deadAfter - silentFor);
     this.#timer = this.#options.clock.after(Math.ceil(next), () => this.#heartbeat(timeoutMs));
   }

@@ -1,4 +1,4 @@
-import { duplexPair, type Duplex } from 'node:stream';
+import { Duplex, duplexPair } from 'node:stream';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { ZooKeeperError } from '../../../../proto/zookeeper/errors.ts';
 import { encodeFrame, FrameDecoder } from '../../../../proto/zookeeper/frames.ts';
@@ -183,5 +183,47 @@ describe('a link', () => {
     await turns();
     expect(losses).toEqual([]);
     expect(clock.pending).toBe(0);
+  });
+
+  it('hands over what is sent in one turn with one write, in its order', async () => {
+    const writes: number[] = [];
+    const channel = new Duplex({
+      read: () => undefined,
+      write: (_chunk, _encoding, done) => {
+        writes.push(1);
+        done();
+      },
+      writev: (chunks, done) => {
+        writes.push(chunks.length);
+        done();
+      },
+    });
+    const connectRequest = {
+      lastZxidSeen: 0n,
+      timeoutMs: sessionTimeoutMs,
+      sessionId: 0n,
+      password: Buffer.alloc(16),
+    };
+    const ignore = (): void => undefined;
+    const handlers = { onZxid: ignore, onNotification: ignore, onLost: ignore };
+    const own = new Link({
+      channel,
+      clock,
+      connectRequest,
+      handshakeTimeoutMs: 500,
+      requestTimeoutMs: 10_000,
+      maxInFlight: 10,
+      handlers: { ...handlers, onHandshake: ({ timeoutMs }) => own.open(timeoutMs, []) },
+    });
+    await turns();
+    channel.push(encodeFrame(hex(accepted)));
+    await turns();
+    writes.length = 0;
+    const requests = ['/a', '/b', '/c'].map((path) => own.send(exists(path, false)));
+    const outcomes = Promise.allSettled(requests);
+    await turns();
+    expect(writes).toEqual([3]);
+    own.destroy('test');
+    await outcomes;
   });
 });
