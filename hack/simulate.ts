@@ -4,7 +4,7 @@ import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 import { Command, InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 import { pino } from 'pino';
-import { describeAction } from '../test/simulation/actions.ts';
+import { describeAction, faultKinds, type FaultKind } from '../test/simulation/actions.ts';
 import { shrink } from '../test/simulation/shrink.ts';
 import { simulate, simulateSeed } from '../test/simulation/simulate.ts';
 import { Coverage } from '../test/simulation/trace.ts';
@@ -27,7 +27,10 @@ interface Options {
   keepGoing: boolean;
   shrink: boolean;
   log?: string;
+  faults?: FaultKind[];
 }
+
+type Job = { seed: number } & Pick<Options, 'faults'>;
 
 function whole(text: string): number {
   const value = Number(text);
@@ -35,12 +38,20 @@ function whole(text: string): number {
   throw new InvalidArgumentError('it must be a whole number');
 }
 
+function kindsOf(text: string): FaultKind[] {
+  return text.split(',').map((name) => {
+    const kind = faultKinds.find((each) => each === name.trim());
+    if (kind !== undefined) return kind;
+    throw new InvalidArgumentError(`"${name}" is none of ${faultKinds.join(', ')}`);
+  });
+}
+
 function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-async function run(seed: number): Promise<Result> {
-  const { failure, digest, simulatedMs, coverage } = await simulateSeed(seed);
+async function run({ seed, ...options }: Job): Promise<Result> {
+  const { failure, digest, simulatedMs, coverage } = await simulateSeed(seed, options);
   const entries = coverage.entries().map(([kind, times]): [string, number] => [kind, times]);
   return {
     seed,
@@ -52,7 +63,10 @@ async function run(seed: number): Promise<Result> {
 }
 
 /** One result after the other, from as many threads as asked for. */
-async function* results(seeds: readonly number[], jobs: number): AsyncGenerator<Result> {
+async function* results(
+  seeds: readonly number[],
+  { jobs, faults }: Options,
+): AsyncGenerator<Result> {
   const waiting = [...seeds];
   const done: Result[] = [];
   let wake: () => void = () => undefined;
@@ -61,7 +75,8 @@ async function* results(seeds: readonly number[], jobs: number): AsyncGenerator<
     const worker = new Worker(fileURLToPath(import.meta.url));
     const next = (): void => {
       const seed = waiting.shift();
-      if (seed !== undefined) worker.postMessage(seed);
+      if (seed !== undefined)
+        worker.postMessage({ seed, ...(faults === undefined ? {} : { faults }) });
     };
     worker.on('message', (message) => {
       done.push(resultSchema.parse(message));
@@ -90,7 +105,7 @@ async function* results(seeds: readonly number[], jobs: number): AsyncGenerator<
 }
 
 async function explain(seed: number, options: Options): Promise<void> {
-  const failed = await simulateSeed(seed);
+  const failed = await simulateSeed(seed, options);
   const shortest = options.shrink ? await shrink(failed) : failed;
   const { plan, failure, lines } = await simulate(shortest.plan, { keepTrace: options.lines });
   say(`\nseed ${seed}: ${failure?.law ?? 'nothing fails'}: ${failure?.what ?? ''}`);
@@ -102,9 +117,10 @@ async function explain(seed: number, options: Options): Promise<void> {
 }
 
 /** One seed, with everything that there is to see. */
-async function single(seed: number, { lines, log }: Options): Promise<boolean> {
+async function single(seed: number, { lines, log, faults }: Options): Promise<boolean> {
   const outcome = await simulateSeed(seed, {
     keepTrace: lines,
+    ...(faults === undefined ? {} : { faults }),
     ...(log === undefined ? {} : { logger: pino({ level: log }) }),
   });
   for (const action of outcome.plan.actions) say(`  ${describeAction(action)}`);
@@ -119,7 +135,7 @@ async function single(seed: number, { lines, log }: Options): Promise<boolean> {
 }
 
 async function many(options: Options): Promise<boolean> {
-  const { seeds, from, jobs, keepGoing } = options;
+  const { seeds, from, keepGoing } = options;
   const coverage = new Coverage();
   const failures: Result[] = [];
   const began = performance.now();
@@ -127,7 +143,7 @@ async function many(options: Options): Promise<boolean> {
   let count = 0;
   for await (const result of results(
     Array.from({ length: seeds }, (_, index) => from + index),
-    jobs,
+    options,
   )) {
     count += 1;
     simulatedMs += result.simulatedMs;
@@ -155,6 +171,7 @@ async function main(): Promise<void> {
     .option('--from <seed>', 'the first one', whole, 1)
     .option('--seed <seed>', 'only this one, with its trace', whole)
     .option('--jobs <n>', 'threads', whole, 2)
+    .option('--faults <kinds>', 'faults of these kinds only, parted by commas', kindsOf)
     .option('--lines <n>', 'lines of a trace', whole, 60)
     .option('--log <level>', 'with --seed: what the processes log')
     .option('--keep-going', 'also after a failure', false)
@@ -169,7 +186,7 @@ async function main(): Promise<void> {
 if (isMainThread) {
   await main();
 } else {
-  parentPort?.on('message', (seed: number) => {
-    void run(seed).then((result) => parentPort?.postMessage(result));
+  parentPort?.on('message', (job: Job) => {
+    void run(job).then((result) => parentPort?.postMessage(result));
   });
 }

@@ -69,10 +69,14 @@ export interface Plan {
 
 const firstAt = 500;
 
-/** A random story. Each seed leaves some kinds of faults out, so that the others meet undisturbed. */
-export function planOf(seed: number, random: Random): Plan {
+/**
+ * A random story. Each seed leaves some kinds of faults out, so that the others meet undisturbed; with
+ * `only` it has faults of these kinds.
+ */
+export function planOf(seed: number, random: Random, only?: readonly FaultKind[]): Plan {
   const upTo = (most: number): number => Math.floor(random.next() * most);
-  const kinds = faultKinds.filter(() => random.next() < 0.4);
+  const chosen = faultKinds.filter(() => random.next() < 0.4);
+  const kinds = only ?? chosen;
   const length = 8_000 + upTo(30_000);
   const action = (kind: Action['kind'], at: number): Action => ({
     at,

@@ -1,6 +1,13 @@
 import type { Logger } from 'pino';
 import { seededRandom } from '../../api/machinery/random.ts';
-import { faultKinds, planOf, userKinds, type Action, type Plan } from './actions.ts';
+import {
+  faultKinds,
+  planOf,
+  userKinds,
+  type Action,
+  type FaultKind,
+  type Plan,
+} from './actions.ts';
 import { differences } from './convergence.ts';
 import { healAll, injure } from './injure.ts';
 import { releaseHeld } from './operators.ts';
@@ -25,6 +32,8 @@ export interface SimulateOptions {
   /** Lines of the trace in the outcome; none if absent. */
   keepTrace?: number;
   logger?: Logger;
+  /** Faults of these kinds only. */
+  faults?: readonly FaultKind[];
 }
 
 /** Within this time after the last fault everything has to be as people want it. */
@@ -34,7 +43,7 @@ const lookEveryMs = 2_000;
 const staysMs = 20_000;
 
 export function simulateSeed(seed: number, options: SimulateOptions = {}): Promise<Outcome> {
-  return simulate(planOf(seed, seededRandom(seed)), options);
+  return simulate(planOf(seed, seededRandom(seed), options.faults), options);
 }
 
 export async function simulate(plan: Plan, options: SimulateOptions = {}): Promise<Outcome> {
