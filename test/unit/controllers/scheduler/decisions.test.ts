@@ -362,6 +362,7 @@ describe('an agent', () => {
       hostname: 's0.test',
       attributes: { rack: 'r1', gen: '3', slots: '[1-3,5]' },
       active: true,
+      maintenance: 'None',
       address: { hostname: 's0.test', ip: '10.0.0.1', port: 5051 },
     });
     const known = factsOfMaster({
@@ -381,7 +382,7 @@ describe('an agent', () => {
       resources: { cpus: 4, ports: '31000-32000' },
     });
     const status = statusOf(known!, [{ cniName: 'dev-net', until: now }]);
-    expect(factsOfStatus(status)).toEqual(known);
+    expect(factsOfStatus(status)).toEqual({ ...known, maintenance: 'None' });
     expect(status.unknownNetworks).toEqual([{ cniName: 'dev-net', until: now }]);
   });
 });
