@@ -19,6 +19,8 @@ import type { Answer, ServerRequest, WatchAnswer } from './request.ts';
 export class InProcessTransport implements Transport {
   readonly #dispatcher: Pick<Dispatcher, 'answer'>;
   readonly #user: User;
+  /** For requests that nobody can give up. */
+  readonly #endless = new AbortController().signal;
 
   constructor(dispatcher: Pick<Dispatcher, 'answer'>, user: User) {
     this.#dispatcher = dispatcher;
@@ -30,7 +32,7 @@ export class InProcessTransport implements Transport {
       throw new TransportError('the request was aborted', { sent: false });
     }
     const answer = await this.#dispatcher.answer(
-      this.#serverRequest(request, signal ?? new AbortController().signal),
+      this.#serverRequest(request, signal ?? this.#endless),
     );
     return { code: answer.code, body: bodyOf(answer), warnings: [...answer.warnings] };
   }
