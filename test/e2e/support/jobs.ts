@@ -104,29 +104,6 @@ export function describeTask(task: Task): string {
   return `${metadata.name} ${phaseOf(task)}${stop} ${said.join(': ')}`.trim();
 }
 
-/** Waits until a condition of the Job is True, for `reason` if given; answers its message. */
-export function jobCondition(
-  client: Client,
-  name: string,
-  type: 'Ready' | 'Reconciling' | 'Stalled',
-  reason?: string,
-): Promise<string> {
-  return eventually(
-    `Job ${name} is ${type}${reason === undefined ? '' : `: ${reason}`}`,
-    async () => {
-      const job = await client.of(jobResource).get({ namespace, name });
-      const found = findCondition(job.status?.conditions, type);
-      if (
-        job.status?.observedGeneration === job.metadata.generation &&
-        found?.status === 'True' &&
-        (reason === undefined || found.reason === reason)
-      )
-        return found.message;
-      throw new Error(`its conditions are ${JSON.stringify(job.status?.conditions)}`);
-    },
-  );
-}
-
 /** Changes a Job by a merge patch of its spec. */
 export async function change(client: Client, name: string, spec: unknown): Promise<void> {
   await client.of(jobResource).patch({ namespace, name }, { spec }, { type: 'merge' });
