@@ -17,36 +17,56 @@ export interface ZooKeeperWrite {
 
 /** Every change since the server was first started, in order, from its transaction log. */
 export async function zookeeperHistory(zookeeper: RealZooKeeper): Promise<ZooKeeperWrite[]> {
-  const directory = /^dataLogDir=(.+)$/m.exec(await zookeeper.command('conf'))?.[1];
-  if (directory === undefined) throw new Error('ZooKeeper does not say where its log is');
-  const logs = readdirSync(directory)
-    .filter((name) => name.startsWith('log.'))
-    .sort((a, b) => Number.parseInt(a.slice(4), 16) - Number.parseInt(b.slice(4), 16));
-  return logs.flatMap((name) => writesOf(readFileSync(join(directory, name))));
+  return (await entriesOf(zookeeper)).flatMap(changesOf);
+}
+
+/** Ids of the sessions that were closed or have expired. */
+export async function endedSessions(zookeeper: RealZooKeeper): Promise<bigint[]> {
+  const entries = (await entriesOf(zookeeper)).map(headerOf);
+  return entries.filter(({ type }) => type === -11).map(({ session }) => session);
 }
 
 const headerBytes = 16;
 
 /** Entries are checksum, length, transaction, end mark; the rest of the file is zeros. */
-function writesOf(file: Buffer): ZooKeeperWrite[] {
-  const writes: ZooKeeperWrite[] = [];
-  let offset = headerBytes;
-  while (offset + 12 < file.length) {
-    const length = file.readInt32BE(offset + 8);
-    if (length === 0) break;
-    writes.push(...transaction(new Reader(file.subarray(offset + 12, offset + 12 + length))));
-    offset += 12 + length + 1;
+async function entriesOf(zookeeper: RealZooKeeper): Promise<Buffer[]> {
+  const directory = /^dataLogDir=(.+)$/m.exec(await zookeeper.command('conf'))?.[1];
+  if (directory === undefined) throw new Error('ZooKeeper does not say where its log is');
+  const logs = readdirSync(directory)
+    .filter((name) => name.startsWith('log.'))
+    .sort((a, b) => Number.parseInt(a.slice(4), 16) - Number.parseInt(b.slice(4), 16));
+  const entries: Buffer[] = [];
+  for (const log of logs) {
+    const file = readFileSync(join(directory, log));
+    let offset = headerBytes;
+    while (offset + 12 < file.length) {
+      const length = file.readInt32BE(offset + 8);
+      if (length === 0) break;
+      entries.push(file.subarray(offset + 12, offset + 12 + length));
+      offset += 12 + length + 1;
+    }
   }
-  return writes;
+  return entries;
 }
 
-function transaction(entry: Reader): ZooKeeperWrite[] {
-  const session = entry.long();
-  entry.int();
-  const zxid = entry.long();
-  const at = Number(entry.long());
-  const type = entry.int();
-  const operations = type === 14 ? entry.operations() : [{ type, body: entry }];
+interface Header {
+  session: bigint;
+  zxid: bigint;
+  at: number;
+  type: number;
+  body: Reader;
+}
+
+function headerOf(entry: Buffer): Header {
+  const body = new Reader(entry);
+  const session = body.long();
+  body.int();
+  return { session, zxid: body.long(), at: Number(body.long()), type: body.int(), body };
+}
+
+function changesOf(entry: Buffer): ZooKeeperWrite[] {
+  const { session, zxid, at, type, body } = headerOf(entry);
+  const operations = type === 14 ? body.operations() : [{ type, body }];
   return operations.flatMap((operation) => {
     const change = changeOf(operation);
     return change === undefined ? [] : [{ zxid, at, session, ...change }];
