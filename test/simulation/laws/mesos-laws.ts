@@ -41,6 +41,8 @@ export class MesosLaws {
   /** `process` has decided on the call. */
   left(process: string, call: SchedulerCall): void {
     const ids = launchesOf(call);
+    // One that is right when it leaves may arrive when nothing is left to kill.
+    if (call.kill !== undefined) this.#kill(call.kill.task_id.value);
     if (ids.length === 0 && call.kill === undefined) return;
     if (this.#truth.holder() === process) return;
     this.#book.broken(
@@ -52,7 +54,6 @@ export class MesosLaws {
   /** The master has taken it. */
   arrived(call: SchedulerCall): void {
     for (const { id, agent } of launchesWithAgents(call)) this.#launch(id, agent);
-    if (call.kill !== undefined) this.#kill(call.kill.task_id.value);
     if (call.acknowledge !== undefined) {
       this.#acknowledged(call.acknowledge.task_id.value, call.acknowledge.uuid);
     }
