@@ -150,6 +150,8 @@ export class Connection {
 
   #work(): void {
     if (this.#working) return;
+    // The leader looks again when it comes to a request: one that waited may have lost its session.
+    if (!this.#ensemble.isAttached(this.#sessionId, this)) this.#queue.length = 0;
     const request = this.#queue.shift();
     if (request === undefined) return;
     this.#working = true;
