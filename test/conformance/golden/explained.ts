@@ -55,7 +55,6 @@ export const explained: Readonly<Record<string, Readonly<Record<string, Explanat
   },
   validation: {
     'missing required': { why: reasons.shape, status: 422 },
-    enum: { why: reasons.shape, status: 422 },
     'wrong type': { why: reasons.shape, status: 422 },
     'integer as string': { why: reasons.shape, status: 422 },
     'float for integer': { why: reasons.shape, status: 422 },
@@ -83,7 +82,6 @@ export const explained: Readonly<Record<string, Readonly<Record<string, Explanat
   },
   patch: {
     'merge: remove required': { why: reasons.shape, status: 422 },
-    'merge: invalid enum': { why: reasons.shape, status: 422 },
     'merge: array body': { why: reasons.goText, status: 422 },
     'json: index out of range': { why: reasons.causes, status: 422 },
     'json: remove missing': { why: reasons.causes, status: 422 },
@@ -124,9 +122,6 @@ export const explained: Readonly<Record<string, Readonly<Record<string, Explanat
     'watch rv=1': { why: reasons.otherNumbers, status: 200 },
     'watch rv bad': { why: reasons.clientFault, status: 400 },
     'watch bookmarks': { why: reasons.bookmark, status: 200 },
-  },
-  dryrun: {
-    invalid: { why: reasons.shape, status: 422 },
   },
   'core-kinds': {
     'ns table': { why: reasons.ourTable, status: 200 },
