@@ -5,6 +5,7 @@ import type { AnyResource } from '../machinery/resource.ts';
 import { WatchCache } from '../storage/cache.ts';
 import type { Storage } from '../storage/storage.ts';
 import { leaseResource } from '../v1/core.ts';
+import { admitAddresses } from './admission/addresses.ts';
 import { admitNetworks } from './admission/networks.ts';
 import { admitServerSetPath, type ServerSetRoot } from './admission/server-set-roots.ts';
 import { everyAuthenticatedUser, type Authorizer } from './authorizer.ts';
@@ -92,6 +93,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const lookups = lookupsOf(resources, store);
   const admissions = [
     admitNetworks({ containerNetworking: options.containerNetworking ?? true }),
+    admitAddresses(),
     admitServerSetPath(options.serverSetRoots),
   ];
   const endpoints = resources.map(

@@ -5,6 +5,7 @@ import type { KubeObject } from '../machinery/metadata.ts';
 import { group, version } from './group.ts';
 import { serverSetPathSchema, validateServerSetPorts } from './serverset.ts';
 import { limits, templateSchema } from './template.ts';
+import { validateAddressCounts } from './address-rules.ts';
 import { validateLaunch } from './template-rules.ts';
 import { ageColumn, defineResource } from './zod-resource.ts';
 
@@ -118,7 +119,11 @@ function withDefaults(job: Job): Job {
 
 function validate(job: Job): FieldError[] {
   const { spec } = job;
-  const errors = validateLaunch(spec.template.spec, 'spec.template.spec');
+  const replicas = spec.replicas ?? jobDefaults.replicas;
+  const errors = [
+    ...validateLaunch(spec.template.spec, 'spec.template.spec'),
+    ...validateAddressCounts(spec.template.spec, replicas, 'spec.template.spec'),
+  ];
   if (
     job.metadata.name.length > maxJobNameLength ||
     !/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(job.metadata.name)

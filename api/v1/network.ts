@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { conditionSchema } from '../machinery/conditions.ts';
+import type { FieldError } from '../machinery/errors.ts';
 import type { KubeObject } from '../machinery/metadata.ts';
+import { isWithin, parseRange } from './addresses.ts';
 import { group, version } from './group.ts';
 import { ageColumn, defineResource } from './zod-resource.ts';
 
@@ -21,6 +23,14 @@ export const networkSpecSchema = z.strictObject({
     .max(2)
     .optional()
     .describe('Families that the network assigns; attachments that expect another are refused.'),
+  staticRanges: z
+    .array(z.string().min(1))
+    .min(1)
+    .max(256)
+    .optional()
+    .describe(
+      'Addresses that tasks may ask for: 10.0.0.0/28, 10.0.0.5-10.0.0.9 or one address each. Keep them out of the pool from which the plugin gives others. None may be asked for if absent.',
+    ),
 });
 
 export interface Network extends KubeObject {
@@ -42,6 +52,46 @@ export function cniNameOf(network: Network): string {
 
 export function isOfferedTo(network: Network, namespace: string): boolean {
   return network.spec.namespaces?.includes(namespace) ?? true;
+}
+
+/** A claim is named after its network and 32 hexadecimal digits, and names have 253 characters. */
+const maxNameLength = 220;
+
+function validate({ metadata, spec }: Network): FieldError[] {
+  const errors: FieldError[] = [];
+  if (metadata.name.length > maxNameLength) {
+    errors.push({
+      field: 'metadata.name',
+      message: `Too long: at most ${maxNameLength} characters, because AddressClaims are named <network>-<address>`,
+      reason: 'FieldValueTooLong',
+    });
+  }
+  for (const [index, text] of (spec.staticRanges ?? []).entries()) {
+    const range = parseRange(text);
+    const field = `spec.staticRanges[${index}]`;
+    if (range === undefined) {
+      errors.push({
+        field,
+        message: `Invalid value: "${text}": must be a block (10.0.0.0/28), a range (10.0.0.5-10.0.0.9) or an address`,
+        reason: 'FieldValueInvalid',
+      });
+    } else if (spec.ipFamilies?.includes(range.family) === false) {
+      errors.push({
+        field,
+        message: `Invalid value: "${text}": spec.ipFamilies has no ${range.family}`,
+        reason: 'FieldValueInvalid',
+      });
+    }
+  }
+  return errors;
+}
+
+/** Whether a task may ask for the address. */
+export function mayAskFor(network: Network, address: string): boolean {
+  return (network.spec.staticRanges ?? []).some((text) => {
+    const range = parseRange(text);
+    return range !== undefined && isWithin(address, range);
+  });
 }
 
 export const networkResource = defineResource<Network>({
@@ -78,5 +128,13 @@ export const networkResource = defineResource<Network>({
       cell: (network) => network.spec.namespaces?.join(',') ?? '<all>',
     },
     ageColumn,
+    {
+      name: 'Static',
+      type: 'string',
+      description: 'Addresses that tasks may ask for.',
+      priority: 1,
+      cell: (network) => network.spec.staticRanges?.join(',') ?? '<none>',
+    },
   ],
+  validate,
 });

@@ -3,6 +3,7 @@ import type { Clock } from '../../api/machinery/clock.ts';
 import type { KubeObject } from '../../api/machinery/metadata.ts';
 import type { Random } from '../../api/machinery/random.ts';
 import type { Resource } from '../../api/machinery/resource.ts';
+import { addressClaimResource } from '../../api/v1/address-claim.ts';
 import { agentResource } from '../../api/v1/agent.ts';
 import { frameworkResource } from '../../api/v1/framework.ts';
 import { namespaceResource } from '../../api/v1/core.ts';
@@ -20,6 +21,8 @@ import { createCollector } from '../gc/collector.ts';
 import { createNamespaceController } from '../gc/namespaces.ts';
 import { agentIndexers, revisionIndexers, taskIndexers as jobTaskIndexers } from '../job/caches.ts';
 import { createJobController } from '../job/controller.ts';
+import { claimTaskIndexers, createClaimController } from '../network/claim-controller.ts';
+import { ClaimView } from '../network/claim-view.ts';
 import { EventRecorder } from '../runtime/event-recorder.ts';
 import { Informer, type InformerOptions } from '../runtime/informer.ts';
 import type { Leadership } from '../runtime/leadership.ts';
@@ -73,11 +76,16 @@ export function createTerm(options: TermOptions): Term {
     });
   const informers = {
     jobs: informer(jobResource),
-    tasks: informer(taskResource, { ...jobTaskIndexers, ...memberTaskIndexers }),
+    tasks: informer(taskResource, {
+      ...jobTaskIndexers,
+      ...memberTaskIndexers,
+      ...claimTaskIndexers,
+    }),
     revisions: informer(jobRevisionResource, revisionIndexers),
     serverSets: informer(serverSetResource, serverSetIndexers),
     agents: informer(agentResource, agentIndexers),
     networks: informer(networkResource),
+    claims: informer(addressClaimResource),
     frameworks: informer(frameworkResource),
     namespaces: informer(namespaceResource),
   };
@@ -105,8 +113,18 @@ export function createTerm(options: TermOptions): Term {
   informers.frameworks.onChange(({ object }) => {
     if (object.status?.id !== undefined) serverSet.setFrameworkId(object.status.id);
   });
+  const claims = new ClaimView();
+  claims.follow(informers.claims);
+  const claimLoop = createClaimController({
+    ...context,
+    informers: { claims: informers.claims, tasks: informers.tasks, jobs: informers.jobs },
+    view: claims,
+    recorder: recorder('claim-controller'),
+    logger: log.child({ component: 'claims' }),
+  });
   const scheduler = createScheduler({
     ...context,
+    claims,
     informers,
     logger: log.child({ component: 'scheduler' }),
     events: recorder('scheduler'),
@@ -121,6 +139,6 @@ export function createTerm(options: TermOptions): Term {
     namespaces: informers.namespaces,
     resources,
   });
-  const loops = [job, serverSet, scheduler, collector, namespace];
+  const loops = [job, claimLoop, serverSet, scheduler, collector, namespace];
   return { runnables: [...Object.values(informers), ...loops], scheduler };
 }

@@ -180,20 +180,27 @@ function stopsOf(view: Omit<StatusInput, 'tasks'>): TaskStop[] {
       stopOf(job, task, 'Replaced', `${keeper?.metadata.name ?? 'another'} has replaced it`, now),
     ),
   );
-  const broken = decisions.flatMap(({ keeper }) => {
-    const ended = keeper === undefined ? undefined : endedContainer(keeper);
-    if (keeper === undefined || ended === undefined) return [];
-    const message = `container ${ended.name} ended (${ended.state ?? ''}); the task is started anew as a whole`;
-    return [stopOf(job, keeper, 'Unhealthy', message, now)];
+  const broken = decisions.flatMap(({ keeper, unhealthy }) => {
+    const why = keeper === undefined ? undefined : (endedReason(keeper) ?? unhealthy);
+    return keeper === undefined || why === undefined
+      ? []
+      : [stopOf(job, keeper, 'Unhealthy', why, now)];
   });
+  const stopping = new Set(broken.map(({ task }) => task));
   const updated = runsToUpdate(decisions, numbers)
-    .filter((task) => endedContainer(task) === undefined)
+    .filter((task) => !stopping.has(task))
     .map((task) =>
       isCurrent(task)
         ? stopOf(job, task, 'Maintenance', 'its agent goes into maintenance', now)
         : stopOf(job, task, 'Update', `updated to revision ${revision.current.number}`, now),
     );
   return [...scaledDown, ...replaced, ...broken, ...updated];
+}
+
+function endedReason(keeper: Task): string | undefined {
+  const ended = endedContainer(keeper);
+  if (ended === undefined) return undefined;
+  return `container ${ended.name} ended (${ended.state ?? ''}); the task is started anew as a whole`;
 }
 
 /** Time beyond drainSeconds in which a member is expected to be withdrawn. */

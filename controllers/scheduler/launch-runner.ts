@@ -3,6 +3,7 @@ import { timestamp, type Clock } from '../../api/machinery/clock.ts';
 import { objectKey } from '../../api/machinery/metadata.ts';
 import { mesosTaskIds, type Task, type TaskStatus } from '../../api/v1/task.ts';
 import type { CallOutcome } from '../../proto/mesos/transport.ts';
+import type { Gate } from '../network/claims.ts';
 import { boundStatus, droppedUpdate } from './bind.ts';
 import { acceptCall, declineCall } from './calls.ts';
 import { StoppedError, type FencedWriter } from './fenced-writer.ts';
@@ -19,6 +20,8 @@ export interface LaunchRunnerOptions {
   writer: FencedWriter<TaskStatus, Task>;
   launches: LaunchLog;
   networks: { cniNameOf(network: string): string };
+  /** Whether a task has the addresses that it asks for. */
+  gate: (task: Task) => Gate;
   clock: Clock;
   logger: Logger;
   /** Mesos has been asked to launch the tasks: ask it again if it says nothing. */
@@ -58,7 +61,10 @@ export class LaunchRunner {
   async #bind(session: Session, placement: Placement): Promise<Bind> {
     const { writer, clock, logger } = this.#options;
     const { task } = placement;
-    const context = { ...this.#launchContext(session), now: timestamp(clock) };
+    const gate = this.#options.gate(task);
+    if (gate.kind === 'Closed') return { outcome: 'refused' };
+    const { requested } = gate;
+    const context = { ...this.#launchContext(session), requested, now: timestamp(clock) };
     const status = boundStatus(placement, context);
     try {
       const attempt = await writer.attemptStatus(task, status);

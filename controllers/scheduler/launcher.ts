@@ -149,15 +149,19 @@ export class Launcher implements Runnable {
   }
 
   #hasWaiting(): boolean {
-    for (const task of this.#options.view.waiting()) {
-      if (!this.#assumed.has(objectKey(task.metadata))) return true;
-    }
+    for (const task of this.#options.view.waiting()) if (this.#isPlaceable(task)) return true;
     return false;
+  }
+
+  /** A task whose addresses are another's needs no offer yet. */
+  #isPlaceable(task: Task): boolean {
+    if (this.#assumed.has(objectKey(task.metadata))) return false;
+    return this.#options.gate(task).kind === 'Open';
   }
 
   #waiting(): Task[] {
     const { view } = this.#options;
-    return [...view.waiting()].filter((task) => !this.#assumed.has(objectKey(task.metadata)));
+    return [...view.waiting()].filter((task) => this.#isPlaceable(task));
   }
 
   #place(tasks: readonly Task[]): { placements: Placement[]; unplaced: Unplaced[] } {

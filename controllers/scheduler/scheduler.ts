@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { timestamp, type Clock } from '../../api/machinery/clock.ts';
 import { objectKey } from '../../api/machinery/metadata.ts';
 import type { Random } from '../../api/machinery/random.ts';
+import type { AddressClaim } from '../../api/v1/address-claim.ts';
 import type { Agent } from '../../api/v1/agent.ts';
 import { frameworkResource, type Framework } from '../../api/v1/framework.ts';
 import { cniNameOf, type Network } from '../../api/v1/network.ts';
@@ -9,6 +10,8 @@ import { isDead, mesosTaskIds, phaseOf, taskResource, type Task } from '../../ap
 import type { SchedulerEvent } from '../../proto/mesos/generated/messages.ts';
 import type { MasterClient } from '../../proto/mesos/operator-client.ts';
 import type { SchedulerTransport } from '../../proto/mesos/transport.ts';
+import type { ClaimView } from '../network/claim-view.ts';
+import { addressGate, instanceKeyOf, wantsAddresses, type Gate } from '../network/claims.ts';
 import { UnknownNetworks } from '../network/unknown-networks.ts';
 import type { Controller } from '../runtime/controller.ts';
 import type { EventRecorder } from '../runtime/event-recorder.ts';
@@ -23,6 +26,7 @@ import { buryAll } from './burial.ts';
 import { acceptInverseCall, type FrameworkConfig } from './calls.ts';
 import { StoppedError, FencedWriter } from './fenced-writer.ts';
 import { FrameworkRecord } from './framework-record.ts';
+import { gateReporter } from './gate-reporter.ts';
 import { Killer } from './killer.ts';
 import { Launcher } from './launcher.ts';
 import { LaunchLog, launchSettlesMs } from './launches.ts';
@@ -49,11 +53,15 @@ export interface SchedulerOptions {
   master: Pick<MasterClient, 'getAgents'>;
   /** Made anew for this term, and run beside the scheduler. */
   informers: {
-    tasks: Pick<Informer<Task>, 'synced' | 'onChange'>;
+    /** With claimTaskIndexers. */
+    tasks: Pick<Informer<Task>, 'synced' | 'onChange' | 'byIndex'>;
     agents: Pick<Informer<Agent>, 'synced' | 'onChange' | 'get' | 'list'>;
     networks: Pick<Informer<Network>, 'synced' | 'onChange' | 'get'>;
     frameworks: Pick<Informer<Framework>, 'synced' | 'onChange'>;
+    claims: Pick<Informer<AddressClaim>, 'synced'>;
   };
+  /** Follows the claims' informer already; the claims loop puts into it what it writes. */
+  claims: ClaimView;
   config: SchedulerConfig;
   clock: Clock;
   random: Random;
@@ -90,6 +98,7 @@ class MesosScheduler implements Scheduler {
   readonly #brake: Brake;
   readonly #updates: UpdateProcessor;
   readonly #lifecycle: Controller;
+  readonly #gateReporter: Controller;
   readonly #subscription: SubscriptionLoop;
   #session: Session | undefined;
   #fenced: Error | undefined;
@@ -131,7 +140,11 @@ class MesosScheduler implements Scheduler {
       clock,
       logger,
     });
+    const gate = (task: Task): Gate => addressGate(task, options.claims);
+    const gating = { view, writer, launches, gate, events: options.events, clock, logger };
+    this.#gateReporter = gateReporter(gating);
     this.#launcher = new Launcher({
+      gate,
       view,
       writer,
       launches,
@@ -212,7 +225,7 @@ class MesosScheduler implements Scheduler {
       stopFollowing.push(...this.#follow());
       const parts = [this.#agents, this.#lifecycle, this.#launcher, this.#killer];
       await runAll(
-        [...parts, this.#reconciler, this.#brake, this.#subscription],
+        [...parts, this.#gateReporter, this.#reconciler, this.#brake, this.#subscription],
         this.#stop.signal,
         logger,
       );
@@ -234,6 +247,7 @@ class MesosScheduler implements Scheduler {
     const { tasks, frameworks, agents, networks } = this.#options.informers;
     const { clusterName } = this.#options.config;
     this.#view.onChange((task, previous) => this.#taskChanged(task, previous));
+    this.#options.claims.onChange((claim) => this.#claimChanged(claim));
     return [
       this.#view.follow(tasks),
       // What an operator changes may make place for what waits.
@@ -254,8 +268,20 @@ class MesosScheduler implements Scheduler {
     return network === undefined ? name : cniNameOf(network);
   }
 
+  /** A Task that waits for the address may have got it, or has somebody else to wait for. */
+  #claimChanged({ metadata, spec }: AddressClaim): void {
+    const { tasks } = this.#options.informers;
+    const concerned = [
+      ...tasks.byIndex('claim', metadata.name),
+      ...tasks.byIndex('claimInstance', instanceKeyOf(spec.holder)),
+    ];
+    for (const task of concerned) this.#gateReporter.enqueue(objectKey(task.metadata));
+    this.#launcher.wake();
+  }
+
   #taskChanged(task: Task, previous: Task | undefined): void {
     const key = objectKey(task.metadata);
+    if (isWaiting(task) && wantsAddresses(task)) this.#gateReporter.enqueue(key);
     if (isWaiting(task) && (previous === undefined || !isWaiting(previous))) {
       this.#launcher.arrived();
     }

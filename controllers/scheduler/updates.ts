@@ -11,6 +11,7 @@ import {
 } from '../../api/v1/task.ts';
 import type { TaskStatus as MesosTaskStatus } from '../../proto/mesos/generated/messages.ts';
 import { requestedNetworks } from '../network/addresses.ts';
+import { staticRequests } from '../network/claims.ts';
 import { StoppedError, type FencedWriter } from './fenced-writer.ts';
 import { trustsAbsence, type LaunchLog } from './launches.ts';
 import type { Session } from './session.ts';
@@ -172,7 +173,8 @@ function adoptedStatus(
   now: string,
 ): TaskStatus {
   const agentId = update.agent_id?.value;
-  const networks = requestedNetworks(task.spec.networks ?? [], cniNameOf, now);
+  const attachments = task.spec.networks ?? [];
+  const networks = requestedNetworks(attachments, cniNameOf, now, staticRequests(attachments));
   return {
     ...task.status,
     phase: 'Launching',

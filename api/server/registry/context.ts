@@ -31,6 +31,8 @@ export interface AdmissionRequest {
   old: KubeObject | undefined;
   subresource: string | undefined;
   user: User;
+  /** Adds a text to the Warning headers of the answer: for what is allowed and may surprise. */
+  warn(text: string): void;
 }
 
 /** How admission sees other objects: from the cache, or, before it refuses anything, from the store. */

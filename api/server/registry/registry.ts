@@ -215,7 +215,8 @@ export class Registry {
     const errors: FieldError[] = [
       ...(old === undefined ? [] : validateMetadataUpdate(object.metadata, old.metadata)),
       ...validateMetadata(resource, object.metadata),
-      ...(subresource === undefined
+      // scale changes what the rules are about; status does not.
+      ...(subresource === undefined || subresource === 'scale'
         ? resource.validate(object, old === undefined ? {} : { old })
         : []),
     ];
@@ -228,6 +229,7 @@ export class Registry {
       old,
       subresource,
       user: context.user,
+      warn: (text: string) => context.warn(text),
     };
     for (const admission of this.#admissions) {
       const doubts = await admission(request, this.#lookups.cached);
