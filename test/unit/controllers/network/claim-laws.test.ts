@@ -39,6 +39,10 @@ const step = fc.record({
 });
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
+function without<T>(objects: Readonly<Record<string, T>>, key: string): Record<string, T> {
+  return Object.fromEntries(Object.entries(objects).filter(([name]) => name !== key));
+}
+
 class Model {
   readonly history: Stored[] = [{ tasks: {}, claims: {} }];
   now = began;
@@ -72,9 +76,7 @@ class Model {
   }
 
   removeClaim(name: string): void {
-    const claims = { ...this.stored.claims };
-    delete claims[name];
-    this.history.push({ ...this.stored, claims });
+    this.history.push({ ...this.stored, claims: without(this.stored.claims, name) });
   }
 
   run(taken: Step): void {
@@ -83,13 +85,17 @@ class Model {
     const task = Object.values(tasks)[taken.pick % Math.max(1, Object.keys(tasks).length)];
     switch (taken.kind) {
       case 'create':
-        return this.#create(taken);
+        this.#create(taken);
+        break;
       case 'plan':
-        return this.#plan(taken);
+        this.#plan(taken);
+        break;
       case 'launch':
-        return this.#launch(taken);
+        this.#launch(taken);
+        break;
       case 'delete':
-        return this.#deleteClaim(taken);
+        this.#deleteClaim(taken);
+        break;
       default:
         if (task !== undefined) this.#befall(taken.kind, task, taken.isCrash);
     }
@@ -99,8 +105,7 @@ class Model {
     const isLaunched = task.status?.mesos !== undefined;
     if (kind === 'vanish') {
       if (!isDead(task)) return;
-      const tasks = { ...this.stored.tasks };
-      delete tasks[task.metadata.uid];
+      const tasks = without(this.stored.tasks, task.metadata.uid);
       this.history.push({ ...this.stored, tasks });
       return;
     }
