@@ -1,10 +1,12 @@
 import type { Logger } from 'pino';
 import { timestamp, type Clock } from '../../api/machinery/clock.ts';
 import { findCondition } from '../../api/machinery/conditions.ts';
+import type { AddressClaim } from '../../api/v1/address-claim.ts';
 import type { Task, TaskStatus } from '../../api/v1/task.ts';
-import { wantsAddresses, type Gate } from '../network/claims.ts';
+import { instanceKeyOf, wantsAddresses, type Gate } from '../network/claims.ts';
 import { Controller, type Result } from '../runtime/controller.ts';
 import type { EventRecorder } from '../runtime/event-recorder.ts';
+import type { Informer } from '../runtime/informer.ts';
 import { unscheduledStatus } from './bind.ts';
 import { StoppedError, type FencedWriter } from './fenced-writer.ts';
 import type { LaunchLog } from './launches.ts';
@@ -46,6 +48,17 @@ export function gateReporter(options: GateReporterOptions): Controller {
       }
     },
   });
+}
+
+/** The Tasks that a claim lets in or keeps out. `tasks` has claimTaskIndexers. */
+export function concernedBy(
+  { metadata, spec }: AddressClaim,
+  tasks: Pick<Informer<Task>, 'byIndex'>,
+): Task[] {
+  return [
+    ...tasks.byIndex('claim', metadata.name),
+    ...tasks.byIndex('claimInstance', instanceKeyOf(spec.holder)),
+  ];
 }
 
 async function report(

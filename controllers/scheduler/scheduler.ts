@@ -11,7 +11,7 @@ import type { SchedulerEvent } from '../../proto/mesos/generated/messages.ts';
 import type { MasterClient } from '../../proto/mesos/operator-client.ts';
 import type { SchedulerTransport } from '../../proto/mesos/transport.ts';
 import type { ClaimView } from '../network/claim-view.ts';
-import { addressGate, instanceKeyOf, wantsAddresses, type Gate } from '../network/claims.ts';
+import { addressGate, wantsAddresses, type Gate } from '../network/claims.ts';
 import { UnknownNetworks } from '../network/unknown-networks.ts';
 import type { Controller } from '../runtime/controller.ts';
 import type { EventRecorder } from '../runtime/event-recorder.ts';
@@ -20,25 +20,24 @@ import type { Leadership } from '../runtime/leadership.ts';
 import { runAll } from '../runtime/manager.ts';
 import type { Runnable } from '../runtime/runnable.ts';
 import { Agents } from './agents.ts';
-import { unschedulableStatus } from './bind.ts';
 import { Brake, defaultBrake, type BrakeLimits } from './brake.ts';
 import { buryAll } from './burial.ts';
 import { acceptInverseCall, type FrameworkConfig } from './calls.ts';
 import { StoppedError, FencedWriter } from './fenced-writer.ts';
 import { FrameworkRecord } from './framework-record.ts';
-import { gateReporter } from './gate-reporter.ts';
+import { concernedBy, gateReporter } from './gate-reporter.ts';
 import { Killer } from './killer.ts';
 import { Launcher } from './launcher.ts';
 import { LaunchLog, launchSettlesMs } from './launches.ts';
 import { lifecycleController, needsStep } from './lifecycle-controller.ts';
 import { isLive, isWaiting } from './lifecycle.ts';
 import { Orphans, type OrphanPolicy } from './orphans.ts';
-import type { Unplaced } from './placement.ts';
 import { Reconciler } from './reconciler.ts';
 import type { Session } from './session.ts';
 import { SubscriptionLoop, type Readiness } from './subscription-loop.ts';
 import { TaskView } from './task-view.ts';
 import { followUpsOf, isLiveState } from './follow-ups.ts';
+import { reportUnschedulable } from './unschedulable-report.ts';
 import { UpdateProcessor, type AppliedUpdate } from './updates.ts';
 
 export interface SchedulerConfig extends FrameworkConfig {
@@ -158,7 +157,7 @@ class MesosScheduler implements Scheduler {
       logger,
       onLaunched: (keys) => this.#launched(keys),
       onSettled: (key) => this.#settled(key),
-      onUnschedulable: (unplaced) => void this.#sayUnschedulable(unplaced),
+      onUnschedulable: (unplaced) => void reportUnschedulable(gating, unplaced),
     });
     const orphans = new Orphans({
       policy: config.orphans,
@@ -269,13 +268,10 @@ class MesosScheduler implements Scheduler {
   }
 
   /** A Task that waits for the address may have got it, or has somebody else to wait for. */
-  #claimChanged({ metadata, spec }: AddressClaim): void {
-    const { tasks } = this.#options.informers;
-    const concerned = [
-      ...tasks.byIndex('claim', metadata.name),
-      ...tasks.byIndex('claimInstance', instanceKeyOf(spec.holder)),
-    ];
-    for (const task of concerned) this.#gateReporter.enqueue(objectKey(task.metadata));
+  #claimChanged(claim: AddressClaim): void {
+    for (const task of concernedBy(claim, this.#options.informers.tasks)) {
+      this.#gateReporter.enqueue(objectKey(task.metadata));
+    }
     this.#launcher.wake();
   }
 
@@ -378,22 +374,6 @@ class MesosScheduler implements Scheduler {
     if (task === undefined) return;
     if (needsStep(task, this.#launches)) this.#lifecycle.enqueue(key);
     this.#askIfBoundUnseen(key, task);
-  }
-
-  async #sayUnschedulable({ task, message }: Unplaced): Promise<void> {
-    const { clock, events, logger } = this.#options;
-    const key = objectKey(task.metadata);
-    try {
-      const after = await this.#writer.changeStatus(key, (newest) =>
-        isWaiting(newest) && !this.#launches.isBinding(key)
-          ? unschedulableStatus(newest, message, timestamp(clock))
-          : undefined,
-      );
-      if (after !== undefined) events.record(after, 'Warning', 'FailedScheduling', message);
-    } catch (error) {
-      if (error instanceof StoppedError) return;
-      logger.warn({ err: error, task: key }, 'the reason for waiting could not be stored');
-    }
   }
 
   #liveTasks(): { count: number; frameworkIds: readonly string[] } {
