@@ -31,8 +31,7 @@ export type AddressClaimSpec = z.infer<typeof addressClaimSpecSchema>;
  * sight of the holder, which may return. AgentLost: the holder is dead because its agent is gone, and
  * what ran there is given time to end.
  */
-export const claimStates = ['Held', 'HolderUnreachable', 'AgentLost'] as const;
-export type ClaimState = (typeof claimStates)[number];
+const claimStates = ['Held', 'HolderUnreachable', 'AgentLost'] as const;
 
 const addressClaimStatusSchema = z.strictObject({
   state: z.enum(claimStates).describe('Held, HolderUnreachable or AgentLost.'),
