@@ -18,12 +18,18 @@ import type { ZooKeeperClient } from '../../proto/zookeeper/client.ts';
 import { ownerIndexers } from '../gc/caches.ts';
 import { createCollector } from '../gc/collector.ts';
 import { createNamespaceController } from '../gc/namespaces.ts';
-import { agentIndexers, revisionIndexers, taskIndexers as jobTaskIndexers } from '../job/caches.ts';
+import {
+  agentIndexers,
+  jobIndexers,
+  revisionIndexers,
+  taskIndexers as jobTaskIndexers,
+} from '../job/caches.ts';
 import { createJobController } from '../job/controller.ts';
 import { EventRecorder } from '../runtime/event-recorder.ts';
 import { Informer, type InformerOptions } from '../runtime/informer.ts';
 import type { Leadership } from '../runtime/leadership.ts';
 import type { Runnable } from '../runtime/runnable.ts';
+import { createContradictionsController } from '../network/contradictions.ts';
 import { createScheduler, type Scheduler, type SchedulerConfig } from '../scheduler/scheduler.ts';
 import { serverSetIndexers, taskIndexers as memberTaskIndexers } from '../serverset/caches.ts';
 import { createServerSetController } from '../serverset/controller.ts';
@@ -72,7 +78,7 @@ export function createTerm(options: TermOptions): Term {
       logger: log,
     });
   const informers = {
-    jobs: informer(jobResource),
+    jobs: informer(jobResource, jobIndexers),
     tasks: informer(taskResource, { ...jobTaskIndexers, ...memberTaskIndexers }),
     revisions: informer(jobRevisionResource, revisionIndexers),
     serverSets: informer(serverSetResource, serverSetIndexers),
@@ -114,6 +120,11 @@ export function createTerm(options: TermOptions): Term {
     master: options.master,
     config: { ...options.mesos, clusterName },
   });
+  const contradictions = createContradictionsController({
+    ...context,
+    caches: informers,
+    logger: log.child({ component: 'network' }),
+  });
   const garbage = { client, clock, logger: log.child({ component: 'gc' }) };
   const collector = createCollector({ ...garbage, caches: Object.values(informers) });
   const namespace = createNamespaceController({
@@ -121,6 +132,6 @@ export function createTerm(options: TermOptions): Term {
     namespaces: informers.namespaces,
     resources,
   });
-  const loops = [job, serverSet, scheduler, collector, namespace];
+  const loops = [job, serverSet, scheduler, contradictions, collector, namespace];
   return { runnables: [...Object.values(informers), ...loops], scheduler };
 }

@@ -30,7 +30,7 @@ export interface AppliedUpdate {
 export interface UpdateProcessorOptions {
   writer: FencedWriter<TaskStatus, Task>;
   launches: LaunchLog;
-  cniNameOf: (network: string) => string;
+  cniNameOf: (network: string, task: Task) => string;
   clock: Clock;
   logger: Logger;
   signal: AbortSignal;
@@ -168,11 +168,15 @@ function isUnboundButLive(task: Task, { state }: MesosTaskStatus): boolean {
 function adoptedStatus(
   task: Task,
   update: MesosTaskStatus,
-  cniNameOf: (network: string) => string,
+  cniNameOf: (network: string, task: Task) => string,
   now: string,
 ): TaskStatus {
   const agentId = update.agent_id?.value;
-  const networks = requestedNetworks(task.spec.networks ?? [], cniNameOf, now);
+  const networks = requestedNetworks(
+    task.spec.networks ?? [],
+    (name) => cniNameOf(name, task),
+    now,
+  );
   return {
     ...task.status,
     phase: 'Launching',

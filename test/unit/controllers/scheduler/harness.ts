@@ -5,6 +5,7 @@ import type { Draft } from '../../../../api/machinery/metadata.ts';
 import { seededRandom } from '../../../../api/machinery/random.ts';
 import { agentResource } from '../../../../api/v1/agent.ts';
 import { frameworkResource, type Framework } from '../../../../api/v1/framework.ts';
+import { jobResource } from '../../../../api/v1/job.ts';
 import { networkResource } from '../../../../api/v1/network.ts';
 import { mesosFinalizer, taskResource, type Task, type TaskSpec } from '../../../../api/v1/task.ts';
 import { EventRecorder } from '../../../../controllers/runtime/event-recorder.ts';
@@ -144,6 +145,7 @@ export function startScheduler(options: StartOptions): RunningScheduler {
         tasks: new Informer({ client: leadership.client.of(taskResource), ...common }),
         agents: new Informer({ client: leadership.client.of(agentResource), ...common }),
         networks: new Informer({ client: leadership.client.of(networkResource), ...common }),
+        jobs: new Informer({ client: leadership.client.of(jobResource), ...common }),
         frameworks: new Informer({ client: leadership.client.of(frameworkResource), ...common }),
       };
       const events = new EventRecorder({
