@@ -30,6 +30,7 @@ import { Informer, type InformerOptions } from '../runtime/informer.ts';
 import type { Leadership } from '../runtime/leadership.ts';
 import type { Runnable } from '../runtime/runnable.ts';
 import { createContradictionsController } from '../network/contradictions.ts';
+import { createAddressObserver, observerIndexers, type AgentAccess } from '../network/observer.ts';
 import { createScheduler, type Scheduler, type SchedulerConfig } from '../scheduler/scheduler.ts';
 import { serverSetIndexers, taskIndexers as memberTaskIndexers } from '../serverset/caches.ts';
 import { createServerSetController } from '../serverset/controller.ts';
@@ -41,6 +42,7 @@ export interface TermEdges {
   zookeeper: ZooKeeperClient;
   transport: SchedulerTransport;
   master: Pick<MasterClient, 'getAgents'>;
+  agent: AgentAccess;
 }
 
 export interface TermOptions extends TermEdges {
@@ -49,6 +51,8 @@ export interface TermOptions extends TermEdges {
   serverSetRoot: string;
   brake: Config['brake'];
   mesos: Omit<SchedulerConfig, 'clusterName'>;
+  /** Time between two questions to one agent for its addresses, in milliseconds. */
+  addressCheckMs: number;
   /** Who leads, for people who read the epoch node. */
   identity: string;
   clock: Clock;
@@ -79,7 +83,11 @@ export function createTerm(options: TermOptions): Term {
     });
   const informers = {
     jobs: informer(jobResource, jobIndexers),
-    tasks: informer(taskResource, { ...jobTaskIndexers, ...memberTaskIndexers }),
+    tasks: informer(taskResource, {
+      ...jobTaskIndexers,
+      ...memberTaskIndexers,
+      ...observerIndexers,
+    }),
     revisions: informer(jobRevisionResource, revisionIndexers),
     serverSets: informer(serverSetResource, serverSetIndexers),
     agents: informer(agentResource, agentIndexers),
@@ -125,6 +133,14 @@ export function createTerm(options: TermOptions): Term {
     caches: informers,
     logger: log.child({ component: 'network' }),
   });
+  const observer = createAddressObserver({
+    ...context,
+    caches: informers,
+    agent: options.agent,
+    intervalMs: options.addressCheckMs,
+    events: recorder('address-observer'),
+    logger: log.child({ component: 'network' }),
+  });
   const garbage = { client, clock, logger: log.child({ component: 'gc' }) };
   const collector = createCollector({ ...garbage, caches: Object.values(informers) });
   const namespace = createNamespaceController({
@@ -132,6 +148,6 @@ export function createTerm(options: TermOptions): Term {
     namespaces: informers.namespaces,
     resources,
   });
-  const loops = [job, serverSet, scheduler, contradictions, collector, namespace];
+  const loops = [job, serverSet, scheduler, contradictions, observer, collector, namespace];
   return { runnables: [...Object.values(informers), ...loops], scheduler };
 }
