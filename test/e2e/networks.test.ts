@@ -38,11 +38,14 @@ const addressesOf = ({ status }: Task): unknown =>
 /** Stores other addresses than the Task has, as a backup that is too old would. */
 async function forge({ metadata }: Task): Promise<void> {
   const tasks = cluster.client.of(taskResource);
-  const { status, ...task } = await tasks.get(metadata);
-  if (status?.networks === undefined) throw new Error('it has no networks');
-  const networks = status.networks.map((network) => ({ ...network, ips: ['192.0.2.1'] }));
-  const wrong = { ...status, ip: '192.0.2.1', ips: networks.flatMap(({ ips }) => ips), networks };
-  await tasks.updateStatus({ ...task, status: wrong });
+  await eventually('it is stored', async () => {
+    const { status, ...task } = await tasks.get(metadata);
+    if (status?.networks === undefined) throw new Error('it has no networks');
+    const networks = status.networks.map((network) => ({ ...network, ips: ['192.0.2.1'] }));
+    const ips = networks.flatMap((network) => network.ips);
+    const wrong = { ...status, ip: '192.0.2.1', ips, networks };
+    return await tasks.updateStatus({ ...task, status: wrong });
+  });
 }
 
 describe('observation', { timeout: 90_000 }, () => {
