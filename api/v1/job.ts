@@ -76,7 +76,16 @@ const jobStatusSchema = z.strictObject({
   unreachableReplicas: z.int().optional().describe('Tasks that Mesos lost sight of.'),
   currentRevision: z.string().optional().describe('JobRevision of the current template.'),
   selector: z.string().optional().describe('Label selector of the tasks, in text.'),
-  conditions: z.array(conditionSchema).optional().describe('Ready, Reconciling, Stalled.'),
+  networks: z
+    .array(z.strictObject({ name: z.string(), cniName: z.string() }))
+    .optional()
+    .describe(
+      'CNI names of the networks as last seen: tasks join them even if the Network was deleted since.',
+    ),
+  conditions: z
+    .array(conditionSchema)
+    .optional()
+    .describe('Ready, Reconciling, Stalled; Contradicted if a Network has changed against it.'),
 });
 export type JobStatus = z.infer<typeof jobStatusSchema>;
 

@@ -5,7 +5,8 @@ import type { Random } from '../../api/machinery/random.ts';
 import type { AddressClaim } from '../../api/v1/address-claim.ts';
 import type { Agent } from '../../api/v1/agent.ts';
 import { frameworkResource, type Framework } from '../../api/v1/framework.ts';
-import { cniNameOf, type Network } from '../../api/v1/network.ts';
+import type { Job } from '../../api/v1/job.ts';
+import type { Network } from '../../api/v1/network.ts';
 import { isDead, mesosTaskIds, phaseOf, taskResource, type Task } from '../../api/v1/task.ts';
 import type { SchedulerEvent } from '../../proto/mesos/generated/messages.ts';
 import type { MasterClient } from '../../proto/mesos/operator-client.ts';
@@ -31,6 +32,7 @@ import { Launcher } from './launcher.ts';
 import { LaunchLog, launchSettlesMs } from './launches.ts';
 import { lifecycleController, needsStep } from './lifecycle-controller.ts';
 import { isLive, isWaiting } from './lifecycle.ts';
+import { networkNames } from './network-names.ts';
 import { Orphans, type OrphanPolicy } from './orphans.ts';
 import { Reconciler } from './reconciler.ts';
 import type { Session } from './session.ts';
@@ -56,6 +58,7 @@ export interface SchedulerOptions {
     tasks: Pick<Informer<Task>, 'synced' | 'onChange' | 'byIndex'>;
     agents: Pick<Informer<Agent>, 'synced' | 'onChange' | 'get' | 'list'>;
     networks: Pick<Informer<Network>, 'synced' | 'onChange' | 'get'>;
+    jobs: Pick<Informer<Job>, 'synced' | 'get'>;
     frameworks: Pick<Informer<Framework>, 'synced' | 'onChange'>;
     claims: Pick<Informer<AddressClaim>, 'synced'>;
   };
@@ -111,8 +114,8 @@ class MesosScheduler implements Scheduler {
     const fencing = { clock, random, signal, onFenced };
     const view = this.#view;
     const launches = this.#launches;
+    const cniNameOf = networkNames(informers);
     const session = (): Session | undefined => this.#session;
-    const cniName = (name: string): string => this.#cniNameOf(name);
     this.#record = new FrameworkRecord({
       client: client.of(frameworkResource),
       name: config.clusterName,
@@ -149,10 +152,7 @@ class MesosScheduler implements Scheduler {
       launches,
       agents: this.#agents,
       roles: config.roles,
-      networks: {
-        cniNameOf: cniName,
-        has: (name) => informers.networks.get(name) !== undefined,
-      },
+      cniNameOf,
       clock,
       logger,
       onLaunched: (keys) => this.#launched(keys),
@@ -169,7 +169,7 @@ class MesosScheduler implements Scheduler {
     this.#updates = new UpdateProcessor({
       writer,
       launches,
-      cniNameOf: cniName,
+      cniNameOf: (name, task) => cniNameOf(name, task) ?? name,
       clock,
       logger,
       signal,
@@ -260,11 +260,6 @@ class MesosScheduler implements Scheduler {
         this.#brake.reviewed();
       }),
     ];
-  }
-
-  #cniNameOf(name: string): string {
-    const network = this.#options.informers.networks.get(name);
-    return network === undefined ? name : cniNameOf(network);
   }
 
   /** A Task that waits for the address may have got it, or has somebody else to wait for. */

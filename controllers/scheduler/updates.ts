@@ -31,7 +31,7 @@ export interface AppliedUpdate {
 export interface UpdateProcessorOptions {
   writer: FencedWriter<TaskStatus, Task>;
   launches: LaunchLog;
-  cniNameOf: (network: string) => string;
+  cniNameOf: (network: string, task: Task) => string;
   clock: Clock;
   logger: Logger;
   signal: AbortSignal;
@@ -169,12 +169,17 @@ function isUnboundButLive(task: Task, { state }: MesosTaskStatus): boolean {
 function adoptedStatus(
   task: Task,
   update: MesosTaskStatus,
-  cniNameOf: (network: string) => string,
+  cniNameOf: (network: string, task: Task) => string,
   now: string,
 ): TaskStatus {
   const agentId = update.agent_id?.value;
   const attachments = task.spec.networks ?? [];
-  const networks = requestedNetworks(attachments, cniNameOf, now, staticRequests(attachments));
+  const networks = requestedNetworks(
+    attachments,
+    (name) => cniNameOf(name, task),
+    now,
+    staticRequests(attachments),
+  );
   return {
     ...task.status,
     phase: 'Launching',
