@@ -11,7 +11,7 @@ import { bodyFormat, negotiate, patchFormat, type BodyFormat } from './negotiati
 import { patchedDocument } from './patch.ts';
 import { UnknownProtobufKindError } from './protobuf.ts';
 import * as queries from './query.ts';
-import type { Admission, Lookup, WriteContext } from './registry/context.ts';
+import type { Admission, Advisor, Defaulter, Lookup, WriteContext } from './registry/context.ts';
 import { itemOf, type Item, type ItemCache } from './registry/item.ts';
 import { Lister } from './registry/lister.ts';
 import { Registry } from './registry/registry.ts';
@@ -34,6 +34,8 @@ export interface EndpointOptions {
   clock: Clock;
   random: Random;
   admissions: readonly Admission[];
+  defaulters: readonly Defaulter[];
+  advisors: readonly Advisor[];
   lookups: { cached: Lookup; live: Lookup };
 }
 
@@ -226,7 +228,7 @@ export class Endpoint {
       this.#body(request, bodyFormat(request.contentType)),
       request.query,
     );
-    const { context } = writeContext(request, 'DeleteOptions', options.dryRun);
+    const { context, warnings } = writeContext(request, 'DeleteOptions', options.dryRun);
     const list = await this.lister.list(info.namespace, queries.parseListOptions(request.query));
     const pending = [...list.items];
     const work = async (): Promise<void> => {
@@ -235,7 +237,7 @@ export class Endpoint {
       }
     };
     await Promise.all(Array.from({ length: deletionsAtOnce }, work));
-    return listAnswer(view, list);
+    return { ...listAnswer(view, list), warnings };
   }
 
   /** Somebody else may have deleted it since it was listed; that is what was wanted. */

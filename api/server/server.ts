@@ -4,7 +4,11 @@ import type { Random } from '../machinery/random.ts';
 import type { AnyResource } from '../machinery/resource.ts';
 import { WatchCache } from '../storage/cache.ts';
 import type { Storage } from '../storage/storage.ts';
-import { leaseResource } from '../v1/core.ts';
+import { leaseResource, namespaceResource } from '../v1/core.ts';
+import { jobResource } from '../v1/job.ts';
+import { giveDefaultNetwork } from './admission/default-network.ts';
+import { adviseOnNetworks, type CachedObjects } from './admission/network-advice.ts';
+import { admitAddresses } from './admission/addresses.ts';
 import { admitNetworks } from './admission/networks.ts';
 import { admitServerSetPath, type ServerSetRoot } from './admission/server-set-roots.ts';
 import { everyAuthenticatedUser, type Authorizer } from './authorizer.ts';
@@ -90,12 +94,17 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const leasePrefix = resourcePrefix(leaseResource);
   const store = new ItemStore({ storage, cache, outbox, leasePrefix });
   const lookups = lookupsOf(resources, store);
-  const admissions = [
-    admitNetworks({ containerNetworking: options.containerNetworking ?? true }),
-    admitServerSetPath(options.serverSetRoots),
-  ];
+  const rules = {
+    admissions: [
+      admitNetworks({ containerNetworking: options.containerNetworking ?? true }),
+      admitAddresses(),
+      admitServerSetPath(options.serverSetRoots),
+    ],
+    defaulters: [giveDefaultNetwork],
+    advisors: [adviseOnNetworks(cachedObjects(cache))],
+  };
   const endpoints = resources.map(
-    (resource) => new Endpoint({ ...options, resource, store, cache, admissions, lookups }),
+    (resource) => new Endpoint({ ...options, ...rules, resource, store, cache, lookups }),
   );
   const kinds = endpoints.map(({ resource }) => resource);
   let following: Promise<void> | undefined;
@@ -158,6 +167,16 @@ function lookupsOf(
         return key === undefined ? undefined : (await store.read(key))?.object;
       },
     },
+  };
+}
+
+function cachedObjects(cache: ItemCache): CachedObjects {
+  return {
+    jobs: function* () {
+      const snapshot = cache.snapshot(resourcePrefix(jobResource));
+      for (const { object } of snapshot.entries()) yield object;
+    },
+    namespace: (name) => cache.get(objectStorageKey(namespaceResource, { name }))?.object,
   };
 }
 

@@ -5,6 +5,7 @@ import type { KubeObject } from '../machinery/metadata.ts';
 import { group, version } from './group.ts';
 import { serverSetPathSchema, validateServerSetPorts } from './serverset.ts';
 import { limits, templateSchema } from './template.ts';
+import { validateAddressCounts } from './address-rules.ts';
 import { validateLaunch } from './template-rules.ts';
 import { ageColumn, defineResource } from './zod-resource.ts';
 
@@ -75,7 +76,16 @@ const jobStatusSchema = z.strictObject({
   unreachableReplicas: z.int().optional().describe('Tasks that Mesos lost sight of.'),
   currentRevision: z.string().optional().describe('JobRevision of the current template.'),
   selector: z.string().optional().describe('Label selector of the tasks, in text.'),
-  conditions: z.array(conditionSchema).optional().describe('Ready, Reconciling, Stalled.'),
+  networks: z
+    .array(z.strictObject({ name: z.string(), cniName: z.string() }))
+    .optional()
+    .describe(
+      'CNI names of the networks as last seen: tasks join them even if the Network was deleted since.',
+    ),
+  conditions: z
+    .array(conditionSchema)
+    .optional()
+    .describe('Ready, Reconciling, Stalled; Contradicted if a Network has changed against it.'),
 });
 export type JobStatus = z.infer<typeof jobStatusSchema>;
 
@@ -118,7 +128,11 @@ function withDefaults(job: Job): Job {
 
 function validate(job: Job): FieldError[] {
   const { spec } = job;
-  const errors = validateLaunch(spec.template.spec, 'spec.template.spec');
+  const replicas = spec.replicas ?? jobDefaults.replicas;
+  const errors = [
+    ...validateLaunch(spec.template.spec, 'spec.template.spec'),
+    ...validateAddressCounts(spec.template.spec, replicas, 'spec.template.spec'),
+  ];
   if (
     job.metadata.name.length > maxJobNameLength ||
     !/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(job.metadata.name)

@@ -1,4 +1,5 @@
 import type { AnyResource } from '../machinery/resource.ts';
+import { addressClaimResource } from './address-claim.ts';
 import { agentResource } from './agent.ts';
 import { eventResource, leaseResource, namespaceResource } from './core.ts';
 import { frameworkResource } from './framework.ts';
@@ -14,6 +15,7 @@ export const resources: readonly AnyResource[] = [
   jobRevisionResource,
   taskResource,
   networkResource,
+  addressClaimResource,
   serverSetResource,
   agentResource,
   frameworkResource,

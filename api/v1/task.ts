@@ -5,6 +5,7 @@ import { jsonEqual } from '../machinery/json.ts';
 import type { FieldError } from '../machinery/errors.ts';
 import type { KubeObject } from '../machinery/metadata.ts';
 import { group, version } from './group.ts';
+import { validateTaskAddresses } from './address-rules.ts';
 import { launchFields, type Container } from './template.ts';
 import { validateLaunch } from './template-rules.ts';
 import { ageColumn, defineResource } from './zod-resource.ts';
@@ -16,6 +17,7 @@ export const taskDefaults = {
   terminationGracePeriodSeconds: 30,
   probe: { initialDelaySeconds: 0, periodSeconds: 10, timeoutSeconds: 5 },
   liveness: { failureThreshold: 3, gracePeriodSeconds: 10 },
+  addressDeadlineSeconds: 60,
 } as const;
 
 const stopSchema = z.strictObject({
@@ -60,6 +62,10 @@ const networkStatusSchema = z.strictObject({
   cniName: z.string().describe('Name of the CNI network as the agent knows it.'),
   interface: z.string().describe('Interface in the task: eth0 is the first network asked for.'),
   ips: z.array(z.string()).describe('Addresses without prefix length; IPv4 first.'),
+  requestedIps: z
+    .array(z.string())
+    .optional()
+    .describe('Addresses that were asked for; the task holds their AddressClaims.'),
   verdict: z.enum(verdicts).describe('Whether the addresses are what was asked for.'),
   message: z.string().optional().describe('Why the verdict is what it is.'),
   lastTransitionTime: z.string().describe('When verdict or addresses last changed.'),
@@ -213,7 +219,9 @@ function containerWithDefaults(container: Container): Container {
 /** A Task is one run: only `stop` may be added to it. */
 function validate(task: Task, context: { old?: KubeObject }): FieldError[] {
   const old = context.old === undefined ? undefined : taskResource.parse(context.old);
-  if (old === undefined) return validateLaunch(task.spec, 'spec');
+  if (old === undefined) {
+    return [...validateLaunch(task.spec, 'spec'), ...validateTaskAddresses(task.spec, 'spec')];
+  }
   if (!old.ok) return [];
   const { stop: oldStop, ...before } = old.value.spec;
   const { stop, ...after } = task.spec;

@@ -1,5 +1,6 @@
 import type { FieldError } from '../machinery/errors.ts';
 import { parseQuantity } from '../machinery/quantity.ts';
+import { validateAddresses, validateDeadline } from './address-rules.ts';
 import {
   limits,
   type Constraint,
@@ -20,6 +21,10 @@ export function validateLaunch(spec: TemplateSpec, path: string): FieldError[] {
       (spec.networks ?? []).map(({ name }) => name),
       (i) => `${path}.networks[${i}].name`,
     ),
+    ...(spec.networks ?? []).flatMap((network, i) =>
+      validateAddresses(network, `${path}.networks[${i}]`),
+    ),
+    ...validateDeadline(spec, path),
     ...validatePorts(spec, path),
     ...spec.containers.flatMap((container, i) =>
       validateContainer(container, spec, `${path}.containers[${i}]`),

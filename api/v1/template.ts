@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isAddress } from './addresses.ts';
 
 /** Bounds of a template, stated to users in the messages that name them. */
 export const limits = {
@@ -31,6 +32,11 @@ const portMapping = z.strictObject({
   protocol: z.enum(['tcp', 'udp']).optional().describe('tcp (the default) or udp.'),
 });
 
+const addressList = z
+  .array(z.string().refine(isAddress, 'must be an IPv4 or IPv6 address, without prefix length'))
+  .min(1)
+  .max(2);
+
 export const networkAttachmentSchema = z.strictObject({
   name: z.string().min(1).describe('Name of a Network object that is offered to the namespace.'),
   labels: labelMap.optional().describe('Labels passed to the CNI plugin.'),
@@ -46,6 +52,23 @@ export const networkAttachmentSchema = z.strictObject({
     .max(2)
     .optional()
     .describe('Families that are expected; Mesos cannot request one, a missing one is a Mismatch.'),
+  ips: addressList
+    .optional()
+    .describe(
+      'Addresses to ask for, of the staticRanges of the Network, at most one of each family; for a Job of one replica.',
+    ),
+  ipsByInstance: z
+    .array(addressList)
+    .min(1)
+    .max(10_000)
+    .optional()
+    .describe('Addresses to ask for, by instance: the first entry is for instance 0.'),
+  sticky: z
+    .boolean()
+    .optional()
+    .describe(
+      'The first address that an instance is given is kept for it and asked for in every later run.',
+    ),
 });
 export type NetworkAttachment = z.infer<typeof networkAttachmentSchema>;
 
@@ -184,6 +207,18 @@ export const launchFields = {
     .describe(
       'CNI networks to join, in the order of the interfaces; none: the network of the agent.',
     ),
+  onMissingAddress: z
+    .enum(['Wait', 'Replace', 'Fail'])
+    .optional()
+    .describe(
+      'What follows when a running task has not got its addresses by the deadline: Wait (the default), Replace it, or Fail: stall the Job.',
+    ),
+  addressDeadlineSeconds: z
+    .number()
+    .min(1)
+    .max(86_400)
+    .optional()
+    .describe('Time that a running task has to get its addresses; 60 if absent.'),
   containers: z
     .array(containerSchema)
     .min(1)

@@ -56,6 +56,11 @@ export const configSchema = z.strictObject({
         .positive()
         .default(604_800)
         .describe('How long Mesos keeps our tasks while we are away.'),
+      addressCheckSeconds: z
+        .number()
+        .min(1)
+        .default(300)
+        .describe('How often each agent is asked whether the addresses that we know are right.'),
       orphans: z
         .enum(['Keep', 'Kill'])
         .default('Keep')

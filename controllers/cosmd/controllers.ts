@@ -4,7 +4,7 @@ import type { Client } from '../../api/client/client.ts';
 import type { Clock } from '../../api/machinery/clock.ts';
 import type { Random } from '../../api/machinery/random.ts';
 import type { HttpOptions } from '../../proto/mesos/http.ts';
-import { masterClient } from '../../proto/mesos/operator-client.ts';
+import { agentClient, masterClient } from '../../proto/mesos/operator-client.ts';
 import { mesosSchedulerClient } from '../../proto/mesos/scheduler-client.ts';
 import type { ZooKeeperClient } from '../../proto/zookeeper/client.ts';
 import { LeaderElection } from '../runtime/leader-election.ts';
@@ -99,6 +99,8 @@ export class Controllers implements Runnable {
           logger.error({ err: error }, 'an event of Mesos does not decode; it is skipped'),
       }),
       master: masterClient({ ...this.#http, detector }),
+      agent: (agent) => agentClient({ ...this.#http, agent }),
+      addressCheckMs: mesos.addressCheckSeconds * 1000,
       clusterName: config.clusterName,
       serverSetRoot: config.serverSetRoot,
       brake: config.brake,

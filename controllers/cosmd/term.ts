@@ -3,6 +3,7 @@ import type { Clock } from '../../api/machinery/clock.ts';
 import type { KubeObject } from '../../api/machinery/metadata.ts';
 import type { Random } from '../../api/machinery/random.ts';
 import type { Resource } from '../../api/machinery/resource.ts';
+import { addressClaimResource } from '../../api/v1/address-claim.ts';
 import { agentResource } from '../../api/v1/agent.ts';
 import { frameworkResource } from '../../api/v1/framework.ts';
 import { namespaceResource } from '../../api/v1/core.ts';
@@ -18,12 +19,21 @@ import type { ZooKeeperClient } from '../../proto/zookeeper/client.ts';
 import { ownerIndexers } from '../gc/caches.ts';
 import { createCollector } from '../gc/collector.ts';
 import { createNamespaceController } from '../gc/namespaces.ts';
-import { agentIndexers, revisionIndexers, taskIndexers as jobTaskIndexers } from '../job/caches.ts';
+import {
+  agentIndexers,
+  jobIndexers,
+  revisionIndexers,
+  taskIndexers as jobTaskIndexers,
+} from '../job/caches.ts';
 import { createJobController } from '../job/controller.ts';
+import { claimTaskIndexers, createClaimController } from '../network/claim-controller.ts';
+import { ClaimView } from '../network/claim-view.ts';
 import { EventRecorder } from '../runtime/event-recorder.ts';
 import { Informer, type InformerOptions } from '../runtime/informer.ts';
 import type { Leadership } from '../runtime/leadership.ts';
 import type { Runnable } from '../runtime/runnable.ts';
+import { createContradictionsController } from '../network/contradictions.ts';
+import { createAddressObserver, observerIndexers, type AgentAccess } from '../network/observer.ts';
 import { createScheduler, type Scheduler, type SchedulerConfig } from '../scheduler/scheduler.ts';
 import { serverSetIndexers, taskIndexers as memberTaskIndexers } from '../serverset/caches.ts';
 import { createServerSetController } from '../serverset/controller.ts';
@@ -35,6 +45,7 @@ export interface TermEdges {
   zookeeper: ZooKeeperClient;
   transport: SchedulerTransport;
   master: Pick<MasterClient, 'getAgents'>;
+  agent: AgentAccess;
 }
 
 export interface TermOptions extends TermEdges {
@@ -43,6 +54,8 @@ export interface TermOptions extends TermEdges {
   serverSetRoot: string;
   brake: Config['brake'];
   mesos: Omit<SchedulerConfig, 'clusterName'>;
+  /** Time between two questions to one agent for its addresses, in milliseconds. */
+  addressCheckMs: number;
   /** Who leads, for people who read the epoch node. */
   identity: string;
   clock: Clock;
@@ -72,12 +85,18 @@ export function createTerm(options: TermOptions): Term {
       logger: log,
     });
   const informers = {
-    jobs: informer(jobResource),
-    tasks: informer(taskResource, { ...jobTaskIndexers, ...memberTaskIndexers }),
+    jobs: informer(jobResource, jobIndexers),
+    tasks: informer(taskResource, {
+      ...jobTaskIndexers,
+      ...memberTaskIndexers,
+      ...claimTaskIndexers,
+      ...observerIndexers,
+    }),
     revisions: informer(jobRevisionResource, revisionIndexers),
     serverSets: informer(serverSetResource, serverSetIndexers),
     agents: informer(agentResource, agentIndexers),
     networks: informer(networkResource),
+    claims: informer(addressClaimResource),
     frameworks: informer(frameworkResource),
     namespaces: informer(namespaceResource),
   };
@@ -105,14 +124,37 @@ export function createTerm(options: TermOptions): Term {
   informers.frameworks.onChange(({ object }) => {
     if (object.status?.id !== undefined) serverSet.setFrameworkId(object.status.id);
   });
+  const claims = new ClaimView();
+  claims.follow(informers.claims);
+  const claimLoop = createClaimController({
+    ...context,
+    informers: { claims: informers.claims, tasks: informers.tasks, jobs: informers.jobs },
+    view: claims,
+    recorder: recorder('claim-controller'),
+    logger: log.child({ component: 'claims' }),
+  });
   const scheduler = createScheduler({
     ...context,
+    claims,
     informers,
     logger: log.child({ component: 'scheduler' }),
     events: recorder('scheduler'),
     transport: options.transport,
     master: options.master,
     config: { ...options.mesos, clusterName },
+  });
+  const contradictions = createContradictionsController({
+    ...context,
+    caches: informers,
+    logger: log.child({ component: 'network' }),
+  });
+  const observer = createAddressObserver({
+    ...context,
+    caches: informers,
+    agent: options.agent,
+    intervalMs: options.addressCheckMs,
+    events: recorder('address-observer'),
+    logger: log.child({ component: 'network' }),
   });
   const garbage = { client, clock, logger: log.child({ component: 'gc' }) };
   const collector = createCollector({ ...garbage, caches: Object.values(informers) });
@@ -121,6 +163,15 @@ export function createTerm(options: TermOptions): Term {
     namespaces: informers.namespaces,
     resources,
   });
-  const loops = [job, serverSet, scheduler, collector, namespace];
+  const loops = [
+    job,
+    claimLoop,
+    serverSet,
+    scheduler,
+    contradictions,
+    observer,
+    collector,
+    namespace,
+  ];
   return { runnables: [...Object.values(informers), ...loops], scheduler };
 }

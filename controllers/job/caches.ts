@@ -3,16 +3,19 @@ import { objectKey } from '../../api/machinery/metadata.ts';
 import { isNear, type Agent } from '../../api/v1/agent.ts';
 import type { Framework } from '../../api/v1/framework.ts';
 import { isReplacingHeld } from '../../api/v1/framework.ts';
+import type { Namespace } from '../../api/v1/core.ts';
 import type { Job } from '../../api/v1/job.ts';
 import { jobLabel } from '../../api/v1/job.ts';
 import type { JobRevision } from '../../api/v1/job-revision.ts';
+import type { Network } from '../../api/v1/network.ts';
 import type { ServerSet } from '../../api/v1/serverset.ts';
 import type { Task } from '../../api/v1/task.ts';
 import type { Informer } from '../runtime/informer.ts';
+import { attachmentsOf, type Offers } from './networks.ts';
 import type { OutOfSight } from './out-of-sight.ts';
 import type { JobState } from './plan.ts';
 
-/** What the loop reads. The informers of Tasks, revisions and agents must have the indexers below. */
+/** What the loop reads. Informers must have the indexers below, as far as there are some for their kind. */
 export interface JobCaches {
   jobs: Informer<Job>;
   tasks: Informer<Task>;
@@ -20,7 +23,15 @@ export interface JobCaches {
   serverSets: Informer<ServerSet>;
   frameworks: Informer<Framework>;
   agents: Informer<Agent>;
+  networks: Informer<Network>;
+  namespaces: Informer<Namespace>;
 }
+
+/** Jobs by the names of their networks, and those that have any by their namespace. */
+export const jobIndexers = {
+  network: (job: Job) => attachmentsOf(job).map(({ name }) => name),
+  networked: (job: Job) => (attachmentsOf(job).length > 0 ? [job.metadata.namespace ?? ''] : []),
+};
 
 /** Tasks by the key of the Job that they name. */
 export const taskIndexers = { job: (task: Task) => [jobKeyOfTask(task)] };
@@ -60,7 +71,7 @@ export function jobKeyOfLabel({ metadata: { namespace, labels } }: KubeObject): 
 export function stateOf(
   caches: JobCaches,
   job: Job,
-  outOfSight: OutOfSight,
+  { offers, outOfSight }: { offers: Offers; outOfSight: OutOfSight },
   now: number,
 ): JobState {
   const key = objectKey(job.metadata);
@@ -73,6 +84,7 @@ export function stateOf(
     isLeaving: ({ status }) => isLeaving(caches.agents, status?.mesos?.agentId, now),
     replacingHeld: caches.frameworks.list().some(isReplacingHeld),
     outOfSightMs: (task) => outOfSight.for(task),
+    offers,
     now,
   };
 }

@@ -2,12 +2,14 @@ import { jsonEqual } from '../../api/machinery/json.ts';
 import { objectKey } from '../../api/machinery/metadata.ts';
 import { leavingFrom } from '../../api/v1/agent.ts';
 import { frameworkResource, isReplacingHeld } from '../../api/v1/framework.ts';
+import type { Job } from '../../api/v1/job.ts';
 import type { Task } from '../../api/v1/task.ts';
 import type { ControllerObserver, Result } from '../runtime/controller.ts';
 import { Controller } from '../runtime/controller.ts';
 import type { Change } from '../runtime/object-store.ts';
 import { jobKeyOfLabel, jobKeyOfTask, stateOf } from './caches.ts';
 import { isMissed } from './instances.ts';
+import { cachedOffers, concernsJob, currentOffers } from './networks.ts';
 import type { Plan } from './plan.ts';
 import { OutOfSight } from './out-of-sight.ts';
 import { planJob } from './plan.ts';
@@ -43,8 +45,9 @@ export function createJobController(options: JobControllerOptions): Controller {
       return {};
     }
     if (!writer.isSeen(key)) return { requeueAfterMs: barrierCheckMs };
+    const offers = await currentOffers(options.client, caches, job);
     const began = clock.monotonic();
-    const plan = planJob(stateOf(caches, job, outOfSight, clock.now()));
+    const plan = planJob(stateOf(caches, job, { offers, outOfSight }, clock.now()));
     planMs = clock.monotonic() - began;
     if (replacesMissed(plan) && (await isHeldInStore(options))) {
       return { requeueAfterMs: heldCheckMs };
@@ -93,6 +96,19 @@ export function createJobController(options: JobControllerOptions): Controller {
     const after = change.type === 'applied' ? change.object : undefined;
     if (isReplacingHeld(before) === isReplacingHeld(after)) return;
     everyJob();
+  });
+  const reviewOffers = (jobs: readonly Job[]): void => {
+    for (const job of jobs) {
+      if (concernsJob(job, cachedOffers(caches, job))) later(objectKey(job.metadata));
+    }
+  };
+  caches.networks.onChange(({ object: { metadata } }) =>
+    reviewOffers(caches.jobs.byIndex('network', metadata.name)),
+  );
+  caches.namespaces.onChange((change) => {
+    const { name, labels } = change.object.metadata;
+    const before = change.type === 'applied' ? change.previous?.metadata.labels : undefined;
+    if (!jsonEqual(before, labels)) reviewOffers(caches.jobs.byIndex('networked', name));
   });
   return controller;
 }

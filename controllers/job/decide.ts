@@ -4,8 +4,10 @@ import { jobDefaults } from '../../api/v1/job.ts';
 import { serverSetFinalizer } from '../../api/v1/serverset.ts';
 import type { Task } from '../../api/v1/task.ts';
 import { isReady, phaseOf } from '../../api/v1/task.ts';
+import { wantsAddresses } from '../network/claims.ts';
 import { nextRun } from './backoff.ts';
 import type { Instance } from './instances.ts';
+import { missingAddress } from './missing-address.ts';
 import {
   availableFrom,
   countedFrom,
@@ -58,6 +60,8 @@ export interface Blocker {
     | 'Stopping'
     | 'WithdrawBlocked'
     | 'Unschedulable'
+    | 'AddressTaken'
+    | 'AddressMissing'
     | 'Progressing'
     | 'HeldByAnother'
     | 'ReplacingHeld';
@@ -74,6 +78,8 @@ export interface Decision {
   /** The keeper runs another template than the Job's present one, or must leave its agent. */
   outdated: boolean;
   available: boolean;
+  /** Why the keeper is to be replaced though it runs; undefined if it is not. */
+  unhealthy: string | undefined;
   /** Runs that another run of the instance has taken over from. */
   superseded: readonly Task[];
   start: TaskStart | undefined;
@@ -111,7 +117,13 @@ export function decide(instance: Instance, context: DecideContext): Decision {
   const keeper = candidates.pop();
   const { index } = instance;
   if (keeper === undefined) {
-    const none = { keeper, outdated: false, available: false, superseded: candidates };
+    const none = {
+      keeper,
+      outdated: false,
+      available: false,
+      unhealthy: undefined,
+      superseded: candidates,
+    };
     return { instance: index, ...none, ...succeed(instance, context) };
   }
   const outdated = !context.isCurrent(keeper) || context.isLeaving(keeper);
@@ -119,7 +131,7 @@ export function decide(instance: Instance, context: DecideContext): Decision {
   return { instance: index, keeper, outdated, superseded: candidates, ...judgement };
 }
 
-type Judgement = Pick<Decision, 'available' | 'start' | 'blocker' | 'wakeAt'>;
+type Judgement = Pick<Decision, 'available' | 'start' | 'blocker' | 'wakeAt' | 'unhealthy'>;
 
 /** An instance that has a run: is it available, and if not, why? */
 function judge(index: number, keeper: Task, { numbers, now }: DecideContext): Judgement {
@@ -127,10 +139,39 @@ function judge(index: number, keeper: Task, { numbers, now }: DecideContext): Ju
   const from =
     since === undefined ? undefined : countedFrom(since, now) + numbers.minReadySeconds * 1000;
   if (from !== undefined && from <= now) {
-    return { available: true, start: undefined, blocker: undefined, wakeAt: undefined };
+    const done = { start: undefined, blocker: undefined, wakeAt: undefined };
+    return { available: true, unhealthy: undefined, ...done };
   }
+  return withoutAddress(index, keeper, now) ?? unavailable(index, keeper, from, now);
+}
+
+/** An instance that runs without its addresses, though onMissingAddress does not let it wait. */
+function withoutAddress(index: number, keeper: Task, now: number): Judgement | undefined {
+  const missing = missingAddress(keeper, now);
+  if (missing === undefined) return undefined;
+  const { action, dueAt, message: what } = missing;
+  const isDue = dueAt <= now;
+  const outcome = action === 'Replace' ? 'is replaced' : 'counts as failed';
+  const message = `instance ${index} ${keeper.metadata.name} has not got its addresses (${what}) and ${outcome}${isDue ? '' : ` at ${stamp(dueAt)}`}`;
+  const isFailed = isDue && action === 'Fail';
+  return {
+    available: false,
+    unhealthy: isDue && action === 'Replace' ? message : undefined,
+    start: undefined,
+    blocker: { instance: index, reason: 'AddressMissing', message, stalled: isFailed },
+    wakeAt: isDue ? undefined : dueAt,
+  };
+}
+
+function unavailable(
+  index: number,
+  keeper: Task,
+  from: number | undefined,
+  now: number,
+): Judgement {
   const { name } = keeper.metadata;
   const scheduled = findCondition(keeper.status?.conditions, 'Scheduled');
+  const isTaken = phaseOf(keeper) === 'Pending' && scheduled?.reason === 'AddressTaken';
   const stuckAt = scheduled?.status === 'False' ? timeOf(scheduled.lastTransitionTime) : undefined;
   const stalledAt = stuckAt === undefined ? undefined : stuckAt + unschedulableMs;
   const isStuck = stalledAt !== undefined && stalledAt <= now;
@@ -138,12 +179,18 @@ function judge(index: number, keeper: Task, { numbers, now }: DecideContext): Ju
   const deaths = isLooping ? `died ${keeper.spec.restarts} times in a row; ` : '';
   const blocker: Blocker = {
     instance: index,
-    reason: isStuck ? 'Unschedulable' : isLooping ? 'CrashLoop' : 'Progressing',
+    reason: isTaken
+      ? 'AddressTaken'
+      : isStuck
+        ? 'Unschedulable'
+        : isLooping
+          ? 'CrashLoop'
+          : 'Progressing',
     message: `instance ${index} ${deaths}${name} ${conditionText(keeper, from)}`,
-    stalled: isStuck || isLooping,
+    stalled: isTaken || isStuck || isLooping,
   };
   const wakeAt = from ?? (isStuck ? undefined : stalledAt);
-  return { available: false, start: undefined, blocker, wakeAt };
+  return { available: false, unhealthy: undefined, start: undefined, blocker, wakeAt };
 }
 
 function conditionText(task: Task, availableAt: number | undefined): string {
@@ -245,6 +292,8 @@ function replaceUnreachable(
   instance: Instance,
   { numbers, now, outOfSightMs }: DecideContext,
 ): Pick<Decision, 'start' | 'blocker' | 'wakeAt'> {
+  const holding = instance.live.find(wantsAddresses);
+  if (holding !== undefined) return awaitDeath(instance, holding);
   // Two live runs are the price of a wrong time here, so a stamp from the future is not believed at
   // all: what counts then is for how long this process has known.
   const since = instance.live.map((task) => {
@@ -270,6 +319,16 @@ function replaceUnreachable(
     stalled: false,
   };
   return { start: undefined, blocker, wakeAt: due };
+}
+
+/** It may return, and nobody else may have its addresses meanwhile. */
+function awaitDeath(
+  { index }: Instance,
+  { metadata }: Task,
+): Pick<Decision, 'start' | 'blocker' | 'wakeAt'> {
+  const message = `instance ${index}: ${metadata.name} is unreachable and holds addresses that are its own: it is not replaced until it is dead, whatever unreachable.replaceAfterSeconds says`;
+  const blocker: Blocker = { instance: index, reason: 'Unreachable', message, stalled: true };
+  return { start: undefined, blocker, wakeAt: undefined };
 }
 
 export function stamp(time: number): string {

@@ -6,6 +6,7 @@ import { instanceLabel, jobLabel } from '../../api/v1/job.ts';
 import type { JobRevision } from '../../api/v1/job-revision.ts';
 import type { Task } from '../../api/v1/task.ts';
 import { mesosFinalizer } from '../../api/v1/task.ts';
+import type { TemplateSpec } from '../../api/v1/template.ts';
 import type { TaskStart } from './decide.ts';
 import { runAnnotation } from './instances.ts';
 
@@ -36,11 +37,23 @@ export function taskDraft(
     },
     spec: {
       ...template.spec,
+      ...networksOf(template.spec, start.instance),
       job: job.metadata.name,
       instance: start.instance,
       revision,
       restarts: start.restarts,
     },
+  };
+}
+
+/** A Task says plainly which addresses it asks for. */
+function networksOf({ networks }: TemplateSpec, instance: number): Pick<TemplateSpec, 'networks'> {
+  if (networks === undefined) return {};
+  return {
+    networks: networks.map(({ ipsByInstance, ...network }) => {
+      const ips = ipsByInstance?.[instance];
+      return ips === undefined ? network : { ...network, ips };
+    }),
   };
 }
 

@@ -9,6 +9,7 @@ import { isDead } from '../../api/v1/task.ts';
 import type { DecideContext, Decision, TaskStart } from './decide.ts';
 import { decide, numbersOf, stamp } from './decide.ts';
 import { instancesOf, isStopping, endedContainer } from './instances.ts';
+import type { Offers } from './networks.ts';
 import { prunableTasks } from './retention.ts';
 import type { RevisionPlan } from './revisions.ts';
 import { planRevision, prunableRevisions } from './revisions.ts';
@@ -33,6 +34,7 @@ export interface JobState {
   isLeaving: (task: Task) => boolean;
   /** For how long this process has known a Task to be unreachable, in milliseconds. */
   outOfSightMs: (task: Task) => number;
+  offers: Offers;
   /** Wall time in milliseconds. */
   now: number;
 }
@@ -101,7 +103,7 @@ function planDeletion({ job, tasks, now }: JobState): Plan {
 }
 
 function planService(state: JobState): Plan {
-  const { job, isLeaving, replacingHeld, outOfSightMs, now } = state;
+  const { job, isLeaving, replacingHeld, outOfSightMs, offers, now } = state;
   const { ours, orphans } = sorted(state);
   const owned = ours.length === state.tasks.length ? undefined : new Set(ours);
   const isOurs = (task: Task): boolean => owned?.has(task) ?? true;
@@ -124,7 +126,7 @@ function planService(state: JobState): Plan {
   const retention = prunableTasks(ours, now);
   const used = new Set(revision.upToDate);
   for (const { spec } of ours) used.add(spec.revision);
-  const view = { job, decisions, surplus, revision, numbers, serverSet, isCurrent, now };
+  const view = { job, decisions, surplus, revision, numbers, serverSet, offers, isCurrent, now };
   return {
     finalizer: hasFinalizer(job, tasksFinalizer) ? 'keep' : 'add',
     adopt: {
@@ -180,20 +182,27 @@ function stopsOf(view: Omit<StatusInput, 'tasks'>): TaskStop[] {
       stopOf(job, task, 'Replaced', `${keeper?.metadata.name ?? 'another'} has replaced it`, now),
     ),
   );
-  const broken = decisions.flatMap(({ keeper }) => {
-    const ended = keeper === undefined ? undefined : endedContainer(keeper);
-    if (keeper === undefined || ended === undefined) return [];
-    const message = `container ${ended.name} ended (${ended.state ?? ''}); the task is started anew as a whole`;
-    return [stopOf(job, keeper, 'Unhealthy', message, now)];
+  const broken = decisions.flatMap(({ keeper, unhealthy }) => {
+    const why = keeper === undefined ? undefined : (endedReason(keeper) ?? unhealthy);
+    return keeper === undefined || why === undefined
+      ? []
+      : [stopOf(job, keeper, 'Unhealthy', why, now)];
   });
+  const stopping = new Set(broken.map(({ task }) => task));
   const updated = runsToUpdate(decisions, numbers)
-    .filter((task) => endedContainer(task) === undefined)
+    .filter((task) => !stopping.has(task))
     .map((task) =>
       isCurrent(task)
         ? stopOf(job, task, 'Maintenance', 'its agent goes into maintenance', now)
         : stopOf(job, task, 'Update', `updated to revision ${revision.current.number}`, now),
     );
   return [...scaledDown, ...replaced, ...broken, ...updated];
+}
+
+function endedReason(keeper: Task): string | undefined {
+  const ended = endedContainer(keeper);
+  if (ended === undefined) return undefined;
+  return `container ${ended.name} ended (${ended.state ?? ''}); the task is started anew as a whole`;
 }
 
 /** Time beyond drainSeconds in which a member is expected to be withdrawn. */

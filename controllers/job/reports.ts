@@ -65,6 +65,14 @@ export function reportStatus(recorder: EventRecorder, job: Job, status: JobStatu
   ) {
     recorder.record(job, 'Warning', stalled.reason, stalled.message);
   }
+  const contradicted = findCondition(status.conditions, 'Contradicted');
+  const known = findCondition(before?.conditions, 'Contradicted');
+  if (
+    contradicted?.status === 'True' &&
+    (known?.status !== 'True' || known.message !== contradicted.message)
+  ) {
+    recorder.record(job, 'Warning', contradicted.reason, contradicted.message);
+  }
   const isDone =
     isConditionTrue(status.conditions, 'Ready') &&
     !isConditionTrue(status.conditions, 'Reconciling');

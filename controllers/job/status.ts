@@ -7,6 +7,7 @@ import { isDead, isReady, phaseOf } from '../../api/v1/task.ts';
 import type { Blocker, Decision, JobNumbers } from './decide.ts';
 import { stamp } from './decide.ts';
 import { isStopping, isUnreachable } from './instances.ts';
+import { contradiction, recordedNetworks, type Offers } from './networks.ts';
 import type { RevisionPlan } from './revisions.ts';
 import type { ServerSetPlan } from './serverset.ts';
 
@@ -21,6 +22,7 @@ export interface StatusInput {
   revision: RevisionPlan;
   numbers: JobNumbers;
   serverSet: ServerSetPlan;
+  offers: Offers;
   isCurrent: (task: Task) => boolean;
   now: number;
 }
@@ -30,7 +32,7 @@ const namedInstances = 3;
 
 /** The Job's status, after the contract of kstatus: Ready, Reconciling, Stalled and the counts. */
 export function jobStatus(input: StatusInput): JobStatus {
-  const { job, tasks, decisions, numbers, isCurrent, now } = input;
+  const { job, tasks, decisions, numbers, offers, isCurrent, now } = input;
   const available = decisions.filter((decision) => decision.available).length;
   return {
     ...job.status,
@@ -39,9 +41,11 @@ export function jobStatus(input: StatusInput): JobStatus {
     availableReplicas: available,
     currentRevision: input.revision.current.name,
     selector: `${jobLabel}=${job.metadata.name}`,
+    networks: recordedNetworks(job, offers),
     conditions: withConditions(job, now, [
       readyCondition(available, numbers.replicas, blockersOf(decisions)),
       ...progressConditions(input),
+      ...[contradiction(job, offers)].filter((condition) => condition !== undefined),
     ]),
   };
 }

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { canonicalAddress, familyOf } from '../../api/v1/addresses.ts';
 import type { NetworkStatus } from '../../api/v1/task.ts';
 import type { IPFamily, NetworkAttachment } from '../../api/v1/template.ts';
 import type { NetworkInfo } from '../../proto/mesos/generated/messages.ts';
@@ -14,15 +15,21 @@ export function requestedNetworks(
   attachments: readonly NetworkAttachment[],
   cniNameOf: (network: string) => string,
   now: string,
+  requested: ReadonlyMap<string, readonly string[]> = new Map<string, readonly string[]>(),
 ): NetworkStatus[] {
   return attachments.map(({ name }, index) => ({
     name,
     cniName: cniNameOf(name),
     interface: `eth${index}`,
     ips: [],
+    ...requestedOf(requested.get(name)),
     verdict: 'Pending',
     lastTransitionTime: now,
   }));
+}
+
+function requestedOf(ips: readonly string[] | undefined): Pick<NetworkStatus, 'requestedIps'> {
+  return ips === undefined || ips.length === 0 ? {} : { requestedIps: [...ips] };
 }
 
 export interface AddressObservation {
@@ -53,6 +60,7 @@ export function observeAddresses(
       cniName: network.cniName,
       interface: network.interface,
       ips,
+      ...requestedOf(network.requestedIps),
       verdict,
       ...(message === undefined ? {} : { message }),
       lastTransitionTime: observation.now,
@@ -75,10 +83,6 @@ function withoutPrefix(address: string): string {
   return (slash < 0 ? address : address.slice(0, slash)).toLowerCase();
 }
 
-export function familyOf(address: string): IPFamily {
-  return isIP(address) === 6 ? 'IPv6' : 'IPv4';
-}
-
 function judge(
   ips: readonly string[],
   expected: readonly IPFamily[],
@@ -90,6 +94,15 @@ function judge(
     return {
       verdict: 'Missing',
       message: `the task runs, and Mesos reports no address on CNI network "${network.cniName}": its configuration may answer in CNI 0.3 form, which Mesos does not read`,
+    };
+  }
+  const refused = (network.requestedIps ?? []).filter(
+    (asked) => !ips.some((ip) => canonicalAddress(ip) === asked),
+  );
+  if (refused.length > 0) {
+    return {
+      verdict: 'Mismatch',
+      message: `asked for ${refused.join(' and ')}, and the plugin of CNI network "${network.cniName}" gave ${ips.join(' and ')}: its IPAM may not honour args."org.apache.mesos".network_info`,
     };
   }
   const absent = expected.filter((family) => !ips.some((ip) => familyOf(ip) === family));
@@ -110,6 +123,7 @@ export function withoutAddresses(networks: readonly NetworkStatus[], now: string
           cniName: network.cniName,
           interface: network.interface,
           ips: [],
+          ...requestedOf(network.requestedIps),
           verdict: 'Pending',
           lastTransitionTime: now,
         },

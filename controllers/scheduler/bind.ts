@@ -2,20 +2,23 @@ import { setCondition } from '../../api/machinery/conditions.ts';
 import { mesosTaskId, type Task, type TaskStatus } from '../../api/v1/task.ts';
 import type { TaskStatus as MesosTaskStatus } from '../../proto/mesos/generated/messages.ts';
 import { requestedNetworks } from '../network/addresses.ts';
+import type { Requested } from '../network/claims.ts';
 import type { Placement } from './placement.ts';
 import { conditionsOf } from './status.ts';
 
 export interface BindContext {
   frameworkId: string;
   cniNameOf: (network: string) => string;
+  /** Addresses to ask for, whose claims the task holds. */
+  requested: Requested;
   /** RFC 3339. */
   now: string;
 }
 
 /** The status by which the store learns, before Mesos does, that a task is about to be launched. */
 export function boundStatus({ task, offer, ports }: Placement, context: BindContext): TaskStatus {
-  const { frameworkId, cniNameOf, now } = context;
-  const networks = requestedNetworks(task.spec.networks ?? [], cniNameOf, now);
+  const { frameworkId, cniNameOf, requested, now } = context;
+  const networks = requestedNetworks(task.spec.networks ?? [], cniNameOf, now, requested);
   const { agentId, hostname, address } = offer;
   const status: TaskStatus = {
     phase: 'Launching',
@@ -49,11 +52,21 @@ export function unschedulableStatus(
   message: string,
   now: string,
 ): TaskStatus | undefined {
+  return unscheduledStatus(task, { reason: 'Unschedulable', message }, now);
+}
+
+/** A Task that is not bound, and why; undefined if that has been said already. */
+export function unscheduledStatus(
+  task: Task,
+  { reason, message }: { reason: string; message: string },
+  now: string,
+): TaskStatus | undefined {
   const known = task.status?.conditions?.find(({ type }) => type === 'Scheduled');
-  if (known?.status === 'False' && known.message === message) return undefined;
+  const isSaid = known?.status === 'False' && known.reason === reason;
+  if (isSaid && known.message === message) return undefined;
   const conditions = setCondition(
     task.status?.conditions,
-    { type: 'Scheduled', status: 'False', reason: 'Unschedulable', message },
+    { type: 'Scheduled', status: 'False', reason, message },
     now,
   );
   return { ...task.status, phase: 'Pending', conditions };

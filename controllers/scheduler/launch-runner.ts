@@ -3,12 +3,14 @@ import { timestamp, type Clock } from '../../api/machinery/clock.ts';
 import { objectKey } from '../../api/machinery/metadata.ts';
 import { mesosTaskIds, type Task, type TaskStatus } from '../../api/v1/task.ts';
 import type { CallOutcome } from '../../proto/mesos/transport.ts';
+import type { Gate } from '../network/claims.ts';
 import { boundStatus, droppedUpdate } from './bind.ts';
 import { acceptCall, declineCall } from './calls.ts';
 import { StoppedError, type FencedWriter } from './fenced-writer.ts';
 import { launchOperation, type LaunchContext } from './launch.ts';
 import type { LaunchLog } from './launches.ts';
 import { isUnwanted } from './lifecycle.ts';
+import type { NetworkNames } from './network-names.ts';
 import type { Placement } from './placement.ts';
 import type { Session } from './session.ts';
 import { applyUpdate } from './status.ts';
@@ -18,7 +20,9 @@ export interface LaunchRunnerOptions {
   view: TaskView;
   writer: FencedWriter<TaskStatus, Task>;
   launches: LaunchLog;
-  networks: { cniNameOf(network: string): string };
+  cniNameOf: NetworkNames;
+  /** Whether a task has the addresses that it asks for. */
+  gate: (task: Task) => Gate;
   clock: Clock;
   logger: Logger;
   /** Mesos has been asked to launch the tasks: ask it again if it says nothing. */
@@ -58,7 +62,10 @@ export class LaunchRunner {
   async #bind(session: Session, placement: Placement): Promise<Bind> {
     const { writer, clock, logger } = this.#options;
     const { task } = placement;
-    const context = { ...this.#launchContext(session), now: timestamp(clock) };
+    const gate = this.#options.gate(task);
+    if (gate.kind === 'Closed') return { outcome: 'refused' };
+    const { requested } = gate;
+    const context = { ...this.#launchContext(session, task), requested, now: timestamp(clock) };
     const status = boundStatus(placement, context);
     try {
       const attempt = await writer.attemptStatus(task, status);
@@ -93,8 +100,9 @@ export class LaunchRunner {
       await this.#drop(stopped, 'the task was stopped before it was launched');
       return;
     }
-    const context = this.#launchContext(session);
-    const operations = launched.map((placement) => launchOperation(placement, context));
+    const operations = launched.map((placement) =>
+      launchOperation(placement, this.#launchContext(session, placement.task)),
+    );
     const keys = launched.map(({ task }) => objectKey(task.metadata));
     for (const key of keys) launches.send(key, session.number);
     const outcome = await session.call(acceptCall(offerIds, operations));
@@ -107,9 +115,10 @@ export class LaunchRunner {
     await this.#drop(stopped, 'the task was stopped before it was launched');
   }
 
-  #launchContext({ frameworkId }: Session): LaunchContext {
-    const { networks } = this.#options;
-    return { frameworkId, cniNameOf: (network) => networks.cniNameOf(network) };
+  /** Only tasks whose networks have names are placed. */
+  #launchContext({ frameworkId }: Session, task: Task): LaunchContext {
+    const { cniNameOf } = this.#options;
+    return { frameworkId, cniNameOf: (network) => cniNameOf(network, task) ?? network };
   }
 
   /** Bound, and certainly never launched: a task is bound once, so this one is over. */

@@ -1,4 +1,5 @@
 import { parseQuantity } from '../../api/machinery/quantity.ts';
+import { familyOf } from '../../api/v1/addresses.ts';
 import { mesosTaskId, mesosTaskIds, taskDefaults, type Task } from '../../api/v1/task.ts';
 import type {
   Container,
@@ -162,14 +163,29 @@ function containerInfo(task: Task, { cniNameOf }: LaunchContext): ContainerInfo 
   if (networks.length === 0) return undefined;
   return {
     type: 'MESOS',
-    network_infos: networks.map((network) => networkInfo(network, cniNameOf)),
+    network_infos: networks.map((network) =>
+      networkInfo(network, requestedIps(task, network.name), cniNameOf),
+    ),
   };
 }
 
-function networkInfo(network: NetworkAttachment, cniNameOf: (name: string) => string): NetworkInfo {
+/** What was written down when the task was bound: its claims are held. */
+function requestedIps(task: Task, network: string): readonly string[] {
+  return task.status?.networks?.find(({ name }) => name === network)?.requestedIps ?? [];
+}
+
+/** Mesos hands ip_addresses on to the plugin, as args."org.apache.mesos".network_info, and no more. */
+function networkInfo(
+  network: NetworkAttachment,
+  ips: readonly string[],
+  cniNameOf: (name: string) => string,
+): NetworkInfo {
   const { labels, groups, portMappings } = network;
   return {
     name: cniNameOf(network.name),
+    ...(ips.length === 0
+      ? {}
+      : { ip_addresses: ips.map((ip) => ({ protocol: familyOf(ip), ip_address: ip })) }),
     ...(labels === undefined ? {} : { labels: labelsOf(labels) }),
     ...(groups === undefined ? {} : { groups }),
     ...(portMappings === undefined

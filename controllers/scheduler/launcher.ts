@@ -5,6 +5,7 @@ import type { Runnable } from '../runtime/runnable.ts';
 import { declineCall, reviveCall, suppressCall } from './calls.ts';
 import { demandFor } from './demand.ts';
 import { LaunchRunner, type LaunchRunnerOptions } from './launch-runner.ts';
+import { withoutNetwork } from './network-names.ts';
 import { OfferStore, type OfferGroup } from './offers.ts';
 import {
   place,
@@ -26,17 +27,10 @@ export interface LauncherOptions extends LaunchRunnerOptions {
     lacks(agentId: string): ReadonlySet<string>;
   };
   roles: readonly string[];
-  networks: NetworkNames;
   /** The launch of the Task is over, whatever came of it. */
   onSettled: (key: string) => void;
   /** The task has found no agent for a while. */
   onUnschedulable: (unplaced: Unplaced) => void;
-}
-
-export interface NetworkNames {
-  cniNameOf(network: string): string;
-  /** Whether there is such a Network object. */
-  has(network: string): boolean;
 }
 
 /** What comes within this time is placed together. */
@@ -149,28 +143,32 @@ export class Launcher implements Runnable {
   }
 
   #hasWaiting(): boolean {
-    for (const task of this.#options.view.waiting()) {
-      if (!this.#assumed.has(objectKey(task.metadata))) return true;
-    }
+    for (const task of this.#options.view.waiting()) if (this.#isPlaceable(task)) return true;
     return false;
+  }
+
+  /** A task whose addresses are another's needs no offer yet. */
+  #isPlaceable(task: Task): boolean {
+    if (this.#assumed.has(objectKey(task.metadata))) return false;
+    return this.#options.gate(task).kind === 'Open';
   }
 
   #waiting(): Task[] {
     const { view } = this.#options;
-    return [...view.waiting()].filter((task) => !this.#assumed.has(objectKey(task.metadata)));
+    return [...view.waiting()].filter((task) => this.#isPlaceable(task));
   }
 
   #place(tasks: readonly Task[]): { placements: Placement[]; unplaced: Unplaced[] } {
     if (tasks.length === 0) return { placements: [], unplaced: [] };
-    const { networks } = this.#options;
-    const rejected = tasks.flatMap((task) => withoutNetwork(task, networks));
+    const { cniNameOf } = this.#options;
+    const rejected = tasks.flatMap((task) => withoutNetwork(task, cniNameOf));
     const without = new Set(rejected.map(({ task }) => task));
     const jobs = new Set(tasks.map(jobKey));
     const { placements, unplaced } = place({
       tasks: tasks.filter((task) => !without.has(task)),
       offers: this.#offers.groups().map((group) => this.#agentOffer(group)),
       placed: [...jobs].flatMap((job) => this.#placedOf(job)).concat(this.#assumedOf(jobs)),
-      cniNameOf: (network) => networks.cniNameOf(network),
+      cniNameOf: (network, task) => cniNameOf(network, task) ?? network,
       most: maxPlacements,
     });
     return { placements, unplaced: [...rejected, ...unplaced] };
@@ -272,10 +270,4 @@ function byOffer(placements: readonly Placement[]): Iterable<Placement[]> {
     else group.push(placement);
   }
   return groups.values();
-}
-
-/** A Task that asks for a network that there is not, or not any more. */
-function withoutNetwork(task: Task, networks: NetworkNames): Unplaced[] {
-  const missing = (task.spec.networks ?? []).find(({ name }) => !networks.has(name));
-  return missing === undefined ? [] : [{ task, message: `there is no network "${missing.name}"` }];
 }

@@ -55,7 +55,7 @@ export interface PlacementInput {
   tasks: readonly Task[];
   offers: readonly AgentOffer[];
   placed: readonly PlacedTask[];
-  cniNameOf: (network: string) => string;
+  cniNameOf: (network: string, task: Task) => string;
   /** Placements at most; the tasks after them are left for the next time. All if absent. */
   most?: number;
 }
@@ -184,10 +184,12 @@ function refuse(
   task: Task,
   offer: AgentOffer,
   spread: Spread,
-  cniNameOf: (network: string) => string,
+  cniNameOf: (network: string, task: Task) => string,
 ): string | undefined {
   if (offer.unschedulable) return 'unschedulable';
-  const lacking = (task.spec.networks ?? []).find(({ name }) => offer.lacks.has(cniNameOf(name)));
+  const lacking = (task.spec.networks ?? []).find(({ name }) =>
+    offer.lacks.has(cniNameOf(name, task)),
+  );
   if (lacking !== undefined) return `without network ${lacking.name}`;
   for (const constraint of task.spec.constraints ?? []) {
     const refusal = violates(constraint, offer, spread);

@@ -2,13 +2,17 @@ import type { Logger } from 'pino';
 import { timestamp, type Clock } from '../../api/machinery/clock.ts';
 import { objectKey } from '../../api/machinery/metadata.ts';
 import type { Random } from '../../api/machinery/random.ts';
+import type { AddressClaim } from '../../api/v1/address-claim.ts';
 import type { Agent } from '../../api/v1/agent.ts';
 import { frameworkResource, type Framework } from '../../api/v1/framework.ts';
-import { cniNameOf, type Network } from '../../api/v1/network.ts';
+import type { Job } from '../../api/v1/job.ts';
+import type { Network } from '../../api/v1/network.ts';
 import { isDead, mesosTaskIds, phaseOf, taskResource, type Task } from '../../api/v1/task.ts';
 import type { SchedulerEvent } from '../../proto/mesos/generated/messages.ts';
 import type { MasterClient } from '../../proto/mesos/operator-client.ts';
 import type { SchedulerTransport } from '../../proto/mesos/transport.ts';
+import type { ClaimView } from '../network/claim-view.ts';
+import { addressGate, wantsAddresses, type Gate } from '../network/claims.ts';
 import { UnknownNetworks } from '../network/unknown-networks.ts';
 import type { Controller } from '../runtime/controller.ts';
 import type { EventRecorder } from '../runtime/event-recorder.ts';
@@ -17,24 +21,25 @@ import type { Leadership } from '../runtime/leadership.ts';
 import { runAll } from '../runtime/manager.ts';
 import type { Runnable } from '../runtime/runnable.ts';
 import { Agents } from './agents.ts';
-import { unschedulableStatus } from './bind.ts';
 import { Brake, defaultBrake, type BrakeLimits } from './brake.ts';
 import { buryAll } from './burial.ts';
 import { acceptInverseCall, type FrameworkConfig } from './calls.ts';
 import { StoppedError, FencedWriter } from './fenced-writer.ts';
 import { FrameworkRecord } from './framework-record.ts';
+import { concernedBy, gateReporter } from './gate-reporter.ts';
 import { Killer } from './killer.ts';
 import { Launcher } from './launcher.ts';
 import { LaunchLog, launchSettlesMs } from './launches.ts';
 import { lifecycleController, needsStep } from './lifecycle-controller.ts';
 import { isLive, isWaiting } from './lifecycle.ts';
+import { networkNames } from './network-names.ts';
 import { Orphans, type OrphanPolicy } from './orphans.ts';
-import type { Unplaced } from './placement.ts';
 import { Reconciler } from './reconciler.ts';
 import type { Session } from './session.ts';
 import { SubscriptionLoop, type Readiness } from './subscription-loop.ts';
 import { TaskView } from './task-view.ts';
 import { followUpsOf, isLiveState } from './follow-ups.ts';
+import { reportUnschedulable } from './unschedulable-report.ts';
 import { UpdateProcessor, type AppliedUpdate } from './updates.ts';
 
 export interface SchedulerConfig extends FrameworkConfig {
@@ -49,11 +54,16 @@ export interface SchedulerOptions {
   master: Pick<MasterClient, 'getAgents'>;
   /** Made anew for this term, and run beside the scheduler. */
   informers: {
-    tasks: Pick<Informer<Task>, 'synced' | 'onChange'>;
+    /** With claimTaskIndexers. */
+    tasks: Pick<Informer<Task>, 'synced' | 'onChange' | 'byIndex'>;
     agents: Pick<Informer<Agent>, 'synced' | 'onChange' | 'get' | 'list'>;
     networks: Pick<Informer<Network>, 'synced' | 'onChange' | 'get'>;
+    jobs: Pick<Informer<Job>, 'synced' | 'get'>;
     frameworks: Pick<Informer<Framework>, 'synced' | 'onChange'>;
+    claims: Pick<Informer<AddressClaim>, 'synced'>;
   };
+  /** Follows the claims' informer already; the claims loop puts into it what it writes. */
+  claims: ClaimView;
   config: SchedulerConfig;
   clock: Clock;
   random: Random;
@@ -90,6 +100,7 @@ class MesosScheduler implements Scheduler {
   readonly #brake: Brake;
   readonly #updates: UpdateProcessor;
   readonly #lifecycle: Controller;
+  readonly #gateReporter: Controller;
   readonly #subscription: SubscriptionLoop;
   #session: Session | undefined;
   #fenced: Error | undefined;
@@ -103,8 +114,8 @@ class MesosScheduler implements Scheduler {
     const fencing = { clock, random, signal, onFenced };
     const view = this.#view;
     const launches = this.#launches;
+    const cniNameOf = networkNames(informers);
     const session = (): Session | undefined => this.#session;
-    const cniName = (name: string): string => this.#cniNameOf(name);
     this.#record = new FrameworkRecord({
       client: client.of(frameworkResource),
       name: config.clusterName,
@@ -131,21 +142,22 @@ class MesosScheduler implements Scheduler {
       clock,
       logger,
     });
+    const gate = (task: Task): Gate => addressGate(task, options.claims);
+    const gating = { view, writer, launches, gate, events: options.events, clock, logger };
+    this.#gateReporter = gateReporter(gating);
     this.#launcher = new Launcher({
+      gate,
       view,
       writer,
       launches,
       agents: this.#agents,
       roles: config.roles,
-      networks: {
-        cniNameOf: cniName,
-        has: (name) => informers.networks.get(name) !== undefined,
-      },
+      cniNameOf,
       clock,
       logger,
       onLaunched: (keys) => this.#launched(keys),
       onSettled: (key) => this.#settled(key),
-      onUnschedulable: (unplaced) => void this.#sayUnschedulable(unplaced),
+      onUnschedulable: (unplaced) => void reportUnschedulable(gating, unplaced),
     });
     const orphans = new Orphans({
       policy: config.orphans,
@@ -157,7 +169,7 @@ class MesosScheduler implements Scheduler {
     this.#updates = new UpdateProcessor({
       writer,
       launches,
-      cniNameOf: cniName,
+      cniNameOf: (name, task) => cniNameOf(name, task) ?? name,
       clock,
       logger,
       signal,
@@ -212,7 +224,7 @@ class MesosScheduler implements Scheduler {
       stopFollowing.push(...this.#follow());
       const parts = [this.#agents, this.#lifecycle, this.#launcher, this.#killer];
       await runAll(
-        [...parts, this.#reconciler, this.#brake, this.#subscription],
+        [...parts, this.#gateReporter, this.#reconciler, this.#brake, this.#subscription],
         this.#stop.signal,
         logger,
       );
@@ -234,6 +246,7 @@ class MesosScheduler implements Scheduler {
     const { tasks, frameworks, agents, networks } = this.#options.informers;
     const { clusterName } = this.#options.config;
     this.#view.onChange((task, previous) => this.#taskChanged(task, previous));
+    this.#options.claims.onChange((claim) => this.#claimChanged(claim));
     return [
       this.#view.follow(tasks),
       // What an operator changes may make place for what waits.
@@ -249,13 +262,17 @@ class MesosScheduler implements Scheduler {
     ];
   }
 
-  #cniNameOf(name: string): string {
-    const network = this.#options.informers.networks.get(name);
-    return network === undefined ? name : cniNameOf(network);
+  /** A Task that waits for the address may have got it, or has somebody else to wait for. */
+  #claimChanged(claim: AddressClaim): void {
+    for (const task of concernedBy(claim, this.#options.informers.tasks)) {
+      this.#gateReporter.enqueue(objectKey(task.metadata));
+    }
+    this.#launcher.wake();
   }
 
   #taskChanged(task: Task, previous: Task | undefined): void {
     const key = objectKey(task.metadata);
+    if (isWaiting(task) && wantsAddresses(task)) this.#gateReporter.enqueue(key);
     if (isWaiting(task) && (previous === undefined || !isWaiting(previous))) {
       this.#launcher.arrived();
     }
@@ -352,22 +369,6 @@ class MesosScheduler implements Scheduler {
     if (task === undefined) return;
     if (needsStep(task, this.#launches)) this.#lifecycle.enqueue(key);
     this.#askIfBoundUnseen(key, task);
-  }
-
-  async #sayUnschedulable({ task, message }: Unplaced): Promise<void> {
-    const { clock, events, logger } = this.#options;
-    const key = objectKey(task.metadata);
-    try {
-      const after = await this.#writer.changeStatus(key, (newest) =>
-        isWaiting(newest) && !this.#launches.isBinding(key)
-          ? unschedulableStatus(newest, message, timestamp(clock))
-          : undefined,
-      );
-      if (after !== undefined) events.record(after, 'Warning', 'FailedScheduling', message);
-    } catch (error) {
-      if (error instanceof StoppedError) return;
-      logger.warn({ err: error, task: key }, 'the reason for waiting could not be stored');
-    }
   }
 
   #liveTasks(): { count: number; frameworkIds: readonly string[] } {

@@ -11,6 +11,7 @@ import {
 } from '../../api/v1/task.ts';
 import type { TaskStatus as MesosTaskStatus } from '../../proto/mesos/generated/messages.ts';
 import { requestedNetworks } from '../network/addresses.ts';
+import { staticRequests } from '../network/claims.ts';
 import { StoppedError, type FencedWriter } from './fenced-writer.ts';
 import { trustsAbsence, type LaunchLog } from './launches.ts';
 import type { Session } from './session.ts';
@@ -30,7 +31,7 @@ export interface AppliedUpdate {
 export interface UpdateProcessorOptions {
   writer: FencedWriter<TaskStatus, Task>;
   launches: LaunchLog;
-  cniNameOf: (network: string) => string;
+  cniNameOf: (network: string, task: Task) => string;
   clock: Clock;
   logger: Logger;
   signal: AbortSignal;
@@ -168,11 +169,17 @@ function isUnboundButLive(task: Task, { state }: MesosTaskStatus): boolean {
 function adoptedStatus(
   task: Task,
   update: MesosTaskStatus,
-  cniNameOf: (network: string) => string,
+  cniNameOf: (network: string, task: Task) => string,
   now: string,
 ): TaskStatus {
   const agentId = update.agent_id?.value;
-  const networks = requestedNetworks(task.spec.networks ?? [], cniNameOf, now);
+  const attachments = task.spec.networks ?? [];
+  const networks = requestedNetworks(
+    attachments,
+    (name) => cniNameOf(name, task),
+    now,
+    staticRequests(attachments),
+  );
   return {
     ...task.status,
     phase: 'Launching',

@@ -37,7 +37,10 @@ const emulatorConfig = z.strictObject({
   /** The first master's port and the following; 0 takes free ones. */
   port: z.int().min(0).max(65_535).default(0),
   workDir: z.string().default('.local/emulator'),
-  /** CNI configurations; without it sample networks are made: dev-net, data-net and edge-net. */
+  /**
+   * CNI configurations; without it sample networks are made: dev-net, data-net, static-net and
+   * edge-net.
+   */
   cniConfigDir: z.string().optional(),
   cniPluginPath: z.array(z.string()).default(['/usr/lib/cni', '/opt/cni/bin']),
   /** Advertised by process agents; must be reachable from every network of `cniConfigDir`. */

@@ -50,7 +50,10 @@ export class ProcessEmulator implements Emulator {
         runtimeDir: join(this.#workDir, `agent${index}`, 'run'),
         cni: {
           configDir: this.#networks?.configDir ?? '',
-          pluginPath: this.#config.cniPluginPath,
+          pluginPath: [
+            ...(this.#networks?.pluginDir === undefined ? [] : [this.#networks.pluginDir]),
+            ...this.#config.cniPluginPath,
+          ],
         },
         cgroupRoot: this.#cgroupRoot,
         timings: this.#config.timings,

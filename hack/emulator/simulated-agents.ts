@@ -61,6 +61,11 @@ export class SimulatedAgents {
     return this.#slots.length;
   }
 
+  /** The agent that answers at an address; undefined while none does. */
+  at(hostname: string, port: number): Agent | undefined {
+    return this.#slots.find(({ ip, info }) => ip === hostname && info.port === port)?.agent;
+  }
+
   info(index: number): AgentInfo {
     return this.#slot(index).info;
   }

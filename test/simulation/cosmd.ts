@@ -115,6 +115,8 @@ export class SimulatedCosmd {
           zookeeper: this.zookeeper,
           transport: this.mesos,
           master: this.mesos,
+          agent: (address) => this.mesos.agent(address),
+          addressCheckMs: 300_000,
           clusterName,
           serverSetRoot,
           brake,

@@ -1,4 +1,5 @@
 import { sleep } from '../../api/machinery/clock.ts';
+import { agentCall } from '../../hack/emulator/agent/api.ts';
 import { operatorCall } from '../../hack/emulator/master/operator.ts';
 import type { SimulatedCluster } from '../../hack/emulator/cluster.ts';
 import { inMemoryTransport } from '../../hack/emulator/transport.ts';
@@ -7,8 +8,10 @@ import type {
   SchedulerCall,
   SchedulerEvent,
 } from '../../proto/mesos/generated/messages.ts';
+import type { AgentClient } from '../../proto/mesos/operator-client.ts';
 import {
   MesosRequestError,
+  type MesosAddress,
   type SchedulerTransport,
   type Subscription,
 } from '../../proto/mesos/transport.ts';
@@ -66,6 +69,25 @@ export class MesosLink implements SchedulerTransport {
     const answer = operatorCall(leader.state, { type: 'GET_AGENTS' });
     await gate.enter();
     return structuredClone((typeof answer === 'object' ? answer.get_agents : undefined) ?? {});
+  }
+
+  /** The operator API of an agent: what it tells, unless the way there or the agent is down. */
+  agent({ hostname, port }: MesosAddress): Pick<AgentClient, 'getContainers'> {
+    const { gate, network, cluster } = this.#options;
+    return {
+      getContainers: async () => {
+        await gate.enter();
+        await travel(network);
+        const agent = cluster.agents.at(hostname, port);
+        if (agent === undefined || this.#away) {
+          throw new MesosRequestError('Unreachable', 'simulated: no way there');
+        }
+        const answer = structuredClone(agentCall(agent, undefined, { type: 'GET_CONTAINERS' }));
+        await travel(network);
+        await gate.enter();
+        return (typeof answer === 'object' ? answer.get_containers : undefined) ?? {};
+      },
+    };
   }
 
   /** The connections break, and both ends see it. */

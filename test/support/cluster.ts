@@ -30,6 +30,8 @@ export interface TestClusterOptions {
   cosmds?: number;
   /** More of cosmd.yaml. */
   config?: Readonly<Record<string, unknown>>;
+  /** More of its `mesos`. */
+  mesos?: Readonly<Record<string, unknown>>;
   /** Each cosmd reaches the one master through a tap of its own; masters do not use ZooKeeper then. */
   tapped?: boolean;
   /** cosmd reaches ZooKeeper through a proxy that can fail. */
@@ -127,7 +129,11 @@ export class TestCluster {
       const cosmds = ports.map((port, index) => {
         const tap = taps[index];
         const masters = tap === undefined ? emulator.master : [tap.address];
-        return new Cosmd({ config: { ...config, mesos: { masters } }, port, certificates });
+        return new Cosmd({
+          config: { ...config, mesos: { ...options.mesos, masters } },
+          port,
+          certificates,
+        });
       });
       const cluster = new TestCluster(
         { etcd, zookeeper, emulator, taps, zookeeperProxy },

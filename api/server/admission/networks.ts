@@ -1,10 +1,14 @@
 import type { FieldError } from '../../machinery/errors.ts';
-import { valueAt } from '../../machinery/json.ts';
+import { jsonEqual, valueAt } from '../../machinery/json.ts';
 import type { KubeObject } from '../../machinery/metadata.ts';
 import type { Resource } from '../../machinery/resource.ts';
+import { namespaceResource } from '../../v1/core.ts';
+import { defaultNetworkAnnotation } from '../../v1/default-network.ts';
 import { group } from '../../v1/group.ts';
-import { isOfferedTo, networkResource, type Network } from '../../v1/network.ts';
 import { jobResource } from '../../v1/job.ts';
+import { attachmentsIn, newProblems } from '../../v1/network-rules.ts';
+import { networkResource, type NamespaceFacts, type Network } from '../../v1/network.ts';
+import type { NetworkAttachment } from '../../v1/template.ts';
 import type { Admission, Lookup } from '../registry/context.ts';
 
 /** Where a kind keeps what is to be launched. */
@@ -14,9 +18,9 @@ const launchPaths: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * The networks that a Job or Task joins must exist, be offered to its namespace, and have the families
- * that the attachment expects. An update is held only to the attachments that it changes, and a Task
- * only to those that its Job does not have: what runs keeps running, and is replaced, when an operator
+ * The networks that a Job or Task joins must exist, be offered to its namespace, and allow what the
+ * attachment asks for. An update is held only to the faults that it introduces, and a Task only to those
+ * that its Job does not have: what runs keeps running, and is replaced, when an operator changes or
  * withdraws a network or turns container networking off.
  */
 export function admitNetworks(options: { containerNetworking: boolean }): Admission {
@@ -38,7 +42,7 @@ async function attachmentsOfJob(
   task: KubeObject,
   namespace: string,
   lookup: Lookup,
-): Promise<Attachment[]> {
+): Promise<NetworkAttachment[]> {
   const name = valueAt(task, ['spec', 'job']);
   if (gvk.kind !== 'Task' || typeof name !== 'string') return [];
   const job = await lookup.get(jobResource.plural, { namespace, name });
@@ -50,7 +54,7 @@ interface Submission {
   namespace: string;
   object: KubeObject;
   /** Attachments that are not questioned again. */
-  admitted: readonly Attachment[];
+  admitted: readonly NetworkAttachment[];
   lookup: Lookup;
 }
 
@@ -60,36 +64,43 @@ async function check(
 ): Promise<FieldError[]> {
   const errors: FieldError[] = [];
   for (const [index, attachment] of attachmentsOf(object, path).entries()) {
-    const unchanged = admitted.some(
-      ({ name, families }) =>
-        name === attachment.name && families.join() === attachment.families.join(),
-    );
-    if (unchanged) continue;
+    const before = admitted.find(({ name }) => name === attachment.name);
+    if (jsonEqual(before, attachment)) continue;
     const field = `${path.join('.')}.networks[${index}]`;
+    const hint = hintFor(object, attachment);
     if (!options.containerNetworking) {
       errors.push({
         field,
-        message:
-          'Forbidden: container networking is turned off in this cluster (feature gate ContainerNetworking): remove networks, or ask an operator to turn it on',
+        message: `Forbidden: container networking is turned off in this cluster (feature gate ContainerNetworking): remove networks, or ask an operator to turn it on${hint}`,
         reason: 'FieldValueForbidden',
       });
       continue;
     }
-    const found = await lookup.get(networkResource.plural, { name: attachment.name });
-    const network = found === undefined ? undefined : networkResource.parse(found);
-    const problem = problemOf(
-      attachment,
-      network?.ok === true ? network.value : undefined,
-      namespace,
-    );
-    if (problem === undefined) continue;
-    errors.push({
-      field: `${field}.${problem.field}`,
-      message: `Invalid value: ${JSON.stringify(problem.value)}: ${problem.why}`,
-      reason: 'FieldValueInvalid',
-    });
+    const network = await networkOf(lookup, attachment.name);
+    const problems = newProblems(attachment, before, network, await factsOf(lookup, namespace));
+    for (const { field: place, fault, why, reason } of problems) {
+      errors.push({ field: `${field}.${place}`, message: `${fault}: ${why}${hint}`, reason });
+    }
   }
   return errors;
+}
+
+async function networkOf(lookup: Lookup, name: string): Promise<Network | undefined> {
+  const found = await lookup.get(networkResource.plural, { name });
+  const parsed = found === undefined ? undefined : networkResource.parse(found);
+  return parsed?.ok === true ? parsed.value : undefined;
+}
+
+async function factsOf(lookup: Lookup, name: string): Promise<NamespaceFacts> {
+  const found = await lookup.get(namespaceResource.plural, { name });
+  return { name, labels: found?.metadata.labels };
+}
+
+/** Who has not written an attachment is told where it comes from. */
+function hintFor({ metadata }: KubeObject, { name }: NetworkAttachment): string {
+  return metadata.annotations?.[defaultNetworkAnnotation] === name
+    ? ' (it is the default network of the namespace; write "networks: []" for the network of the agent)'
+    : '';
 }
 
 function launchPathOf({ gvk }: Resource): readonly string[] | undefined {
@@ -98,42 +109,6 @@ function launchPathOf({ gvk }: Resource): readonly string[] | undefined {
     : undefined;
 }
 
-interface Attachment {
-  name: string;
-  families: string[];
-}
-
-function attachmentsOf(object: KubeObject, path: readonly string[]): Attachment[] {
-  const networks = valueAt(object, [...path, 'networks']);
-  if (!Array.isArray(networks)) return [];
-  return networks.map((attachment: unknown) => {
-    const name = valueAt(attachment, ['name']);
-    const families = valueAt(attachment, ['ipFamilies']);
-    return {
-      name: typeof name === 'string' ? name : '',
-      families: Array.isArray(families) ? families.filter((item) => typeof item === 'string') : [],
-    };
-  });
-}
-
-function problemOf(
-  attachment: Attachment,
-  network: Network | undefined,
-  namespace: string,
-): { field: string; value: unknown; why: string } | undefined {
-  const { name, families } = attachment;
-  if (network === undefined) {
-    const why =
-      'there is no Network of this name: ask an operator to offer it, or see "get networks" for those there are';
-    return { field: 'name', value: name, why };
-  }
-  if (!isOfferedTo(network, namespace)) {
-    const why = `this Network is not offered to the namespace "${namespace}": an operator may add it to spec.namespaces`;
-    return { field: 'name', value: name, why };
-  }
-  const offered = network.spec.ipFamilies;
-  const missing = families.filter((family) => offered?.some((one) => one === family) === false);
-  if (missing.length === 0) return undefined;
-  const why = `the Network "${name}" assigns ${offered?.join(' and ') ?? ''} only`;
-  return { field: 'ipFamilies', value: missing, why };
+function attachmentsOf(object: KubeObject, path: readonly string[]): NetworkAttachment[] {
+  return attachmentsIn(valueAt(object, [...path, 'networks']));
 }

@@ -31,6 +31,8 @@ export interface AdmissionRequest {
   old: KubeObject | undefined;
   subresource: string | undefined;
   user: User;
+  /** Adds a text to the Warning headers of the answer: for what is allowed and may surprise. */
+  warn(text: string): void;
 }
 
 /** How admission sees other objects: from the cache, or, before it refuses anything, from the store. */
@@ -40,3 +42,19 @@ export interface Lookup {
 
 /** One rule that needs more than the object itself. Answers what is wrong with the request. */
 export type Admission = (request: AdmissionRequest, lookup: Lookup) => Promise<FieldError[]>;
+
+/** Completes an object that is about to be created by what other objects say. */
+export type Defaulter = (
+  request: { resource: Resource; namespace: string | undefined; object: KubeObject },
+  lookup: Lookup,
+) => Promise<KubeObject>;
+
+/**
+ * What the author of a write should know of its consequences elsewhere, a text each. Asked before the
+ * write, of the cache; `object` is what will be stored, undefined if it will be deleted.
+ */
+export type Advisor = (request: {
+  resource: Resource;
+  name: string;
+  object: KubeObject | undefined;
+}) => readonly string[];

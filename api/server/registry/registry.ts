@@ -15,7 +15,7 @@ import {
   tooLarge,
 } from '../errors.ts';
 import { maxValueBytes } from '../../storage/storage.ts';
-import type { Admission, Lookup, WriteContext } from './context.ts';
+import type { Admission, Advisor, Defaulter, Lookup, WriteContext } from './context.ts';
 import { checkPreconditions, markedForDeletion, mustWait, type DeleteOptions } from './deletion.ts';
 import { asSubmitted, parseDocument } from './document.ts';
 import { erased } from './erase.ts';
@@ -45,6 +45,8 @@ export interface RegistryOptions {
   clock: Clock;
   random: Random;
   admissions: readonly Admission[];
+  defaulters: readonly Defaulter[];
+  advisors: readonly Advisor[];
   /** Other objects, for admission: `cached` may lag, `live` does not. */
   lookups: { cached: Lookup; live: Lookup };
 }
@@ -70,6 +72,8 @@ export class Registry {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #admissions: readonly Admission[];
+  readonly #defaulters: readonly Defaulter[];
+  readonly #advisors: readonly Advisor[];
   readonly #lookups: RegistryOptions['lookups'];
 
   constructor(options: RegistryOptions) {
@@ -79,6 +83,8 @@ export class Registry {
     this.#clock = options.clock;
     this.#random = options.random;
     this.#admissions = options.admissions;
+    this.#defaulters = options.defaulters;
+    this.#advisors = options.advisors;
     this.#lookups = options.lookups;
   }
 
@@ -101,7 +107,7 @@ export class Registry {
     }
     const parsed = parseDocument(resource, this.schema, document, context);
     for (let attempt = 1; ; attempt += 1) {
-      const object = this.#drafted(parsed, namespace);
+      const object = await this.#completed(this.#drafted(parsed, namespace), namespace);
       await this.#check('CREATE', object, undefined, undefined, namespace, context);
       const result = await this.#insert(object, context);
       if (result.outcome === 'written') return result.item;
@@ -157,6 +163,20 @@ export class Registry {
     return resource.defaults(object as KubeObject);
   }
 
+  async #completed(drafted: KubeObject, namespace: string | undefined): Promise<KubeObject> {
+    const { resource } = this;
+    let object = drafted;
+    for (const complete of this.#defaulters) {
+      object = await complete({ resource, namespace, object }, this.#lookups.live);
+    }
+    return object;
+  }
+
+  #advice(name: string, object: KubeObject | undefined): string[] {
+    const { resource } = this;
+    return this.#advisors.flatMap((advise) => advise({ resource, name, object }));
+  }
+
   #nameOf(sent: ObjectMeta): string {
     const { name, generateName } = sent as Partial<ObjectMeta>;
     if (name !== undefined && name !== '') return name;
@@ -166,13 +186,22 @@ export class Registry {
   }
 
   /** Replaces the object by `body` (PUT) or by what `change` makes of the stored one (PATCH). */
-  update(ref: ObjectRef, change: Change, mode: UpdateMode, context: WriteContext): Promise<Item> {
-    return this.#modify(ref, context, async (stored) => {
+  async update(
+    ref: ObjectRef,
+    change: Change,
+    mode: UpdateMode,
+    context: WriteContext,
+  ): Promise<Item> {
+    let advice: string[] = [];
+    const item = await this.#modify(ref, context, async (stored) => {
       const document = change(stored.object);
       const object = this.#updated(ref, document, stored, mode, context);
       await this.#check('UPDATE', object, stored.object, mode.subresource, ref.namespace, context);
+      if (mode.subresource === undefined) advice = this.#advice(ref.name, object);
       return object;
     });
+    for (const text of advice) context.warn(text);
+    return item;
   }
 
   #updated(
@@ -215,7 +244,8 @@ export class Registry {
     const errors: FieldError[] = [
       ...(old === undefined ? [] : validateMetadataUpdate(object.metadata, old.metadata)),
       ...validateMetadata(resource, object.metadata),
-      ...(subresource === undefined
+      // scale changes what the rules are about; status does not.
+      ...(subresource === undefined || subresource === 'scale'
         ? resource.validate(object, old === undefined ? {} : { old })
         : []),
     ];
@@ -228,6 +258,7 @@ export class Registry {
       old,
       subresource,
       user: context.user,
+      warn: (text: string) => context.warn(text),
     };
     for (const admission of this.#admissions) {
       const doubts = await admission(request, this.#lookups.cached);
@@ -247,6 +278,7 @@ export class Registry {
     const why = strategyOf(resource).undeletable(ref.name);
     if (why !== undefined) throw forbidden(resource, ref.name, why);
     let gone = false;
+    let advice: string[] = [];
     const item = await this.#modify(
       ref,
       context,
@@ -254,10 +286,12 @@ export class Registry {
         checkPreconditions(resource, object, options.preconditions);
         const marked = markedForDeletion(resource, object, options.propagationPolicy, this.#clock);
         gone = !mustWait(resource, marked);
+        advice = this.#advice(ref.name, undefined);
         return Promise.resolve(gone ? object : marked);
       },
       () => gone,
     );
+    for (const text of advice) context.warn(text);
     return { deleted: gone, item };
   }
 

@@ -1,6 +1,8 @@
 import { isObject, own } from '../../machinery/json.ts';
 import type { KubeObject } from '../../machinery/metadata.ts';
 import type { Resource } from '../../machinery/resource.ts';
+import { keepDefaultNetwork } from '../../v1/default-network.ts';
+import { group as ourGroup } from '../../v1/group.ts';
 
 /** Where a kind differs from the rest in how its objects begin, change and end. */
 export interface Strategy {
@@ -38,8 +40,11 @@ const namespaces: Strategy = {
       : undefined,
 };
 
+const jobs: Strategy = { ...plain, keep: keepDefaultNetwork };
+
 export function strategyOf(resource: Pick<Resource, 'gvk'>): Strategy {
   const { group, kind } = resource.gvk;
+  if (group === ourGroup && kind === 'Job') return jobs;
   return group === '' && kind === 'Namespace' ? namespaces : plain;
 }
 

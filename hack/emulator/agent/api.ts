@@ -44,7 +44,7 @@ export function agentApi(agent: Agent, paths?: AgentPaths): (request: ApiRequest
         `Expecting 'Accept' to allow '${contentTypes.protobuf}' or '${contentTypes.json}'`,
       );
     }
-    const result = answerCall(agent, paths, decoded.call);
+    const result = agentCall(agent, paths, decoded.call);
     if (result === 'not found') return text(404, '');
     if (typeof result === 'string') return text(400, result);
     return respond(
@@ -55,7 +55,8 @@ export function agentApi(agent: Agent, paths?: AgentPaths): (request: ApiRequest
   };
 }
 
-function answerCall(
+/** The answer to one call; a text if it is refused. */
+export function agentCall(
   agent: Agent,
   paths: AgentPaths | undefined,
   call: AgentCall,

@@ -4,6 +4,7 @@ import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { mustRun, runCommand } from '../process.ts';
+import { requestedIpam, writeRequestedIpam } from './requested-ipam.ts';
 
 export interface SampleNetworksOptions {
   /** Of interface names; at most 8 characters, and another one for each emulator on the machine. */
@@ -23,6 +24,8 @@ const record = z.object({
 
 export interface SampleNetworks {
   readonly configDir: string;
+  /** Plugins of their own, to be found before others. */
+  readonly pluginDir?: string;
   /** Of the host, reachable from every network: for agents to advertise. */
   readonly hostAddress: string;
   readonly names: readonly string[];
@@ -32,8 +35,8 @@ export interface SampleNetworks {
 const routing = ['net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding'];
 
 /**
- * Two bridges, `dev-net` (IPv4) and `data-net` (dual-stack), and `edge-net`, point to point. The
- * bridges exist before any plugin runs, with explicit addresses: a bridge that a failing first
+ * Three bridges, `dev-net` (IPv4), `data-net` (dual-stack) and `static-net` (IPv4, where a task gets the
+ * address that it asks for), and `edge-net`, point to point. The bridges exist before any plugin runs, with explicit addresses: a bridge that a failing first
  * plugin call made would be refused by the next call, and its IPv6 would be tentative at first.
  */
 export async function createSampleNetworks(
@@ -44,7 +47,8 @@ export async function createSampleNetworks(
   const configDir = join(directory, 'conf');
   const [, second = '0'] = base.split('.');
   const base6 = `fd${second.padStart(2, '0').slice(-2)}`;
-  const bridges = [`${prefix}dev0`, `${prefix}data0`];
+  const bridges = [`${prefix}dev0`, `${prefix}data0`, `${prefix}stat0`];
+  const pluginDir = join(directory, 'plugins');
   const hostAddress = `${base}.0.1`;
   mkdirSync(configDir, { recursive: true });
   const sysctls = Object.fromEntries(routing.map((name) => [name, readSysctl(name)]));
@@ -52,11 +56,13 @@ export async function createSampleNetworks(
   await mustRun('ip', 'address', 'add', `${hostAddress}/32`, 'dev', 'lo');
   await createBridge(bridges[0] ?? '', [`${base}.11.1/24`]);
   await createBridge(bridges[1] ?? '', [`${base}.12.1/24`, `${base6}:12::1/64`]);
+  await createBridge(bridges[2] ?? '', [`${base}.14.1/24`]);
+  writeRequestedIpam(pluginDir);
   const configs = sampleConfigs(options, bridges, base6, hostAddress);
   for (const config of configs) {
     writeFileSync(join(configDir, `${config.name}.json`), JSON.stringify(config, undefined, 2));
   }
-  return { configDir, hostAddress, names: configs.map(({ name }) => name) };
+  return { configDir, pluginDir, hostAddress, names: configs.map(({ name }) => name) };
 }
 
 /** Removes what a former call made, also one of a process that was killed. */
@@ -141,6 +147,22 @@ function sampleConfigs(
           ],
         ],
         routes: [{ dst: `${hostAddress}/32`, gw: `${base}.12.1` }],
+      },
+    },
+    {
+      ...common,
+      name: 'static-net',
+      type: 'bridge',
+      bridge: bridges[2],
+      isGateway: false,
+      ipam: {
+        type: requestedIpam,
+        subnet: `${base}.14.0/24`,
+        rangeStart: `${base}.14.10`,
+        rangeEnd: `${base}.14.250`,
+        gateway: `${base}.14.1`,
+        dataDir,
+        routes: [{ dst: `${hostAddress}/32`, gw: `${base}.14.1` }],
       },
     },
     {

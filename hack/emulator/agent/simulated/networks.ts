@@ -1,3 +1,5 @@
+import { isIPv4 } from 'node:net';
+
 /** A network that exists only as numbers. */
 export interface SimulatedNetwork {
   /** The first address; the following ones are handed out in turn. */
@@ -8,6 +10,8 @@ export interface SimulatedNetwork {
   readonly capacity?: number;
   /** A plugin that answers in CNI 0.3 form, where Mesos sees no address. */
   readonly unreadable?: boolean;
+  /** An IPAM that gives the IPv4 address which is asked for, of those that the network has. */
+  readonly honoursRequests?: boolean;
 }
 
 export interface Lease {
@@ -34,12 +38,13 @@ export class SimulatedNetworks {
     return this.#networks?.get(name)?.unreadable !== true;
   }
 
-  /** Undefined: the network is full. */
-  lease(name: string): Lease | undefined {
+  /** Undefined: the network is full, or has not got the address that is asked for. */
+  lease(name: string, requested: readonly string[] = []): Lease | undefined {
     const network = this.#networks?.get(name) ?? { ipv4: `10.${64 + this.#pools.size}.0.10` };
     const pool = this.#pools.get(name) ?? new AddressPool(network);
     this.#pools.set(name, pool);
-    return pool.take();
+    const asked = network.honoursRequests === true ? requested.find(isIPv4) : undefined;
+    return asked === undefined ? pool.take() : pool.takeThis(asked);
   }
 
   describe(name: string): string {
@@ -66,8 +71,18 @@ class AddressPool {
     if (this.#used.size >= this.#capacity) return undefined;
     while (this.#used.has(this.#next)) this.#next = (this.#next + 1) % this.#capacity;
     const offset = this.#next;
-    this.#used.add(offset);
     this.#next = (offset + 1) % this.#capacity;
+    return this.#lease(offset);
+  }
+
+  takeThis(address: string): Lease | undefined {
+    const offset = ipv4Number(address) - ipv4Number(this.#network.ipv4);
+    if (offset < 0 || offset >= this.#capacity || this.#used.has(offset)) return undefined;
+    return this.#lease(offset);
+  }
+
+  #lease(offset: number): Lease {
+    this.#used.add(offset);
     const { ipv4, ipv6 } = this.#network;
     return {
       ipv4: addIpv4(ipv4, offset),
@@ -79,8 +94,12 @@ class AddressPool {
   }
 }
 
+function ipv4Number(address: string): number {
+  return address.split('.').reduce((value, part) => value * 256 + Number(part), 0);
+}
+
 function addIpv4(address: string, offset: number): string {
-  const sum = address.split('.').reduce((value, part) => value * 256 + Number(part), 0) + offset;
+  const sum = ipv4Number(address) + offset;
   return [24, 16, 8, 0].map((shift) => Math.floor(sum / 2 ** shift) % 256).join('.');
 }
 

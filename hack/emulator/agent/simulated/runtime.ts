@@ -184,8 +184,9 @@ export class SimulatedRuntime implements Runtime {
       container.networks = parent?.networks ?? hostNetwork(ip);
     } else {
       const leases: Lease[] = [];
-      for (const { name = '' } of requested) {
-        const lease = networks.lease(name);
+      for (const { name = '', ip_addresses: asked = [] } of requested) {
+        const ips = asked.map(({ ip_address: ip = '' }) => ip);
+        const lease = networks.lease(name, ips);
         if (lease === undefined) {
           for (const { release } of leases) release();
           return {

@@ -3,14 +3,17 @@ import { createClient } from '../../../../api/client/resource-client.ts';
 import { timestamp } from '../../../../api/machinery/clock.ts';
 import { agentResource } from '../../../../api/v1/agent.ts';
 import { frameworkResource } from '../../../../api/v1/framework.ts';
+import { namespaceResource } from '../../../../api/v1/core.ts';
 import type { Job, JobSpec } from '../../../../api/v1/job.ts';
 import { jobResource } from '../../../../api/v1/job.ts';
 import { jobRevisionResource } from '../../../../api/v1/job-revision.ts';
+import { networkResource } from '../../../../api/v1/network.ts';
 import { serverSetResource } from '../../../../api/v1/serverset.ts';
 import type { Task, TaskPhase } from '../../../../api/v1/task.ts';
 import { isDead, phaseOf, taskResource } from '../../../../api/v1/task.ts';
 import {
   agentIndexers,
+  jobIndexers,
   revisionIndexers,
   taskIndexers,
 } from '../../../../controllers/job/caches.ts';
@@ -39,7 +42,7 @@ export function startLoop(api: TestApi): Loop {
   const { clock, random } = api;
   const options = { clock, random, logger: silent };
   const caches = {
-    jobs: new Informer({ client: client.of(jobResource), ...options }),
+    jobs: new Informer({ client: client.of(jobResource), ...options, indexers: jobIndexers }),
     tasks: new Informer({ client: client.of(taskResource), ...options, indexers: taskIndexers }),
     revisions: new Informer({
       client: client.of(jobRevisionResource),
@@ -53,6 +56,8 @@ export function startLoop(api: TestApi): Loop {
       indexers: agentIndexers,
       ...options,
     }),
+    networks: new Informer({ client: client.of(networkResource), ...options }),
+    namespaces: new Informer({ client: client.of(namespaceResource), ...options }),
   };
   const recorder = new EventRecorder({ client, component: 'job', ...options });
   const controller = createJobController({ client, caches, recorder, ...options });

@@ -5,6 +5,7 @@ import type { Draft, KubeObject } from '../../../../api/machinery/metadata.ts';
 import type { Job, JobSpec } from '../../../../api/v1/job.ts';
 import { tasksFinalizer } from '../../../../api/v1/job.ts';
 import type { JobRevision } from '../../../../api/v1/job-revision.ts';
+import type { Network } from '../../../../api/v1/network.ts';
 import type { ServerSet } from '../../../../api/v1/serverset.ts';
 import type { Task, TaskPhase, TaskStatus } from '../../../../api/v1/task.ts';
 import { isDead, isReady } from '../../../../api/v1/task.ts';
@@ -63,6 +64,8 @@ export class World {
   readonly leaving = new Set<string>();
   /** For how long each Task has been known to be unreachable, by its uid. */
   readonly outOfSight = new Map<string, number>();
+  networks = new Map<string, Network>();
+  labels: Record<string, string> = {};
   now = start;
   readonly created: string[] = [];
   #count = 0;
@@ -73,9 +76,11 @@ export class World {
 
   state(): JobState {
     const { job, tasks, revisions, serverSets, replacingHeld, now } = this;
+    const offers = { networks: this.networks, namespace: { name: 'prod', labels: this.labels } };
     const outOfSightMs = ({ metadata: { uid } }: Task): number => this.outOfSight.get(uid) ?? 0;
     const isLeaving = ({ status }: Task): boolean => this.leaving.has(status?.mesos?.agentId ?? '');
-    return { job, tasks, revisions, serverSets, isLeaving, replacingHeld, outOfSightMs, now };
+    const seen = { isLeaving, replacingHeld, outOfSightMs };
+    return { job, tasks, revisions, serverSets, offers, ...seen, now };
   }
 
   plan(): Plan {

@@ -3,10 +3,17 @@ import { createClient } from '../../../../api/client/resource-client.ts';
 import type { ApiRequest, ApiResponse, Transport } from '../../../../api/client/transport.ts';
 import type { Draft } from '../../../../api/machinery/metadata.ts';
 import { seededRandom } from '../../../../api/machinery/random.ts';
+import { addressClaimResource } from '../../../../api/v1/address-claim.ts';
 import { agentResource } from '../../../../api/v1/agent.ts';
 import { frameworkResource, type Framework } from '../../../../api/v1/framework.ts';
+import { jobResource } from '../../../../api/v1/job.ts';
 import { networkResource } from '../../../../api/v1/network.ts';
 import { mesosFinalizer, taskResource, type Task, type TaskSpec } from '../../../../api/v1/task.ts';
+import {
+  claimTaskIndexers,
+  createClaimController,
+} from '../../../../controllers/network/claim-controller.ts';
+import { ClaimView } from '../../../../controllers/network/claim-view.ts';
 import { EventRecorder } from '../../../../controllers/runtime/event-recorder.ts';
 import { Informer } from '../../../../controllers/runtime/informer.ts';
 import { LeaderElection } from '../../../../controllers/runtime/leader-election.ts';
@@ -141,7 +148,13 @@ export function startScheduler(options: StartOptions): RunningScheduler {
     build: (leadership) => {
       const common = { clock, random, logger: silent };
       const informers = {
-        tasks: new Informer({ client: leadership.client.of(taskResource), ...common }),
+        tasks: new Informer({
+          client: leadership.client.of(taskResource),
+          indexers: claimTaskIndexers,
+          ...common,
+        }),
+        claims: new Informer({ client: leadership.client.of(addressClaimResource), ...common }),
+        jobs: new Informer({ client: leadership.client.of(jobResource), ...common }),
         agents: new Informer({ client: leadership.client.of(agentResource), ...common }),
         networks: new Informer({ client: leadership.client.of(networkResource), ...common }),
         frameworks: new Informer({ client: leadership.client.of(frameworkResource), ...common }),
@@ -151,8 +164,18 @@ export function startScheduler(options: StartOptions): RunningScheduler {
         component: 'scheduler',
         ...common,
       });
+      const claims = new ClaimView();
+      claims.follow(informers.claims);
+      const claimLoop = createClaimController({
+        client: leadership.client,
+        informers: { claims: informers.claims, tasks: informers.tasks, jobs: informers.jobs },
+        view: claims,
+        recorder: events,
+        ...common,
+      });
       const scheduler = createScheduler({
         leadership,
+        claims,
         transport: process.mesos(mesos),
         master: { getAgents: options.getAgents ?? (() => Promise.resolve({})) },
         informers,
@@ -168,7 +191,7 @@ export function startScheduler(options: StartOptions): RunningScheduler {
         ...common,
       });
       result.scheduler = scheduler;
-      return [...Object.values(informers), scheduler];
+      return [...Object.values(informers), claimLoop, scheduler];
     },
   });
   const running = manager.run(abort.signal);

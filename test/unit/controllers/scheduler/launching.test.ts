@@ -2,12 +2,13 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ResourceClient } from '../../../../api/client/client.ts';
 import { findCondition } from '../../../../api/machinery/conditions.ts';
 import { agentResource, type Agent } from '../../../../api/v1/agent.ts';
+import { jobResource } from '../../../../api/v1/job.ts';
 import { networkResource } from '../../../../api/v1/network.ts';
 import { taskResource, type Task } from '../../../../api/v1/task.ts';
 import type { CallOutcome } from '../../../../proto/mesos/transport.ts';
 import { until, type TestApi } from '../runtime/api.ts';
 import { settle } from '../../../support/virtual-clock.ts';
-import { frameworkOf, type RunningScheduler } from './harness.ts';
+import { draftTask, frameworkOf, type RunningScheduler } from './harness.ts';
 import { Scene } from './scene.ts';
 import { lost, offerOf, runningOf, updateOf, uuid, type ScriptedMesos } from './scripted-mesos.ts';
 
@@ -267,6 +268,27 @@ describe('launching', () => {
     expect(findCondition((await task('web-0-a')).status?.conditions, 'Scheduled')?.message).toBe(
       'there is no network "dev-net"',
     );
+  });
+
+  it('replaces a task of a network that was deleted, under the name that its Job joined it by', async () => {
+    const { containers } = draftTask('web-0-a').spec;
+    const job = await api.client.of(jobResource).create({
+      apiVersion: 'mesocosm.dev/v1',
+      kind: 'Job',
+      metadata: { name: 'web', namespace: 'prod' },
+      spec: { template: { spec: { networks: [{ name: 'dev-net' }], containers } } },
+    });
+    const networks = [{ name: 'dev-net', cniName: 'Calico_Net' }];
+    await api.client.of(jobResource).updateStatus({ ...job, status: { networks } });
+    await api.client.of(networkResource).delete({ name: 'dev-net' });
+    await launch('web-0-a');
+    const [accept] = mesos.of('ACCEPT');
+    const info = accept?.accept?.operations?.[0]?.launch?.task_infos?.[0];
+    expect(info?.container?.network_infos?.map(({ name }) => name)).toEqual(['Calico_Net']);
+    expect((await task('web-0-a')).status?.networks?.[0]).toMatchObject({
+      name: 'dev-net',
+      cniName: 'Calico_Net',
+    });
   });
 
   it('keeps tasks off an agent that lacks their network, for ten minutes', async () => {

@@ -1,3 +1,5 @@
+import { controllerReference } from '../../../../api/machinery/metadata.ts';
+import type { Job } from '../../../../api/v1/job.ts';
 import { phaseOf, taskResource, type Task } from '../../../../api/v1/task.ts';
 import { eventResource } from '../../../../api/v1/core.ts';
 import type { SchedulerConfig } from '../../../../controllers/scheduler/scheduler.ts';
@@ -55,6 +57,13 @@ export class Scene {
 
   create(name: string, spec: Partial<Task['spec']> = {}): Promise<Task> {
     return this.api.client.of(taskResource).create(draftTask(name, spec));
+  }
+
+  /** As create, for a Job that controls it. */
+  createFor(job: Job, name: string, spec: Partial<Task['spec']> = {}): Promise<Task> {
+    const draft = draftTask(name, spec);
+    const metadata = { ...draft.metadata, ownerReferences: [controllerReference(job)] };
+    return this.api.client.of(taskResource).create({ ...draft, metadata });
   }
 
   async reaches(name: string, phase: string): Promise<void> {

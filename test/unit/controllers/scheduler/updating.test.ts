@@ -177,8 +177,10 @@ describe('an update about a task that no object stands for', () => {
     mesos.update(runningOf('gone-0-a', { uuid: uuid('1') }));
     mesos.update(updateOf('foreign', 'TASK_RUNNING', { task_id: { value: 'foreign' } }));
     await until(api.clock, async () => (await scene.events('Orphan')).length === 2);
-    expect((await scene.events('Orphan'))[0]).toMatch(
-      /^task prod\.gone-0-a runs on agent S0 \(TASK_RUNNING\), and no Task stands for it/,
+    expect(await scene.events('Orphan')).toContainEqual(
+      expect.stringMatching(
+        /^task prod\.gone-0-a runs on agent S0 \(TASK_RUNNING\), and no Task stands for it/,
+      ),
     );
     expect(mesos.acknowledged).toEqual([uuid('1')]);
     await api.clock.advance(60_000);

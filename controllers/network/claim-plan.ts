@@ -1,0 +1,113 @@
+import { jsonEqual } from '../../api/machinery/json.ts';
+import type {
+  AddressClaim,
+  AddressClaimSpec,
+  AddressClaimStatus,
+  ClaimHolder,
+} from '../../api/v1/address-claim.ts';
+import { isDead, phaseOf, type Task } from '../../api/v1/task.ts';
+import { byAge, holderOf, instanceKey, instanceKeyOf } from './claims.ts';
+
+/** All that is looked at about one address of one network. */
+export interface ClaimState {
+  network: string;
+  /** In canonical form. */
+  ip: string;
+  claim: AddressClaim | undefined;
+  /** The Task that the claim names; undefined if the store says that there is none. */
+  holder: Task | undefined;
+  /** The Job of the holder keeps the address for the instance. */
+  isKept: boolean;
+  /** Live Tasks that need the claim. */
+  contenders: readonly Task[];
+  /** Wall time in milliseconds. */
+  now: number;
+  /** Time that what ran on a lost agent is given to end. */
+  agentLostGraceMs: number;
+}
+
+/** One write at most: cutting anything off between two leaves a state that the next plan goes on from. */
+export type ClaimPlan =
+  | { action: 'None' }
+  | { action: 'Create'; spec: AddressClaimSpec }
+  /** The holder is dead: the claim names another Task. */
+  | { action: 'HandOver'; claim: AddressClaim; holder: ClaimHolder }
+  /** Nobody is left who wants the address. */
+  | { action: 'Release'; claim: AddressClaim }
+  | { action: 'Say'; claim: AddressClaim; status: AddressClaimStatus }
+  | { action: 'Wait'; wakeAt: number };
+
+/** States in which Mesos says that a task is over because its agent is. */
+const agentLostStates: readonly string[] = ['TASK_GONE', 'TASK_GONE_BY_OPERATOR'];
+
+/** Decides about one address. A pure function; the claim changes hands only past a dead holder. */
+export function planClaim(state: ClaimState): ClaimPlan {
+  const { claim, contenders, network, ip } = state;
+  const [first] = inOrder(contenders);
+  if (claim === undefined) {
+    if (first === undefined) return { action: 'None' };
+    return { action: 'Create', spec: { network, ip, holder: holderOf(first) } };
+  }
+  if (state.holder !== undefined && !isDead(state.holder)) return observe(claim, state.holder);
+  return graceOf(claim, state) ?? succeed(claim, state);
+}
+
+/** What runs comes first, then who has waited longest. */
+function inOrder(tasks: readonly Task[]): Task[] {
+  const launched = (task: Task): number => (task.status?.mesos === undefined ? 1 : 0);
+  return [...tasks].sort((left, right) => launched(left) - launched(right) || byAge(left, right));
+}
+
+function observe(claim: AddressClaim, holder: Task): ClaimPlan {
+  if (phaseOf(holder) !== 'Unreachable') return saying(claim, { state: 'Held' });
+  const message = `${holder.metadata.name} is unreachable and may return: the address stays with it until it is dead`;
+  return saying(claim, { state: 'HolderUnreachable', message });
+}
+
+/** That a claim is held needs no words, unless something else was said before. */
+function saying(claim: AddressClaim, said: Omit<AddressClaimStatus, 'holderUid'>): ClaimPlan {
+  const status = { ...said, holderUid: claim.spec.holder.taskUid };
+  if (jsonEqual(claim.status, status)) return { action: 'None' };
+  if (said.state === 'Held' && (claim.status?.state ?? 'Held') === 'Held')
+    return { action: 'None' };
+  return { action: 'Say', claim, status };
+}
+
+/**
+ * Mesos takes a lost agent's tasks for gone, yet the machine may be up and the address in use. The time
+ * is written down first, so that it holds whatever becomes of the Task. Of a Task that is gone without
+ * that we do not know how it ended.
+ */
+function graceOf(claim: AddressClaim, state: ClaimState): ClaimPlan | undefined {
+  const { holder, now, agentLostGraceMs } = state;
+  const isLost =
+    holder === undefined || agentLostStates.includes(holder.status?.mesos?.state ?? '');
+  if (!isLost) return undefined;
+  const { taskUid, task } = claim.spec.holder;
+  const said = claim.status?.holderUid === taskUid ? claim.status.releaseTime : undefined;
+  if (said === undefined) {
+    const died = Date.parse(holder?.status?.finishTime ?? '');
+    const from = Number.isNaN(died) ? now : Math.min(died, now);
+    const releaseTime = new Date(from + agentLostGraceMs).toISOString();
+    const message =
+      holder === undefined
+        ? `there is no Task ${task} any more, and nobody saw it end: the address is free from ${releaseTime} on`
+        : `the agent of ${task} is gone, and the task may still run there: the address is free from ${releaseTime} on`;
+    return saying(claim, { state: 'AgentLost', message, releaseTime });
+  }
+  // A stamp further ahead than the whole grace was made by a wrong clock.
+  const releaseAt = Math.min(Date.parse(said), now + agentLostGraceMs);
+  return releaseAt > now ? { action: 'Wait', wakeAt: releaseAt } : undefined;
+}
+
+/** The holder is dead. First comes the next run of its instance. */
+function succeed(claim: AddressClaim, { contenders, isKept }: ClaimState): ClaimPlan {
+  if (claim.metadata.deletionTimestamp !== undefined) return { action: 'Release', claim };
+  const waiting = inOrder(contenders);
+  const key = instanceKeyOf(claim.spec.holder);
+  const own = waiting.find((task) => instanceKey(task) === key);
+  if (own === undefined && isKept) return { action: 'None' };
+  const next = own ?? waiting[0];
+  if (next === undefined) return { action: 'Release', claim };
+  return { action: 'HandOver', claim, holder: holderOf(next) };
+}

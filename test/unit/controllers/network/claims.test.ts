@@ -1,0 +1,224 @@
+import { describe, expect, it } from 'vitest';
+import type { AddressClaim } from '../../../../api/v1/address-claim.ts';
+import type { Job } from '../../../../api/v1/job.ts';
+import { planClaim, type ClaimState } from '../../../../controllers/network/claim-plan.ts';
+import { addressGate, claimNames, isKeptBy } from '../../../../controllers/network/claims.ts';
+import { began, claimOf, iso, lookup, waitingTask, withStatus } from './claim-objects.ts';
+
+const ip = '10.0.0.1';
+const first = waitingTask('web-0-a', 'web', { ips: [ip] });
+const rival = waitingTask('db-0-a', 'db', { ips: [ip] }, began + 1000);
+const sticky = waitingTask('web-0-b', 'web', { sticky: true });
+
+describe('the gate of a Task', () => {
+  it('is open to what asks for no address', () => {
+    const plain = waitingTask('web-0-a', 'web', {});
+    expect(addressGate(plain, lookup())).toEqual({ kind: 'Open', requested: new Map() });
+  });
+
+  it('is closed until the claim names it, and says who has the address', () => {
+    expect(addressGate(first, lookup())).toMatchObject({ reason: 'ClaimPending' });
+    const held = lookup(claimOf(ip, 'web-0-a', 'web'));
+    expect(addressGate(first, held)).toEqual({
+      kind: 'Open',
+      requested: new Map([['dev-net', [ip]]]),
+    });
+    expect(addressGate(rival, held)).toEqual({
+      kind: 'Closed',
+      reason: 'AddressTaken',
+      message: '10.0.0.1 on dev-net is held by Job prod/web (task web-0-a)',
+    });
+  });
+
+  it('is closed while the run before has it', () => {
+    const next = waitingTask('web-0-b', 'web', { ips: [ip] });
+    expect(addressGate(next, lookup(claimOf(ip, 'web-0-a', 'web')))).toMatchObject({
+      kind: 'Closed',
+      reason: 'ClaimPending',
+    });
+  });
+
+  it('lets a first run go without, and holds later ones to the address that was given', () => {
+    expect(addressGate(sticky, lookup())).toEqual({ kind: 'Open', requested: new Map() });
+    expect(addressGate(sticky, lookup(claimOf(ip, 'web-0-a', 'web')))).toMatchObject({
+      reason: 'ClaimPending',
+    });
+    expect(addressGate(sticky, lookup(claimOf(ip, 'web-0-b', 'web')))).toMatchObject({
+      kind: 'Open',
+      requested: new Map([['dev-net', [ip]]]),
+    });
+  });
+
+  it('asks for one sticky address of a family, the oldest', () => {
+    const metadata = {
+      ...claimOf('10.0.0.9', 'a', 'b').metadata,
+      creationTimestamp: iso(began + 5e3),
+    };
+    const claims = [
+      claimOf('10.0.0.9', 'web-0-b', 'web', { metadata }),
+      claimOf('fd00::1', 'web-0-b', 'web'),
+      claimOf(ip, 'web-0-b', 'web'),
+    ];
+    expect(addressGate(sticky, lookup(...claims))).toMatchObject({
+      requested: new Map([['dev-net', [ip, 'fd00::1']]]),
+    });
+  });
+});
+
+describe('a Task concerns', () => {
+  it('the claims of what it asks for, and of a sticky address once it was seen', () => {
+    expect(claimNames(first)).toEqual(['dev-net-0a000001']);
+    expect(claimNames(sticky)).toEqual([]);
+    const network = {
+      name: 'dev-net',
+      cniName: 'dev-net',
+      interface: 'eth0',
+      ips: ['10.0.0.7'],
+      lastTransitionTime: iso(began),
+    };
+    const seen = (verdict: 'Assigned' | 'Mismatch') =>
+      claimNames(withStatus(sticky, { networks: [{ ...network, verdict }] }));
+    expect(seen('Assigned')).toEqual(['dev-net-0a000007']);
+    expect(seen('Mismatch')).toEqual([]);
+  });
+});
+
+const graceMs = 60_000;
+
+function plan(rest: Partial<ClaimState>) {
+  return planClaim({
+    network: 'dev-net',
+    ip,
+    claim: undefined,
+    holder: undefined,
+    isKept: false,
+    contenders: [],
+    now: began,
+    agentLostGraceMs: graceMs,
+    ...rest,
+  });
+}
+
+const claim = claimOf(ip, 'web-0-a', 'web');
+const running = withStatus(first, { phase: 'Running' });
+const dead = withStatus(first, { phase: 'Failed', finishTime: iso(began - 1000) });
+const gone = withStatus(dead, { mesos: { taskId: 'prod.web-0-a', state: 'TASK_GONE' } });
+
+describe('a claim', () => {
+  it('goes to what runs with the address, else to who has waited longest', () => {
+    const holderOf = (contenders: ClaimState['contenders']) => {
+      const made = plan({ contenders });
+      return made.action === 'Create' ? made.spec.holder.task : undefined;
+    };
+    expect(holderOf([rival, first])).toBe('web-0-a');
+    expect(holderOf([first, withStatus(rival, { phase: 'Running' })])).toBe('db-0-a');
+    expect(holderOf([])).toBeUndefined();
+  });
+
+  it.each(['Pending', 'Launching', 'Starting', 'Running', 'Stopping', 'Unreachable'] as const)(
+    'stays with a holder that is %s, whoever waits and whatever its Job wants',
+    (phase) => {
+      const { action } = plan({ claim, holder: withStatus(first, { phase }), contenders: [rival] });
+      expect(['None', 'Say']).toContain(action);
+    },
+  );
+
+  it('says that an unreachable holder keeps it, once, and when that is over', () => {
+    const lost = withStatus(first, { phase: 'Unreachable' });
+    const said = plan({ claim, holder: lost });
+    if (said.action !== 'Say') throw new Error(said.action);
+    expect(said.status).toMatchObject({ state: 'HolderUnreachable' });
+    const after: AddressClaim = { ...claim, status: said.status };
+    expect(plan({ claim: after, holder: lost }).action).toBe('None');
+    expect(plan({ claim: after, holder: running })).toMatchObject({ status: { state: 'Held' } });
+  });
+
+  it('waits for the next run of a dead holder while the Job keeps the address', () => {
+    expect(plan({ claim, holder: dead, isKept: true, contenders: [rival] }).action).toBe('None');
+    const next = waitingTask('web-0-b', 'web', { ips: [ip] }, began + 2000);
+    expect(plan({ claim, holder: dead, isKept: true, contenders: [rival, next] })).toMatchObject({
+      action: 'HandOver',
+      holder: { task: 'web-0-b' },
+    });
+  });
+
+  it('goes to a rival, or away, once its Job does not want it', () => {
+    expect(plan({ claim, holder: dead, contenders: [rival] })).toMatchObject({
+      action: 'HandOver',
+      holder: { task: 'db-0-a', job: 'db' },
+    });
+    expect(plan({ claim, holder: dead }).action).toBe('Release');
+  });
+
+  it('that is being deleted is released once the holder is dead, to nobody', () => {
+    const metadata = { ...claim.metadata, deletionTimestamp: iso(began) };
+    const leaving = { ...claim, metadata };
+    expect(plan({ claim: leaving, holder: running }).action).toBe('None');
+    const state = { claim: leaving, holder: dead, isKept: true, contenders: [rival] };
+    expect(plan(state).action).toBe('Release');
+  });
+
+  it.each([
+    ['whose agent is gone', gone],
+    ['that is gone, nobody knows how', undefined],
+  ])(
+    'of a holder %s is kept for the grace, counted from what was written down',
+    (_what, holder) => {
+      const said = plan({ claim, holder, contenders: [rival] });
+      if (said.action !== 'Say') throw new Error(said.action);
+      const releaseTime = iso(began + (holder === undefined ? graceMs : graceMs - 1000));
+      expect(said.status).toMatchObject({ state: 'AgentLost', releaseTime });
+      const after = { ...claim, status: said.status };
+      // The Task may be gone by now: what was written down counts.
+      const at = (now: number) =>
+        plan({ claim: after, holder: undefined, contenders: [rival], now });
+      expect(at(Date.parse(releaseTime) - 1)).toEqual({
+        action: 'Wait',
+        wakeAt: Date.parse(releaseTime),
+      });
+      expect(at(Date.parse(releaseTime)).action).toBe('HandOver');
+    },
+  );
+
+  it('does not take the grace of an earlier holder for that of this one', () => {
+    const releaseTime = iso(began - 1);
+    const status = { state: 'AgentLost' as const, releaseTime, holderUid: 'uid-of-web-0-z' };
+    expect(plan({ claim: { ...claim, status }, holder: gone }).action).toBe('Say');
+  });
+});
+
+describe('a Job keeps an address', () => {
+  const job = (spec: object, metadata: object = {}): Job =>
+    ({
+      apiVersion: 'mesocosm.dev/v1',
+      kind: 'Job',
+      metadata: {
+        name: 'web',
+        namespace: 'prod',
+        uid: 'uid-of-web',
+        resourceVersion: '1',
+        creationTimestamp: iso(began),
+        ...metadata,
+      },
+      spec: { template: { spec: { containers: [], networks: [] } }, ...spec },
+    }) satisfies Job;
+  const joining = (network: object, replicas = 1): object => ({
+    replicas,
+    template: { spec: { containers: [], networks: [{ name: 'dev-net', ...network }] } },
+  });
+
+  it.each([
+    ['it asks for it', joining({ ips: [ip] }), {}, true],
+    ['the instance has it', joining({ ipsByInstance: [[ip]] }), {}, true],
+    ['it is sticky', joining({ sticky: true }), {}, true],
+    ['another address is asked for', joining({ ips: ['10.0.0.2'] }), {}, false],
+    ['another instance has it', joining({ ipsByInstance: [['10.0.0.2'], [ip]] }, 2), {}, false],
+    ['the network is left', joining({ name: 'data-net', ips: [ip] }), {}, false],
+    ['it is scaled down', joining({ ips: [ip] }, 0), {}, false],
+    ['it is another Job of the name', joining({ ips: [ip] }), { uid: 'other' }, false],
+    ['it is being deleted', joining({ ips: [ip] }), { deletionTimestamp: iso(began) }, false],
+  ])('if %s', (_what, spec, metadata, expected) => {
+    expect(isKeptBy(job(spec, metadata), claim, [claim])).toBe(expected);
+    expect(isKeptBy(undefined, claim, [claim])).toBe(false);
+  });
+});
