@@ -62,10 +62,11 @@ async function liveWithCrash(fatal: number, how: RequestFault): Promise<boolean>
       if (crashed && loop === loops[0]) return 'away';
       if (method === 'GET' || path.includes('/events') || ++writes !== fatal) return undefined;
       crashed = true;
-      // The process is gone; another finds what it has left behind.
+      // The process is gone; another finds what it has left behind. What was on its way has arrived by
+      // then: the fence of the takeover refuses whatever comes later.
       queueMicrotask(() => {
         void loop.stop();
-        start();
+        void loop.transport.idle().then(start);
       });
       return how;
     };

@@ -17,6 +17,7 @@ export class FaultyTransport implements Transport {
   cutAfter: number | undefined;
   /** Watches of paths with this in them deliver nothing until it is released; nothing is lost. */
   #held: { part: string; released: Promise<void> } | undefined;
+  readonly #underWay = new Set<Promise<ApiResponse>>();
 
   constructor(inner: Transport) {
     this.inner = inner;
@@ -27,7 +28,9 @@ export class FaultyTransport implements Transport {
     else this.writes.push(request);
     const fault = this.fault(request);
     if (fault === 'away') throw new TransportError('injected: away', { sent: false });
-    const answer = await this.inner.request(request, signal);
+    const underWay = this.inner.request(request, signal);
+    this.#underWay.add(underWay);
+    const answer = await underWay.finally(() => this.#underWay.delete(underWay));
     if (fault === 'lost') throw new TransportError('injected: answer lost', { sent: true });
     return answer;
   }
@@ -53,6 +56,11 @@ export class FaultyTransport implements Transport {
       this.#cuts.delete(cutNow);
     }
     if (cut.signal.aborted) throw new TransportError('injected: link cut', { sent: true });
+  }
+
+  /** Waits until the server is done with every request that reached it. */
+  async idle(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
   }
 
   /** Cuts every open watch. */
