@@ -1,6 +1,6 @@
+import { humanDuration } from '../machinery/age.ts';
 import type { KubeObject } from '../machinery/metadata.ts';
 import type { Column, Resource } from '../machinery/resource.ts';
-import { humanDuration } from './duration.ts';
 import { badRequest } from './errors.ts';
 import type { Item } from './registry/item.ts';
 

@@ -2,7 +2,7 @@ import type { Condition } from '../../machinery/conditions.ts';
 import type { KubeObject } from '../../machinery/metadata.ts';
 import type { Event } from '../../v1/core.ts';
 import { lastAppliedAnnotation } from '../apply/last-applied.ts';
-import { since } from '../output/age.ts';
+import { since } from '../../machinery/age.ts';
 import { fields, pairs, tableSection, type Field } from './text.ts';
 
 /** What every object has, at the head of its description. */

@@ -1,7 +1,7 @@
 import type { Agent } from '../../v1/agent.ts';
 import type { Lease } from '../../v1/core.ts';
 import type { Framework } from '../../v1/framework.ts';
-import { since } from '../output/age.ts';
+import { since } from '../../machinery/age.ts';
 import { conditionsTable } from './common.ts';
 import { fields, section, tableSection } from './text.ts';
 

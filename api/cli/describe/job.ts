@@ -3,7 +3,7 @@ import { jobDefaults, jobState, type Job } from '../../v1/job.ts';
 import type { JobRevision } from '../../v1/job-revision.ts';
 import type { ServerSet } from '../../v1/serverset.ts';
 import { isDead, isReady, phaseOf, type Task } from '../../v1/task.ts';
-import { since } from '../output/age.ts';
+import { since } from '../../machinery/age.ts';
 import { conditionsTable, eventsTable, head } from './common.ts';
 import { launchLines } from './container.ts';
 import { jobProblems } from './problems.ts';

@@ -3,7 +3,7 @@ import { hasFinalizer } from '../../machinery/metadata.ts';
 import type { Job } from '../../v1/job.ts';
 import { serverSetFinalizer } from '../../v1/serverset.ts';
 import { isDead, isReady, phaseOf, type Task } from '../../v1/task.ts';
-import { since } from '../output/age.ts';
+import { since } from '../../machinery/age.ts';
 import { singleLine } from '../output/columns.ts';
 
 /** Why a task does not run and serve as it should, in sentences; empty if it does. */

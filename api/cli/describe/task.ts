@@ -1,7 +1,7 @@
 import type { Event } from '../../v1/core.ts';
 import type { NetworkStatus, Task } from '../../v1/task.ts';
 import { isDead, isReady, phaseOf } from '../../v1/task.ts';
-import { since } from '../output/age.ts';
+import { since } from '../../machinery/age.ts';
 import { conditionsTable, eventsTable, head } from './common.ts';
 import { launchLines } from './container.ts';
 import { taskProblems } from './problems.ts';

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ageText, since } from '../../../../api/cli/output/age.ts';
 import {
   alignRows,
   columnWidths,
@@ -45,30 +44,5 @@ describe('columns', () => {
     expect(singleLine('ok\u001b[2J\u0007')).toBe('ok\\x1b[2J\\x07');
     expect(singleLine('first\nsecond\n')).toBe('first …');
     expect(singleLine('first\n')).toBe('first');
-  });
-});
-
-describe('an age', () => {
-  it.each([
-    [0, '0s'],
-    [119, '119s'],
-    [120, '2m'],
-    [570, '9m30s'],
-    [600, '10m'],
-    [3 * 3600, '3h'],
-    [3 * 3600 - 1, '179m'],
-    [5 * 3600 + 60, '5h1m'],
-    [9 * 3600 + 60, '9h'],
-    [49 * 3600, '2d1h'],
-    [9 * 86_400, '9d'],
-    [800 * 86_400, '2y70d'],
-    [10 * 365 * 86_400, '10y'],
-  ])('of %d seconds is %s', (seconds, expected) => {
-    expect(ageText(seconds * 1000)).toBe(expected);
-  });
-
-  it('of an unknown time is said to be unknown', () => {
-    expect(since(undefined, 0)).toBe('<unknown>');
-    expect(since('2026-01-01T00:00:00Z', Date.parse('2026-01-01T00:05:00Z'))).toBe('5m');
   });
 });

@@ -29,3 +29,9 @@ export function humanDuration(ms: number): string {
 function withRest(value: number, unit: string, rest: number, restUnit: string): string {
   return rest === 0 ? `${value}${unit}` : `${value}${unit}${rest}${restUnit}`;
 }
+
+/** The age of an RFC 3339 time; `<unknown>` if there is none. A time ahead of this clock is just now. */
+export function since(time: string | null | undefined, now: number): string {
+  const then = time === undefined || time === null ? Number.NaN : Date.parse(time);
+  return Number.isNaN(then) ? '<unknown>' : humanDuration(Math.max(0, now - then));
+}

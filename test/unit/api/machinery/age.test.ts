@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { humanDuration } from '../../../../api/server/duration.ts';
+import { humanDuration, since } from '../../../../api/machinery/age.ts';
 
 const second = 1000;
 const minute = 60 * second;
@@ -33,4 +33,15 @@ it.each([
   [20 * 365 * day + 200 * day, '20y'],
 ])('prints %d ms as %s', (ms, text) => {
   expect(humanDuration(ms)).toBe(text);
+});
+
+it('tells the age of a time, and that it is unknown if there is none', () => {
+  const now = Date.parse('2026-01-01T00:05:00Z');
+  expect(since('2026-01-01T00:00:00Z', now)).toBe('5m');
+  expect(since(undefined, now)).toBe('<unknown>');
+  expect(since('long ago', now)).toBe('<unknown>');
+});
+
+it('calls a time of a clock that is ahead just now', () => {
+  expect(since('2026-01-01T00:00:10Z', Date.parse('2026-01-01T00:00:00Z'))).toBe('0s');
 });
