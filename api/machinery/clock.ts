@@ -29,9 +29,14 @@ export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
   });
 }
 
-/** RFC 3339 in UTC with second precision, the form of metav1.Time. */
+/** Milliseconds since the Unix epoch as RFC 3339 in UTC with second precision, the form of metav1.Time. */
+export function rfc3339(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}
+
+/** Now, in the form of metav1.Time. */
 export function timestamp(clock: Clock): string {
-  return `${new Date(clock.now()).toISOString().slice(0, 19)}Z`;
+  return rfc3339(clock.now());
 }
 
 /** RFC 3339 in UTC with microseconds, the form of metav1.MicroTime. */

@@ -1,4 +1,5 @@
 import protobuf from 'protobufjs/minimal.js';
+import { rfc3339 } from '../machinery/clock.ts';
 import type { JsonObject } from '../machinery/json.ts';
 import { DecodeError, maxDepth } from './decode.ts';
 
@@ -261,8 +262,8 @@ function time(reader: protobuf.Reader, precise: boolean, depth: number): string 
   if (typeof seconds !== 'number') return undefined;
   const date = new Date(seconds * 1000);
   if (Number.isNaN(date.getTime())) throw new DecodeError(`time ${seconds} is out of range`);
-  const whole = date.toISOString().slice(0, 19);
-  if (!precise) return `${whole}Z`;
+  const whole = rfc3339(date.getTime());
+  if (!precise) return whole;
   const micros = Math.trunc((typeof nanos === 'number' ? nanos : 0) / 1000);
-  return `${whole}.${String(micros).padStart(6, '0')}Z`;
+  return whole.replace('Z', `.${String(micros).padStart(6, '0')}Z`);
 }

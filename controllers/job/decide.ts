@@ -1,3 +1,4 @@
+import { rfc3339 } from '../../api/machinery/clock.ts';
 import { findCondition } from '../../api/machinery/conditions.ts';
 import type { Job } from '../../api/v1/job.ts';
 import { jobDefaults } from '../../api/v1/job.ts';
@@ -152,7 +153,7 @@ function withoutAddress(index: number, keeper: Task, now: number): Judgement | u
   const { action, dueAt, message: what } = missing;
   const isDue = dueAt <= now;
   const outcome = action === 'Replace' ? 'is replaced' : 'counts as failed';
-  const message = `instance ${index} ${keeper.metadata.name} has not got its addresses (${what}) and ${outcome}${isDue ? '' : ` at ${stamp(dueAt)}`}`;
+  const message = `instance ${index} ${keeper.metadata.name} has not got its addresses (${what}) and ${outcome}${isDue ? '' : ` at ${rfc3339(dueAt)}`}`;
   const isFailed = isDue && action === 'Fail';
   return {
     available: false,
@@ -194,7 +195,7 @@ function unavailable(
 }
 
 function conditionText(task: Task, availableAt: number | undefined): string {
-  if (availableAt !== undefined) return `is ready, and available from ${stamp(availableAt)} on`;
+  if (availableAt !== undefined) return `is ready, and available from ${rfc3339(availableAt)} on`;
   const phase = phaseOf(task);
   const type = phase === 'Pending' ? 'Scheduled' : 'Ready';
   const condition = findCondition(task.status?.conditions, type);
@@ -223,7 +224,7 @@ function succeed(
     const reason = restarts >= crashLoopRestarts ? 'CrashLoop' : 'BackOff';
     const message =
       `instance ${index} died ${times(restarts)}${lastWords(last)}; ` +
-      `next run at ${stamp(notBefore)}`;
+      `next run at ${rfc3339(notBefore)}`;
     const blocker: Blocker = { instance: index, reason, message, stalled: reason === 'CrashLoop' };
     return { start: undefined, blocker, wakeAt: notBefore };
   }
@@ -315,7 +316,7 @@ function replaceUnreachable(
     reason: 'Unreachable',
     message:
       `instance ${instance.index}: ${names} is unreachable` +
-      (due === undefined ? '' : `; replaced at ${stamp(due)}`),
+      (due === undefined ? '' : `; replaced at ${rfc3339(due)}`),
     stalled: false,
   };
   return { start: undefined, blocker, wakeAt: due };
@@ -329,10 +330,6 @@ function awaitDeath(
   const message = `instance ${index}: ${metadata.name} is unreachable and holds addresses that are its own: it is not replaced until it is dead, whatever unreachable.replaceAfterSeconds says`;
   const blocker: Blocker = { instance: index, reason: 'Unreachable', message, stalled: true };
   return { start: undefined, blocker, wakeAt: undefined };
-}
-
-export function stamp(time: number): string {
-  return `${new Date(time).toISOString().slice(0, 19)}Z`;
 }
 
 function times(count: number): string {

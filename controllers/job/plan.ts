@@ -1,3 +1,4 @@
+import { rfc3339 } from '../../api/machinery/clock.ts';
 import { controllerOf, hasFinalizer } from '../../api/machinery/metadata.ts';
 import type { Job, JobStatus } from '../../api/v1/job.ts';
 import { tasksFinalizer } from '../../api/v1/job.ts';
@@ -7,7 +8,7 @@ import { serverSetDefaults, serverSetFinalizer } from '../../api/v1/serverset.ts
 import type { Task, TaskSpec } from '../../api/v1/task.ts';
 import { isDead } from '../../api/v1/task.ts';
 import type { DecideContext, Decision, TaskStart } from './decide.ts';
-import { decide, numbersOf, stamp } from './decide.ts';
+import { decide, numbersOf } from './decide.ts';
 import { instancesOf, isStopping, endedContainer } from './instances.ts';
 import type { Offers } from './networks.ts';
 import { prunableTasks } from './retention.ts';
@@ -218,7 +219,7 @@ function stopOf(
   const isPublished = job.spec.serverSet !== undefined || hasFinalizer(task, serverSetFinalizer);
   if (!isPublished) return { task, stop: { reason, message } };
   const drainSeconds = job.spec.serverSet?.drainSeconds ?? serverSetDefaults.drainSeconds;
-  const deadline = stamp(now + (drainSeconds + withdrawMarginSeconds) * 1000);
+  const deadline = rfc3339(now + (drainSeconds + withdrawMarginSeconds) * 1000);
   return { task, stop: { reason, message, deadline } };
 }
 

@@ -1,3 +1,4 @@
+import { rfc3339 } from '../../api/machinery/clock.ts';
 import type { ConditionInput } from '../../api/machinery/conditions.ts';
 import { findCondition, setCondition } from '../../api/machinery/conditions.ts';
 import type { Job, JobStatus } from '../../api/v1/job.ts';
@@ -5,7 +6,6 @@ import { jobLabel } from '../../api/v1/job.ts';
 import type { Task } from '../../api/v1/task.ts';
 import { isDead, isReady, phaseOf } from '../../api/v1/task.ts';
 import type { Blocker, Decision, JobNumbers } from './decide.ts';
-import { stamp } from './decide.ts';
 import { isStopping, isUnreachable } from './instances.ts';
 import { contradiction, recordedNetworks, type Offers } from './networks.ts';
 import type { RevisionPlan } from './revisions.ts';
@@ -190,7 +190,7 @@ function withConditions(
 ): JobStatus['conditions'] {
   const observedGeneration = job.metadata.generation ?? 0;
   return inputs.reduce(
-    (conditions, input) => setCondition(conditions, { ...input, observedGeneration }, stamp(now)),
+    (conditions, input) => setCondition(conditions, { ...input, observedGeneration }, rfc3339(now)),
     job.status?.conditions ?? [],
   );
 }

@@ -1,3 +1,4 @@
+import { rfc3339 } from '../../api/machinery/clock.ts';
 import type { AgentStatus } from '../../api/v1/agent.ts';
 import type {
   Attribute,
@@ -27,7 +28,7 @@ type Maintenance = NonNullable<AgentStatus['unavailability']>;
 export function maintenanceOf(unavailability: Unavailability): Maintenance {
   const { start, duration } = unavailability;
   return {
-    start: `${new Date(start.nanoseconds / 1e6).toISOString().slice(0, 19)}Z`,
+    start: rfc3339(start.nanoseconds / 1e6),
     ...(duration === undefined ? {} : { durationSeconds: duration.nanoseconds / 1e9 }),
   };
 }

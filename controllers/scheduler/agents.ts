@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Client, ResourceClient } from '../../api/client/client.ts';
-import { sleep, type Clock } from '../../api/machinery/clock.ts';
+import { rfc3339, sleep, type Clock } from '../../api/machinery/clock.ts';
 import { jsonEqual } from '../../api/machinery/json.ts';
 import { agentResource, isNear, type Agent, type AgentStatus } from '../../api/v1/agent.ts';
 import type { InverseOffer, Offer } from '../../proto/mesos/generated/messages.ts';
@@ -192,8 +192,7 @@ export class Agents implements Runnable {
       const until = clock.now() + leftMs;
       const known = stored?.unknownNetworks?.find((one) => one.cniName === cniName);
       const same = known !== undefined && Math.abs(Date.parse(known.until) - until) < quietMs;
-      const text = `${new Date(until).toISOString().slice(0, 19)}Z`;
-      return same ? known : { cniName, until: text };
+      return same ? known : { cniName, until: rfc3339(until) };
     });
   }
 
