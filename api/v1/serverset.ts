@@ -22,9 +22,6 @@ export const releaseHeldAnnotation = 'mesocosm.dev/release-held';
  */
 export const purgeAnnotation = 'mesocosm.dev/purge';
 
-/** On a Task, "true": do not wait until its members are withdrawn. They are once ZooKeeper is back. */
-export const forceDeleteAnnotation = 'mesocosm.dev/force-delete';
-
 export const serverSetDefaults = { family: 'IPv4', drainSeconds: 5 } as const;
 
 export const serverSetPathSchema = z

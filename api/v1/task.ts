@@ -13,6 +13,12 @@ import { ageColumn, defineResource } from './zod-resource.ts';
 /** Held by a Task until Mesos has said that it is dead. */
 export const mesosFinalizer = 'mesocosm.dev/mesos';
 
+/**
+ * On a Task, "true": a stopped Task is killed although its members could not be withdrawn from ZooKeeper;
+ * they are once it is back. On a Job, a note for people.
+ */
+export const forceDeleteAnnotation = 'mesocosm.dev/force-delete';
+
 export const taskDefaults = {
   terminationGracePeriodSeconds: 30,
   probe: { initialDelaySeconds: 0, periodSeconds: 10, timeoutSeconds: 5 },
@@ -151,6 +157,11 @@ export function isDead(task: Task): boolean {
 
 export function isReady(task: Task): boolean {
   return isConditionTrue(task.status?.conditions, 'Ready');
+}
+
+/** Whether its end does not wait until its members are withdrawn. */
+export function isForced(task: Task): boolean {
+  return task.metadata.annotations?.[forceDeleteAnnotation] === 'true';
 }
 
 /** TaskID of a Task with one container; each container of a group appends its name. */

@@ -1,12 +1,9 @@
 import { hasFinalizer } from '../../api/machinery/metadata.ts';
 import { serverSetFinalizer } from '../../api/v1/serverset.ts';
-import { isDead, mesosFinalizer, mesosTaskIds, type Task } from '../../api/v1/task.ts';
+import { isDead, isForced, mesosFinalizer, mesosTaskIds, type Task } from '../../api/v1/task.ts';
 import { isDeadState } from './status.ts';
 
 /** What has to be done about a Task beyond placing it: a pure function of the Task. */
-
-/** "true" on a Task: kill it although its members could not be withdrawn from ZooKeeper. */
-export const forceDeleteAnnotation = 'mesocosm.dev/force-delete';
 
 /**
  * None: nothing, or not yet. Discard: it was never bound and shall not be. Kill: Mesos is to be asked.
@@ -32,8 +29,7 @@ export function isUnwanted(task: Task): boolean {
 
 /** While a member of it may be published, clients may still come: the member goes first. */
 export function mayKill(task: Task): boolean {
-  if (!hasFinalizer(task, serverSetFinalizer)) return true;
-  return task.metadata.annotations?.[forceDeleteAnnotation] === 'true';
+  return !hasFinalizer(task, serverSetFinalizer) || isForced(task);
 }
 
 /** Waits for an agent. */

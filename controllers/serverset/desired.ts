@@ -3,9 +3,9 @@ import type { LabelSelector } from '../../api/machinery/selectors.ts';
 import { matches, requirementsOf } from '../../api/machinery/selectors.ts';
 import { jobLabel } from '../../api/v1/job.ts';
 import type { ServerSet } from '../../api/v1/serverset.ts';
-import { forceDeleteAnnotation, serverSetFinalizer } from '../../api/v1/serverset.ts';
+import { serverSetFinalizer } from '../../api/v1/serverset.ts';
 import type { Task } from '../../api/v1/task.ts';
-import { isDead, isReady } from '../../api/v1/task.ts';
+import { isDead, isForced, isReady } from '../../api/v1/task.ts';
 import type { Endpoints } from './member.ts';
 import { endpointsOf } from './member.ts';
 
@@ -35,10 +35,6 @@ export function isStopping(task: Task): boolean {
 /** Its members are to go, and then its finalizer. */
 export function isEnding(task: Task): boolean {
   return isStopping(task) || isDead(task);
-}
-
-export function isForced(task: Task): boolean {
-  return task.metadata.annotations?.[forceDeleteAnnotation] === 'true';
 }
 
 export function isPublishable(task: Task): boolean {

@@ -1,9 +1,9 @@
 import type { Task } from '../../api/v1/task.ts';
-import { isDead, isReady, phaseOf } from '../../api/v1/task.ts';
+import { isDead, isForced, isReady, phaseOf } from '../../api/v1/task.ts';
 import type { OurMember } from './body.ts';
 import { memberBody } from './body.ts';
 import type { Desired, Member } from './desired.ts';
-import { isForced, isStopping, slotOf } from './desired.ts';
+import { isStopping, slotOf } from './desired.ts';
 import type { Endpoints } from './member.ts';
 
 /** A `member_*` node as it was read. */

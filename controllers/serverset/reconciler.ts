@@ -9,14 +9,14 @@ import {
   serverSetFinalizer,
 } from '../../api/v1/serverset.ts';
 import type { Task } from '../../api/v1/task.ts';
-import { isDead } from '../../api/v1/task.ts';
+import { isDead, isForced } from '../../api/v1/task.ts';
 import type { ZooKeeperClient } from '../../proto/zookeeper/client.ts';
 import { isZooKeeperError } from '../../proto/zookeeper/errors.ts';
 import type { Result } from '../runtime/controller.ts';
 import type { WriteBarrier } from '../runtime/write-barrier.ts';
 import type { ServerSetCaches, ServerSetLookup } from './caches.ts';
 import type { Desired } from './desired.ts';
-import { desiredMembers, isForced, isSelected, isStopping } from './desired.ts';
+import { desiredMembers, isSelected, isStopping } from './desired.ts';
 import type { EpochFence } from './fence.ts';
 import type { LinkWatch } from './link-watch.ts';
 import { awayGraceMs } from './link-watch.ts';

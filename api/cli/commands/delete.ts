@@ -4,7 +4,7 @@ import { isApiError } from '../../machinery/errors.ts';
 import { isObject, own } from '../../machinery/json.ts';
 import type { AnyResource } from '../../machinery/resource.ts';
 import { jobLabel, jobResource } from '../../v1/job.ts';
-import { taskResource } from '../../v1/task.ts';
+import { forceDeleteAnnotation, taskResource } from '../../v1/task.ts';
 import { inOrder } from '../apply/order.ts';
 import type { Connection } from '../connection.ts';
 import { withConnection } from '../connection.ts';
@@ -21,12 +21,6 @@ import { fetchPages } from '../pages.ts';
 import { refusalText } from '../report.ts';
 import type { Awaited } from '../wait/waiting.ts';
 import { waitForAll } from '../wait/waiting.ts';
-
-/**
- * Asks the scheduler to kill a stopped Task although its members could not be withdrawn from ZooKeeper.
- * On a Job, a note for people; the Tasks' own annotations are what counts.
- */
-export const forceDeleteAnnotation = 'mesocosm.dev/force-delete';
 
 const shape = {
   filename: z.array(z.string()).default([]),
