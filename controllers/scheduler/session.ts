@@ -40,7 +40,9 @@ export class Session {
   call(call: SchedulerCall): Promise<CallOutcome> {
     if (!this.#open) return unsent('the subscription has ended');
     if (!this.#stillHolding()) return unsent('we may not be the leader any more');
-    return this.#subscription.call({ ...call, framework_id: { value: this.frameworkId } });
+    const named = { ...call, framework_id: { value: this.frameworkId } };
+    // It may wait for others, and our term may end meanwhile.
+    return this.#subscription.call(named, this.#stillHolding);
   }
 
   /** Only for what is stored. An acknowledgement that is lost costs a repetition of the update. */

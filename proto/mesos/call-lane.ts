@@ -29,8 +29,8 @@ export class CallLane {
     this.client = options.http.connect(options.master);
   }
 
-  /** Never rejects. */
-  send(call: SchedulerCall): Promise<CallOutcome> {
+  /** Never rejects. `mayLeave` is asked when the call's turn has come. */
+  send(call: SchedulerCall, mayLeave: () => boolean): Promise<CallOutcome> {
     const { maxWaiting } = this.options;
     if (this.waiting >= maxWaiting) {
       const cause = new MesosRequestError('Unreachable', `${maxWaiting} calls are waiting already`);
@@ -39,7 +39,8 @@ export class CallLane {
     this.waiting++;
     const outcome = this.tail.then(async () => {
       this.waiting--;
-      return this.closed ? unsent('the subscription is closed') : this.post(call);
+      if (this.closed) return unsent('the subscription is closed');
+      return mayLeave() ? this.post(call) : unsent('the caller may not call any more');
     });
     this.tail = outcome;
     return outcome;

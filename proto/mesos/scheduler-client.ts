@@ -1,4 +1,5 @@
-/** The v1 scheduler API over HTTP: one connection for the event stream, two for calls. */
+/** The v1 scheduler API over HTTP: one connection for the event stream, others for calls. */
+import { crc32 } from 'node:zlib';
 import type { Client } from 'undici';
 import { CallLane, schedulerPath } from './call-lane.ts';
 import { codec } from './codec.ts';
@@ -19,8 +20,10 @@ export interface SchedulerClientOptions extends HttpOptions {
   readonly missedHeartbeats?: number;
   /** Bytes of the longest event. Default 64 MiB. */
   readonly maxEventBytes?: number;
-  /** Calls that may wait for their turn; more are not sent. Default 10,000. */
+  /** Calls that may wait for their turn on one connection; more are not sent. Default 10,000. */
   readonly maxWaitingCalls?: number;
+  /** Connections for acknowledgements, each with one in flight. Default 8. */
+  readonly acknowledgementConnections?: number;
 }
 
 /** Seconds between heartbeats until SUBSCRIBED says otherwise; Mesos' own constant. */
@@ -107,9 +110,10 @@ class HttpSubscription implements Subscription {
   readonly master: MesosAddress;
   readonly events: AsyncIterable<SchedulerEvent>;
   private readonly parts: SubscriptionParts;
-  /** ACCEPT, KILL, RECONCILE and the rest in order; acknowledgements beside them. */
+  /** ACCEPT, KILL, RECONCILE and the rest, in order. */
   private readonly ordered: CallLane;
-  private readonly acknowledgements: CallLane;
+  /** Beside them. Those of one task take one lane, so that they stay in order. */
+  private readonly acknowledgements: readonly CallLane[];
   private heartbeatSeconds = defaultHeartbeatSeconds;
   private failure: SubscriptionLostError | undefined;
   private closed = false;
@@ -122,16 +126,17 @@ class HttpSubscription implements Subscription {
     const lane = (): CallLane =>
       new CallLane({ http, master, streamId, maxWaiting: options.maxWaitingCalls ?? 10_000 });
     this.ordered = lane();
-    this.acknowledgements = lane();
+    const { acknowledgementConnections: lanes = 8 } = options;
+    this.acknowledgements = Array.from({ length: lanes }, lane);
     this.events = this.readEvents();
     signal.addEventListener('abort', this.onAbort, { once: true });
     if (signal.aborted) this.close();
   }
 
-  async call(call: SchedulerCall): Promise<CallOutcome> {
-    const aside = call.type === 'ACKNOWLEDGE' || call.type === 'ACKNOWLEDGE_OPERATION_STATUS';
-    if (aside) return this.acknowledgements.send(call);
-    const outcome = await this.ordered.send(call);
+  async call(call: SchedulerCall, mayLeave = () => true): Promise<CallOutcome> {
+    const aside = this.acknowledgementLane(call);
+    if (aside !== undefined) return aside.send(call, mayLeave);
+    const outcome = await this.ordered.send(call, mayLeave);
     if (outcome.kind === 'unknown') this.giveUp(call, outcome.cause);
     return outcome;
   }
@@ -141,8 +146,15 @@ class HttpSubscription implements Subscription {
     this.closed = true;
     this.parts.signal.removeEventListener('abort', this.onAbort);
     this.ordered.close();
-    this.acknowledgements.close();
+    for (const lane of this.acknowledgements) lane.close();
     this.endStream();
+  }
+
+  private acknowledgementLane(call: SchedulerCall): CallLane | undefined {
+    const { type, acknowledge } = call;
+    if (type !== 'ACKNOWLEDGE' && type !== 'ACKNOWLEDGE_OPERATION_STATUS') return undefined;
+    const task = acknowledge?.task_id.value ?? '';
+    return this.acknowledgements[crc32(task) % this.acknowledgements.length];
   }
 
   private readonly onAbort = (): void => {

@@ -29,13 +29,17 @@ export interface Subscription {
    */
   readonly events: AsyncIterable<SchedulerEvent>;
   /**
-   * Calls the master; never rejects. ACKNOWLEDGE goes its own way; all other calls are sent one
-   * after the other, each once the one before has been answered, so that none overtakes another.
+   * Calls the master; never rejects. Acknowledgements go their own ways, those of one task one after
+   * the other. All other calls are sent one after the other, each once the one before has been
+   * answered, so that none overtakes another.
+   *
+   * `mayLeave` is asked when the call leaves, which may be long after it was made; if it says no,
+   * the call is unsent.
    *
    * After an unknown outcome of such a call the subscription is given up: a copy that is still on
    * its way then carries a stream id that the master refuses once we have subscribed again.
    */
-  call(call: SchedulerCall): Promise<CallOutcome>;
+  call(call: SchedulerCall, mayLeave?: () => boolean): Promise<CallOutcome>;
   close(): void;
 }
 
