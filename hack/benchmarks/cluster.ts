@@ -193,8 +193,12 @@ async function startEmulator(
   writeFileSync(file, stringify(config, { aliasDuplicateObjects: false }));
   const program = join(root, '.local/build/emulator.mjs');
   const emulator = launch('emulator', process.execPath, [program, '--config', file]);
+  // The last piece is a line that is still being written, or nothing.
   const line = (): string | undefined =>
-    emulator.log.split('\n').find((text) => text.startsWith('{"mode"'));
+    emulator.log
+      .split('\n')
+      .slice(0, -1)
+      .find((text) => text.startsWith('{"mode"'));
   await emulator.ready(() => line() !== undefined);
   return { emulator, master: readySchema.parse(JSON.parse(line() ?? '')).master };
 }

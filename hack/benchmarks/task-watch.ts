@@ -13,7 +13,9 @@ const taskSchema = z.object({
   status: z
     .object({
       phase: z.string(),
-      mesos: z.object({ timestamp: z.number().optional() }).optional(),
+      mesos: z
+        .object({ timestamp: z.number().optional(), state: z.string().optional() })
+        .optional(),
       networks: z.array(z.object({ ips: z.array(z.string()) })).optional(),
       containers: z.array(z.object({ probe: z.string().optional() })).optional(),
     })
