@@ -75,6 +75,33 @@ describe('a session', () => {
     expect(session.isOpen).toBe(false);
   });
 
+  it('lets a call be judged once more when its turn to leave comes', async () => {
+    let holding = true;
+    const mesos = new ScriptedMesos();
+    const queued = new ScriptedSubscription(mesos, 'stream');
+    const judges: ((() => boolean) | undefined)[] = [];
+    const session = new Session({
+      subscription: {
+        streamId: 'stream',
+        master: queued.master,
+        events: queued.events,
+        call: (call, mayLeave) => {
+          judges.push(mayLeave);
+          return queued.call(call);
+        },
+        close: () => undefined,
+      },
+      frameworkId: 'F1',
+      masterId: undefined,
+      number: 1,
+      stillHolding: () => holding,
+    });
+    await session.call({ type: 'REVIVE' });
+    expect(judges.map((mayLeave) => mayLeave?.())).toEqual([true]);
+    holding = false;
+    expect(judges.map((mayLeave) => mayLeave?.())).toEqual([false]);
+  });
+
   it('lets nothing out once it is closed', async () => {
     const { mesos, session } = open(() => true);
     session.close();
