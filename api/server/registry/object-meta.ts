@@ -14,6 +14,10 @@ const patchStrategies: Readonly<Record<string, SchemaNode>> = {
 
 /** The schema of metadata in OpenAPI v3. */
 export function objectMetaSchemaNode(): SchemaNode {
+  return objectMetaNode;
+}
+
+function openApiNode(): SchemaNode {
   const { properties } = z
     .object({ properties: z.record(z.string(), z.record(z.string(), z.unknown())) })
     .parse(z.toJSONSchema(objectMetaSchema, { target: 'openapi-3.0', io: 'input' }));
@@ -47,6 +51,9 @@ function closed(node: SchemaNode): SchemaNode {
   }
   return next;
 }
+
+// Every kind has it, and making it takes milliseconds.
+const objectMetaNode: SchemaNode = openApiNode();
 
 /** The schema of a whole object of `resource`, metadata included. */
 export function wholeSchema(resource: Pick<AnyResource, 'schema'>): SchemaNode {
