@@ -1,4 +1,5 @@
 import { ApiError } from '../machinery/errors.ts';
+import type { Metrics } from '../machinery/metrics.ts';
 import type { Authorizer } from './authorizer.ts';
 import type { Discovery } from './discovery.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -11,6 +12,7 @@ import {
   unauthorized,
 } from './errors.ts';
 import { healthAnswer, type HealthCheck } from './health.ts';
+import { metricsAnswer } from './metrics.ts';
 import type { OpenApi } from './openapi/openapi.ts';
 import { flag } from './query.ts';
 import type { User } from './registry/context.ts';
@@ -32,6 +34,8 @@ export interface DispatcherOptions {
   version: VersionInfo;
   livez: readonly HealthCheck[];
   readyz: readonly HealthCheck[];
+  /** What /metrics tells; there is no such path if absent. */
+  metrics?: Metrics | undefined;
   /** Told of every fault of the server itself; the client only learns that there was one. */
   onFault: (error: unknown, request: { method: string; path: string }) => void;
 }
@@ -82,6 +86,10 @@ export class Dispatcher {
     await this.#authorizePath(user, request);
     if (/^\/healthz(?:\/|$)/.test(request.path) && request.method === 'GET') {
       return healthAnswer('healthz', this.#options.livez, request.path, request.query);
+    }
+    const { metrics } = this.#options;
+    if (metrics !== undefined && /^\/metrics\/?$/.test(request.path)) {
+      return metricsAnswer(metrics, request);
     }
     const found = this.#options.discovery.answer(request) ?? this.#options.openApi.answer(request);
     if (found === undefined) throw noSuchPath();

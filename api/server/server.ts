@@ -1,5 +1,6 @@
 import type { Transport } from '../client/transport.ts';
 import type { Clock } from '../machinery/clock.ts';
+import type { Metrics } from '../machinery/metrics.ts';
 import type { Random } from '../machinery/random.ts';
 import type { AnyResource } from '../machinery/resource.ts';
 import { WatchCache } from '../storage/cache.ts';
@@ -14,7 +15,7 @@ import { admitServerSetPath, type ServerSetRoot } from './admission/server-set-r
 import { everyAuthenticatedUser, type Authorizer } from './authorizer.ts';
 import { Discovery } from './discovery.ts';
 import { Dispatcher } from './dispatcher.ts';
-import { Endpoint } from './endpoint.ts';
+import { Endpoint, type Reporters } from './endpoint.ts';
 import type { HealthCheck } from './health.ts';
 import { HttpsListener, type ListenOptions, type TlsOptions } from './http/listener.ts';
 import { InProcessTransport } from './in-process.ts';
@@ -50,6 +51,10 @@ export interface ApiServerOptions {
   readyChecks?: readonly HealthCheck[];
   /** Who may do what; every authenticated user may do everything if absent. */
   authorizer?: Authorizer;
+  /** Of this process, served at /metrics. */
+  metrics?: Metrics;
+  /** What computes read-only subresources, such as `jobs/drift`; without it they answer 503. */
+  reporters?: Reporters;
   /** HTTPS; without it the server is reached in process only. */
   https?: ListenOptions & { tls: TlsOptions };
 }
@@ -116,6 +121,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     version: versionInfo({ version: options.version }),
     livez: [],
     readyz: [storageCheck(storage), cacheCheck(cache), ...(options.readyChecks ?? [])],
+    metrics: options.metrics,
     onFault: (error, request) => {
       const cause = error instanceof Error ? error.stack : String(error);
       logger.error({ ...request, error: cause }, 'a request failed in the server');

@@ -63,6 +63,16 @@ export class Controller implements Runnable {
     return this.#queue.depth;
   }
 
+  /** Keys that came to be worked on so far. */
+  get added(): number {
+    return this.#queue.added;
+  }
+
+  /** Reconciliations so far that failed and were tried again. */
+  get retried(): number {
+    return this.#queue.retried;
+  }
+
   enqueue(key: string): void {
     this.#queue.add(key);
   }

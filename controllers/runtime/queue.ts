@@ -11,6 +11,8 @@ export interface Queue {
   done(key: string): void;
   /** Keys that wait. */
   readonly depth: number;
+  /** How often a key came to wait, or was given out at once. */
+  readonly added: number;
 }
 
 /**
@@ -24,6 +26,11 @@ export class WorkQueue implements Queue {
   readonly #processing = new Set<string>();
   readonly #dirty = new Set<string>();
   readonly #takers: ((key: string) => void)[] = [];
+  #added = 0;
+
+  get added(): number {
+    return this.#added;
+  }
 
   get depth(): number {
     return this.#waiting.size;
@@ -35,6 +42,7 @@ export class WorkQueue implements Queue {
       return;
     }
     if (this.#waiting.has(key)) return;
+    this.#added += 1;
     const taker = this.#takers.shift();
     if (taker === undefined) {
       this.#waiting.add(key);
@@ -84,6 +92,10 @@ export class DelayingQueue implements Queue {
 
   get depth(): number {
     return this.#queue.depth;
+  }
+
+  get added(): number {
+    return this.#queue.added;
   }
 
   add(key: string): void {
@@ -143,6 +155,7 @@ export class RateLimitedQueue extends DelayingQueue {
   readonly #limits: RateLimits;
   readonly #bucket: TokenBucket;
   readonly #failures = new Map<string, number>();
+  #retried = 0;
 
   constructor(queue: Queue, clock: Clock, limits: RateLimits = defaultRateLimits) {
     super(queue, clock);
@@ -150,11 +163,17 @@ export class RateLimitedQueue extends DelayingQueue {
     this.#bucket = new TokenBucket(clock, limits.perSecond, limits.burst);
   }
 
+  /** Failures so far, over all keys. */
+  get retried(): number {
+    return this.#retried;
+  }
+
   /** Adds a key whose work failed; returns the delay in milliseconds. */
   addRateLimited(key: string): number {
     const { baseMs, capMs } = this.#limits;
     const failures = this.#failures.get(key) ?? 0;
     this.#failures.set(key, failures + 1);
+    this.#retried += 1;
     const delay = Math.max(exponential(baseMs, capMs, failures), this.#bucket.reserve());
     this.addAfter(key, delay);
     return delay;

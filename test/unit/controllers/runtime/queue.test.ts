@@ -16,6 +16,7 @@ describe('WorkQueue', () => {
     const queue = new WorkQueue();
     for (const key of ['a', 'b', 'a', 'c', 'b']) queue.add(key);
     expect(queue.depth).toBe(3);
+    expect(queue.added).toBe(3);
     expect([await queue.get(open), await queue.get(open), await queue.get(open)]).toEqual([
       'a',
       'b',
@@ -32,6 +33,7 @@ describe('WorkQueue', () => {
     expect(queue.depth).toBe(0);
     queue.done('a');
     expect(queue.depth).toBe(1);
+    expect(queue.added).toBe(2);
     await queue.get(open);
     queue.done('a');
     expect(queue.depth).toBe(0);
