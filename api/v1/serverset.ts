@@ -74,6 +74,15 @@ const serverSetStatusSchema = z.strictObject({
     .optional()
     .describe('Paths where members of ours may exist; the last one is published on.'),
   lastWriteTime: z.string().optional().describe('When ZooKeeper was last written for this set.'),
+  drift: z
+    .strictObject({
+      mended: z.int().describe('So many such changes were mended since the set exists.'),
+      lastTime: z.string().describe('When the last one was mended.'),
+      lastPath: z.string().describe('The node that it was made to.'),
+      lastChange: z.enum(['Deleted', 'Edited', 'Added']).describe('What somebody had done to it.'),
+    })
+    .optional()
+    .describe('Changes that others made to members of ours, seen and mended; absent: never.'),
   conditions: z.array(conditionSchema).optional().describe('Ready, Reconciling, Stalled, Held.'),
 });
 export type ServerSetStatus = z.infer<typeof serverSetStatusSchema>;
@@ -179,6 +188,27 @@ export const serverSetResource = defineResource<ServerSet>({
       description: 'Port that is the serviceEndpoint.',
       priority: 1,
       cell: (set) => set.spec.primaryPort,
+    },
+    {
+      name: 'Held',
+      type: 'number',
+      description: 'Members of unreachable tasks that the brake keeps.',
+      priority: 1,
+      cell: (set) => set.status?.held ?? 0,
+    },
+    {
+      name: 'Drift',
+      type: 'number',
+      description: 'Changes by others to members of ours that were mended.',
+      priority: 1,
+      cell: (set) => set.status?.drift?.mended ?? 0,
+    },
+    {
+      name: 'Last Write',
+      type: 'date',
+      description: 'Time since ZooKeeper was last written for the set.',
+      priority: 1,
+      cell: (set) => set.status?.lastWriteTime ?? null,
     },
   ],
   defaults: withDefaults,

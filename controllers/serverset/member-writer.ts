@@ -13,7 +13,6 @@ import type { KeyedLock } from './keyed-lock.ts';
 import type { PathView } from './path-view.ts';
 import type { Member } from './desired.ts';
 import type { Cause, ObservedNode, Plan } from './plan.ts';
-import { isUndecided } from './problems.ts';
 import { isMarkedFor, markedFor } from './task-marks.ts';
 
 export interface MemberWriterOptions {
@@ -109,12 +108,15 @@ export class MemberWriter {
     const { fence, logger } = this.#options;
     const path = memberPrefixOf(view.path);
     const data = Buffer.from(body);
-    const [result] = await this.#write(view, undefined, () =>
-      fence.write([{ type: 'create', path, data, sequential: true }]),
+    await view.write(
+      { creates: true },
+      () => fence.write([{ type: 'create', path, data, sequential: true }]),
+      ([result]) => {
+        if (result?.type !== 'create') return;
+        const ours = view.wrote(nameIn(view, result.path), 0, body);
+        logger.info({ path: result.path, taskUid: ours?.taskUid }, 'member created');
+      },
     );
-    if (result?.type !== 'create') return;
-    const ours = view.wrote(nameIn(view, result.path), 0, body);
-    logger.info({ path: result.path, taskUid: ours?.taskUid }, 'member created');
   }
 
   /** In one transaction: no reader ever sees the task without a member, or with two. */
@@ -123,56 +125,55 @@ export class MemberWriter {
     const before = `${view.path}/${node.name}`;
     const path = memberPrefixOf(view.path);
     const data = Buffer.from(body);
-    const [, result] = await this.#write(view, node.name, () =>
-      fence.write([
-        { type: 'delete', path: before, version: node.version },
-        { type: 'create', path, data, sequential: true },
-      ]),
+    await view.write(
+      { name: node.name, creates: true },
+      () =>
+        fence.write([
+          { type: 'delete', path: before, version: node.version },
+          { type: 'create', path, data, sequential: true },
+        ]),
+      ([, result]) => {
+        if (result?.type !== 'create') return;
+        view.removed(node.name);
+        drains.ended(before);
+        const ours = view.wrote(nameIn(view, result.path), 0, body);
+        logger.info({ path: result.path, before, taskUid: ours?.taskUid }, 'member replaced');
+      },
     );
-    if (result?.type !== 'create') return;
-    view.removed(node.name);
-    drains.ended(before);
-    const ours = view.wrote(nameIn(view, result.path), 0, body);
-    logger.info({ path: result.path, before, taskUid: ours?.taskUid }, 'member replaced');
   }
 
   async #set(view: PathView, node: ObservedNode, body: string): Promise<void> {
     const { fence, drains } = this.#options;
     const path = `${view.path}/${node.name}`;
     const data = Buffer.from(body);
-    const [result] = await this.#write(view, node.name, () =>
-      fence.write([{ type: 'setData', path, data, version: node.version }]),
+    await view.write(
+      { name: node.name },
+      () => fence.write([{ type: 'setData', path, data, version: node.version }]),
+      ([result]) => {
+        if (result?.type !== 'setData') return;
+        const ours = view.wrote(node.name, result.stat.version, body);
+        if (ours?.stoppingSince !== undefined) drains.began(path, ours.stoppingSince);
+      },
     );
-    if (result?.type !== 'setData') return;
-    const ours = view.wrote(node.name, result.stat.version, body);
-    if (ours?.stoppingSince !== undefined) drains.began(path, ours.stoppingSince);
   }
 
   async #remove(view: PathView, node: ObservedNode, cause: Cause): Promise<void> {
     const { fence, drains, onRemoved, logger } = this.#options;
     const path = `${view.path}/${node.name}`;
+    const removed = (): void => view.removed(node.name);
     try {
-      await this.#write(view, node.name, () =>
-        fence.write([{ type: 'delete', path, version: node.version }]),
+      await view.write(
+        { name: node.name },
+        () => fence.write([{ type: 'delete', path, version: node.version }]),
+        removed,
       );
     } catch (error) {
       if (!isZooKeeperError(error, 'NO_NODE')) throw error;
+      removed();
     }
-    view.removed(node.name);
     drains.ended(path);
     logger.info({ path, taskUid: node.ours?.taskUid, cause }, 'member removed');
     if (node.ours !== undefined) onRemoved(node.ours.taskUid);
-  }
-
-  /** Whatever a failure shows to be out of date is read again before the next plan. */
-  async #write<T>(view: PathView, name: string | undefined, write: () => Promise<T>): Promise<T> {
-    try {
-      return await write();
-    } catch (error) {
-      if (isUndecided(error)) view.invalidate();
-      else if (isZooKeeperError(error, 'BAD_VERSION', 'NO_NODE')) view.outdated(name);
-      throw error;
-    }
   }
 }
 

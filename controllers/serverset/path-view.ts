@@ -3,7 +3,10 @@ import { isZooKeeperError } from '../../proto/zookeeper/errors.ts';
 import { concurrently } from '../runtime/concurrently.ts';
 import type { OurMember } from './body.ts';
 import { isMemberName, recognise } from './body.ts';
+import type { Drift, DriftChange, OwnWrite } from './drift.ts';
+import { DriftWatch } from './drift.ts';
 import type { ObservedNode } from './plan.ts';
+import { isUndecided } from './problems.ts';
 
 export interface PathViewOptions {
   zookeeper: ZooKeeperClient;
@@ -28,6 +31,9 @@ export class PathView {
   readonly #unread = new Set<string>();
   /** Nodes that were seen to be ours stay ours, whatever somebody writes into them. */
   readonly #ours = new Map<string, { czxid: bigint; taskUid: string }>();
+  readonly #drift = new DriftWatch();
+  /** All was read once: what differs from then on was done by somebody. */
+  #isKnown = false;
   #listed = false;
   /** An answer to a write was lost: the server that answers next may lag behind it. */
   #mustSync = false;
@@ -65,15 +71,45 @@ export class PathView {
     return false;
   }
 
+  /** What others did to members of ours, and is not yet mended. */
+  get drift(): readonly Drift[] {
+    return this.#drift.found();
+  }
+
+  mended(drifts: readonly Drift[]): void {
+    this.#drift.mended(drifts);
+  }
+
+  /**
+   * Makes a write of ours. `settle` takes its effect into the view in the turn in which the answer
+   * comes. Whatever a failure shows to be out of date is read again before the next plan.
+   */
+  async write<T>(
+    what: OwnWrite,
+    request: () => Promise<T>,
+    settle: (result: T) => void,
+  ): Promise<void> {
+    const ended = this.#drift.began(what);
+    try {
+      settle(await request());
+      ended(false);
+    } catch (error) {
+      ended(isUndecided(error));
+      if (isUndecided(error)) this.#invalidate();
+      else if (isZooKeeperError(error, 'BAD_VERSION', 'NO_NODE')) this.#outdated(what.name);
+      throw error;
+    }
+  }
+
   /** Nothing that was read holds any more, as after a write whose outcome is unknown. */
-  invalidate(): void {
+  #invalidate(): void {
     this.#listed = false;
     this.#mustSync = true;
     for (const name of this.#nodes.keys()) this.#unread.add(name);
   }
 
   /** A write of ours shows that the view is behind: the node changed or went, or the path did. */
-  outdated(name?: string): void {
+  #outdated(name?: string): void {
     this.#listed = false;
     if (name !== undefined) this.#unread.add(name);
   }
@@ -112,6 +148,7 @@ export class PathView {
         () => (this.#mustSync = true),
       );
     }
+    this.#drift.readBegins();
     if (!this.#listed) await this.#list();
     const names = [...this.#unread];
     this.#unread.clear();
@@ -121,6 +158,9 @@ export class PathView {
         for (const name of names) this.#unread.add(name);
       },
     );
+    if (!this.#listed || this.#unread.size > 0) return;
+    this.#isKnown = true;
+    this.#drift.readAll();
   }
 
   async #list(): Promise<void> {
@@ -133,7 +173,7 @@ export class PathView {
     this.#exists = children !== undefined;
     const present = new Set(children?.filter(isMemberName));
     this.#hasOtherChildren = (children?.length ?? 0) > present.size;
-    for (const name of this.#nodes.keys()) if (!present.has(name)) this.removed(name);
+    for (const name of this.#nodes.keys()) if (!present.has(name)) this.#vanished(name);
     for (const name of present) if (!this.#nodes.has(name)) this.#unread.add(name);
   }
 
@@ -167,14 +207,34 @@ export class PathView {
           : undefined;
       const ours = recognised ?? remembered;
       if (ours !== undefined) this.#ours.set(name, { czxid: stat.czxid, taskUid: ours.taskUid });
+      this.#compare(name, stat.version, body, recognised !== undefined);
       this.#nodes.set(name, { name, version: stat.version, body, ours });
     } catch (error) {
-      if (isZooKeeperError(error, 'NO_NODE')) this.removed(name);
+      if (isZooKeeperError(error, 'NO_NODE')) this.#vanished(name);
       // A stranger's secret; a member of ours that we may not read is a problem to tell.
       else if (isZooKeeperError(error, 'NO_AUTH') && !this.#ours.has(name)) {
         this.#nodes.set(name, { name, version: -1, body: '', ours: undefined });
       } else throw error;
     }
+  }
+
+  /** A node that is there: is it as we left it? */
+  #compare(name: string, version: number, body: string, isOurs: boolean): void {
+    const known = this.#nodes.get(name);
+    if (known === undefined) {
+      if (isOurs && this.#isKnown) this.#saw(name, 'Added');
+    } else if (known.ours !== undefined && known.body !== body && known.version !== version) {
+      this.#saw(name, 'Edited');
+    }
+  }
+
+  #vanished(name: string): void {
+    if (this.#nodes.get(name)?.ours !== undefined) this.#saw(name, 'Deleted');
+    this.removed(name);
+  }
+
+  #saw(name: string, change: DriftChange): void {
+    this.#drift.saw(name, { path: `${this.path}/${name}`, change });
   }
 
   async #unlessItFails<T>(work: () => Promise<T>, failed: () => void): Promise<T> {

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../../api/machinery/clock.ts';
 import { timestamp } from '../../api/machinery/clock.ts';
+import { isApiError } from '../../api/machinery/errors.ts';
 import { hasFinalizer, objectKey } from '../../api/machinery/metadata.ts';
 import type { ServerSet } from '../../api/v1/serverset.ts';
 import {
@@ -17,6 +18,7 @@ import type { WriteBarrier } from '../runtime/write-barrier.ts';
 import type { ServerSetCaches, ServerSetLookup } from './caches.ts';
 import type { Desired } from './desired.ts';
 import { desiredMembers, isSelected, isStopping } from './desired.ts';
+import type { Drift } from './drift.ts';
 import type { EpochFence } from './fence.ts';
 import type { LinkWatch } from './link-watch.ts';
 import { awayGraceMs } from './link-watch.ts';
@@ -37,6 +39,7 @@ import type { SetWriter } from './set-writer.ts';
 import type { Findings } from './status.ts';
 import { listed, serverSetStatus } from './status.ts';
 import { isMarkedFor } from './task-marks.ts';
+import { Unreported } from './unreported.ts';
 
 export interface ServerSetReconcilerOptions {
   zookeeper: ZooKeeperClient;
@@ -74,14 +77,24 @@ interface Mirrored {
 /** Makes the nodes of a set's paths what its tasks say. */
 export class ServerSetReconciler {
   readonly #options: ServerSetReconcilerOptions;
-  /** By key, RFC 3339: written to ZooKeeper, and not yet in the status. */
-  readonly #lastWrite = new Map<string, string>();
+  readonly #unreported = new Unreported();
 
   constructor(options: ServerSetReconcilerOptions) {
     this.#options = options;
   }
 
   async reconcile(key: string): Promise<Result> {
+    try {
+      return await this.#reconcile(key);
+    } catch (error) {
+      if (!isApiError(error, 'NotFound')) throw error;
+      // The set, or one of its tasks, was deleted meanwhile: the caches will say so, and then it is looked at again.
+      this.#options.logger.debug({ err: error, serverSet: key }, 'something is gone');
+      return {};
+    }
+  }
+
+  async #reconcile(key: string): Promise<Result> {
     const { caches, barrier, lookup, owners } = this.#options;
     const serverSet = caches.serverSets.get(key);
     if (serverSet === undefined) {
@@ -109,7 +122,7 @@ export class ServerSetReconciler {
   #forget(key: string): void {
     this.#options.barrier.forget(key);
     this.#options.sets.forget(key);
-    this.#lastWrite.delete(key);
+    this.#unreported.forget(key);
   }
 
   async #mirror(serverSet: ServerSet, roles: PathRoles, desired: Desired): Promise<Mirrored> {
@@ -122,12 +135,13 @@ export class ServerSetReconciler {
     if (roles.active !== undefined) {
       const view = views.of(roles.active);
       await view.refresh();
+      const { drift } = view;
       const plan = mirror.plan(current, desired, view, 'publish');
       if (plan.create.length > 0 || view.nodes().some(({ ours }) => ours !== undefined)) {
         owners.begin(view.path, current);
         current = await sets.claim(current, view.path);
       }
-      await this.#apply(current, view, plan);
+      await this.#apply(current, view, plan, drift);
       plans.push(plan);
       seen.push(view);
       members += memberCount(view);
@@ -136,8 +150,9 @@ export class ServerSetReconciler {
     for (const path of roles.leaving) {
       const view = views.of(path);
       await view.refresh();
+      const { drift } = view;
       const plan = mirror.plan(current, desired, view, 'leave');
-      await this.#apply(current, view, plan);
+      await this.#apply(current, view, plan, drift);
       plans.push(plan);
       seen.push(view);
       const left = memberCount(view);
@@ -160,10 +175,19 @@ export class ServerSetReconciler {
     return cleared;
   }
 
-  async #apply(serverSet: ServerSet, view: PathView, plan: Plan): Promise<void> {
-    const { members, clock } = this.#options;
+  /** `drift` is what the plan mends of what others did. */
+  async #apply(
+    serverSet: ServerSet,
+    view: PathView,
+    plan: Plan,
+    drift: readonly Drift[],
+  ): Promise<void> {
+    const { members, sets, clock } = this.#options;
     const key = objectKey(serverSet.metadata);
-    if (await members.apply(key, view, plan)) this.#lastWrite.set(key, timestamp(clock));
+    if (await members.apply(key, view, plan)) this.#unreported.wrote(key, timestamp(clock));
+    view.mended(drift);
+    this.#unreported.mended(key, drift, timestamp(clock));
+    sets.reportDrift(serverSet, drift);
   }
 
   /** Nothing of ours is left on the path: it goes too, if nobody else has anything in it. */
@@ -261,14 +285,21 @@ export class ServerSetReconciler {
     };
   }
 
-  #writeStatus(
+  async #writeStatus(
     serverSet: ServerSet,
-    findings: Omit<Findings, 'lastWriteTime'>,
+    findings: Omit<Findings, 'lastWriteTime' | 'drift'>,
   ): Promise<number | undefined> {
     const { sets, clock } = this.#options;
-    const lastWriteTime = this.#lastWrite.get(objectKey(serverSet.metadata));
-    const status = serverSetStatus(serverSet, { ...findings, lastWriteTime }, timestamp(clock));
-    return sets.writeStatus(serverSet, status);
+    const key = objectKey(serverSet.metadata);
+    const lastWriteTime = this.#unreported.lastWriteTime(key);
+    const drift = this.#unreported.drift(key, serverSet.status?.drift);
+    const all = { ...findings, lastWriteTime, drift };
+    const waitMs = await sets.writeStatus(
+      serverSet,
+      serverSetStatus(serverSet, all, timestamp(clock)),
+    );
+    if (waitMs === undefined) this.#unreported.forget(key);
+    return waitMs;
   }
 }
 

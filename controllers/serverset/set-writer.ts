@@ -8,7 +8,9 @@ import { serverSetFinalizer } from '../../api/v1/serverset.ts';
 import type { EventRecorder } from '../runtime/event-recorder.ts';
 import type { WriteBarrier } from '../runtime/write-barrier.ts';
 import type { ServerSetCaches } from './caches.ts';
+import type { Drift } from './drift.ts';
 import { publishedPaths } from './paths.ts';
+import { listed } from './status.ts';
 
 export interface SetWriterOptions {
   /** Fenced. */
@@ -67,6 +69,13 @@ export class SetWriter {
   reportPurge(serverSet: ServerSet, count: number): void {
     const message = `${count} members were removed, or replaced where their task is ready`;
     this.#options.events.record(serverSet, 'Normal', 'Purged', message);
+  }
+
+  reportDrift(serverSet: ServerSet, drifts: readonly Drift[]): void {
+    if (drifts.length === 0) return;
+    const what = listed(drifts.map(({ path, change }) => `${change.toLowerCase()} ${path}`));
+    const message = `somebody else ${what}; the members are as they should be again`;
+    this.#options.events.record(serverSet, 'Warning', 'MembersChanged', message);
   }
 
   /** Returns the milliseconds until a status that differs may be written. */

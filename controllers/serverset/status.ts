@@ -18,6 +18,7 @@ export interface Findings {
   problem: Problem | undefined;
   /** RFC 3339; undefined if nothing was written since the last status. */
   lastWriteTime: string | undefined;
+  drift: ServerSetStatus['drift'];
 }
 
 /** Names in one message; the rest are counted. */
@@ -41,7 +42,7 @@ export function serverSetStatus(
     const observed = generation === undefined ? {} : { observedGeneration: generation };
     conditions = setCondition(conditions, { ...input, ...observed }, now);
   }
-  const { lastWriteTime = before?.lastWriteTime, publishedPaths } = findings;
+  const { lastWriteTime = before?.lastWriteTime, publishedPaths, drift } = findings;
   return {
     observedGeneration: generation ?? 0,
     members: findings.members ?? before?.members ?? 0,
@@ -49,6 +50,7 @@ export function serverSetStatus(
     held: findings.held?.length ?? before?.held ?? 0,
     publishedPaths: [...publishedPaths],
     ...(lastWriteTime === undefined ? {} : { lastWriteTime }),
+    ...(drift === undefined ? {} : { drift }),
     conditions: conditions ?? [],
   };
 }

@@ -14,7 +14,7 @@ import type { KeyedLock } from './keyed-lock.ts';
 import type { LinkWatch } from './link-watch.ts';
 import type { PathView } from './path-view.ts';
 import type { PathViews } from './path-views.ts';
-import { isAway, isUndecided } from './problems.ts';
+import { isAway } from './problems.ts';
 import { markedPaths, unmarked } from './task-marks.ts';
 
 export interface TaskReconcilerOptions {
@@ -101,14 +101,18 @@ export class TaskReconciler {
   async #removeMembers(view: PathView, uid: string): Promise<void> {
     for (const { name, ours, version } of view.nodes()) {
       if (ours?.taskUid !== uid) continue;
+      const path = `${view.path}/${name}`;
+      const removed = (): void => view.removed(name);
       try {
-        const path = `${view.path}/${name}`;
-        await this.#options.fence.write([{ type: 'delete', path, version }]);
+        await view.write(
+          { name },
+          () => this.#options.fence.write([{ type: 'delete', path, version }]),
+          removed,
+        );
       } catch (error) {
-        if (isUndecided(error)) view.invalidate();
         if (!isZooKeeperError(error, 'NO_NODE')) throw error;
+        removed();
       }
-      view.removed(name);
     }
   }
 

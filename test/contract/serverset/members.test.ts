@@ -1,9 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { ServerSetStatus } from '../../../api/v1/serverset.ts';
 import type { Task } from '../../../api/v1/task.ts';
 import { until } from '../zookeeper/event-log.ts';
 import { Cluster, finalizersOf } from './cluster.ts';
 
 const path = '/aurora/prod/web';
+
+type ServerSetDrift = ServerSetStatus['drift'];
 
 let cluster: Cluster;
 
@@ -13,6 +16,10 @@ beforeEach(async () => {
 afterEach(async () => {
   await cluster.stop();
 });
+
+async function driftOf(name: string): Promise<ServerSetDrift> {
+  return (await cluster.serverSets.get({ namespace: 'prod', name })).status?.drift;
+}
 
 async function get(task: Task): Promise<Task | undefined> {
   return cluster.tasks.find(task.metadata);
@@ -226,18 +233,71 @@ describe('nodes of others', () => {
 
 describe('a member that somebody', () => {
   it.each([
-    ['deletes', (at: string) => cluster.operator.delete(at)],
-    ['edits', (at: string) => cluster.operator.setData(at, Buffer.from('{"status":"DEAD"}'))],
-  ])('%s by hand is mended', async (_, harm) => {
+    ['deletes', 'Deleted', (at: string) => cluster.operator.delete(at)],
+    [
+      'edits',
+      'Edited',
+      (at: string) => cluster.operator.setData(at, Buffer.from('{"status":"DEAD"}')),
+    ],
+  ] as const)('%s by hand is mended, counted and told', async (_, change, harm) => {
     await cluster.lead();
     await cluster.publish('web');
     const task = await cluster.ready('web', 0);
     const [before] = await cluster.shows(path, ['10.0.0.1']);
-    await cluster.says('web', 'Ready', 'True');
-    await harm(`${path}/${before!.name}`);
+    const ready = await cluster.says('web', 'Ready', 'True');
+    expect(ready.status?.drift).toBeUndefined();
+    const node = `${path}/${before!.name}`;
+    await harm(node);
     const [after] = await cluster.shows(path, ['10.0.0.1']);
     expect(after?.task).toBe(task.metadata.uid);
     expect(await cluster.children(path)).toEqual([after!.name]);
+    await until(async () => (await driftOf('web')) !== undefined, 'it is counted');
+    expect(await driftOf('web')).toEqual({
+      mended: 1,
+      lastTime: expect.stringMatching(/^\d{4}-/) as string,
+      lastPath: node,
+      lastChange: change,
+    });
+    await until(async () => (await cluster.eventReasons()).includes('MembersChanged'), 'an Event');
+
+    // The count goes on under the next leader, which sees what is done while it leads.
+    await cluster.lead();
+    await cluster.ready('web', 1);
+    await cluster.shows(path, ['10.0.0.1', '10.0.0.2']);
+    await harm(`${path}/${after!.name}`);
+    await until(async () => (await driftOf('web'))?.mended === 2, 'it is counted, too');
+    await cluster.shows(path, ['10.0.0.1', '10.0.0.2']);
+  });
+
+  it('copies is counted; what becomes of members by our own hand is not', async () => {
+    await cluster.lead();
+    await cluster.publish('web', { drainSeconds: 0.2 });
+    const tasks = await Promise.all(
+      Array.from({ length: 12 }, (_, instance) => cluster.ready('web', instance)),
+    );
+    await until(async () => (await cluster.members(path)).length === 12, 'all are members');
+    for (const task of tasks.slice(0, 3)) await cluster.stopTask(task);
+    for (const task of tasks.slice(3, 6)) await cluster.become(task, 'Failed');
+    await Promise.all(
+      tasks.slice(6).map((task, index) => cluster.become(task, 'Running', `10.0.8.${index}`)),
+    );
+    const hosts = [0, 1, 2, 3, 4, 5].map((index) => `10.0.8.${index}`);
+    const [first] = await cluster.shows(path, hosts);
+    const quiet = await cluster.says('web', 'Ready', 'True');
+    expect(quiet.status?.drift).toBeUndefined();
+    const copy = await cluster.foreign(path, 'member_', await cluster.read(path, first!.name));
+    await until(async () => (await driftOf('web'))?.mended === 1, 'it is counted');
+    expect(await driftOf('web')).toMatchObject({ lastPath: copy, lastChange: 'Added' });
+    await cluster.shows(path, hosts);
+    const { metadata } = await cluster.serverSets.get({ namespace: 'prod', name: 'web' });
+    await cluster.says('web', 'Ready', 'True');
+    // Equal state writes nothing: foreign nodes come and go without a word.
+    await cluster.foreign(path, 'singleton_candidate_');
+    await cluster.publish('other');
+    await cluster.ready('other', 0);
+    await cluster.says('other', 'Ready', 'True');
+    const now = await cluster.serverSets.get({ namespace: 'prod', name: 'web' });
+    expect(now.metadata.resourceVersion).toBe(metadata.resourceVersion);
   });
 
   it('deletes with its whole path is made again', async () => {

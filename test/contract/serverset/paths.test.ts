@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { startTcpProxy } from '../../support/tcp-proxy.ts';
 import { until } from '../zookeeper/event-log.ts';
 import { Cluster } from './cluster.ts';
 
@@ -144,6 +145,27 @@ describe('a set that is deleted', () => {
     await cluster.serverSets.delete(metadata);
     await until(async () => (await cluster.serverSets.find(metadata)) === undefined, 'gone');
     expect(await cluster.children(path)).toEqual([other.slice(path.length + 1)]);
+  });
+
+  it('while the loop reads its path is no failure', async () => {
+    const proxy = await startTcpProxy(cluster.server);
+    onTestFinished(() => proxy.stop());
+    const leader = await cluster.lead({ connectString: `${proxy.host}:${proxy.port}` });
+    await cluster.publish('api');
+    await cluster.ready('api', 0);
+    await cluster.shows('/aurora/prod/api', ['10.0.0.1']);
+    await cluster.ready('web', 0);
+    proxy.delay(300);
+    // As the garbage collector does: it has no finalizer yet, so it is gone at once.
+    const { metadata } = await cluster.publish('web');
+    await cluster.serverSets.delete(metadata);
+    const isTold = (line: string): boolean => line.includes('something is gone');
+    await until(() => leader.log.some(isTold), 'the loop has noticed');
+    proxy.delay(0);
+    await cluster.ready('api', 1);
+    await cluster.shows('/aurora/prod/api', ['10.0.0.1', '10.0.0.2']);
+    expect(leader.log.filter((line) => line.includes('reconciliation failed'))).toEqual([]);
+    expect(await cluster.children(path)).toEqual([]);
   });
 
   it('takes its members along though nobody led when it was deleted', async () => {

@@ -17,6 +17,7 @@ const quiet: Findings = {
   leaving: [],
   problem: undefined,
   lastWriteTime: stamp,
+  drift: undefined,
 };
 
 function condition(status: ServerSetStatus, type: string): Pick<Condition, 'status' | 'reason'> {
