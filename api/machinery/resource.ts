@@ -35,6 +35,15 @@ export interface ScalePaths {
   statusSelector: readonly string[];
 }
 
+/** A read-only subresource that is computed at every request: `jobs/drift`. */
+export interface Report {
+  name: string;
+  /** Kind of the answer, in the group and version of the resource. */
+  kind: string;
+  /** The structural schema of the answer. */
+  schema: SchemaNode;
+}
+
 /** Result of holding an untrusted document against a schema. */
 export type ParseResult<T> =
   | { ok: true; value: T }
@@ -63,7 +72,7 @@ export interface Resource<T extends KubeObject = KubeObject> {
   strategicMerge: boolean;
   /** What happens to a field that the schema does not have: our kinds refuse, core kinds prune. */
   unknownFields: 'refuse' | 'prune';
-  subresources: { status: boolean; scale?: ScalePaths };
+  subresources: { status: boolean; scale?: ScalePaths; reports?: readonly Report[] };
   /** Seconds after which a new object expires, for Events. */
   ttlSeconds?: number;
   /** Bound of one object's JSON in bytes; 1.5 MiB if absent. */

@@ -135,6 +135,9 @@ function subresourcesOf({ gvk, subresources }: Resource): Subresource[] {
     const scale = { group: 'autoscaling', version: 'v1', kind: 'Scale' };
     list.push({ name: 'scale', ...scale, verbs: subresourceVerbs });
   }
+  for (const { name, kind } of subresources.reports ?? []) {
+    list.push({ name, ...gvk, kind, verbs: ['get'] });
+  }
   if (gvk.group === '' && gvk.kind === 'Namespace') {
     list.push({ name: 'finalize', ...gvk, verbs: ['update'] });
   }

@@ -1,5 +1,5 @@
 import type { Clock } from '../machinery/clock.ts';
-import { isApiError } from '../machinery/errors.ts';
+import { ApiError, isApiError } from '../machinery/errors.ts';
 import { isObject, type JsonObject } from '../machinery/json.ts';
 import type { KubeObject } from '../machinery/metadata.ts';
 import type { Random } from '../machinery/random.ts';
@@ -37,7 +37,17 @@ export interface EndpointOptions {
   defaulters: readonly Defaulter[];
   advisors: readonly Advisor[];
   lookups: { cached: Lookup; live: Lookup };
+  reporters?: Reporters;
 }
+
+/** Computes a report about an object that exists. Rejects with ApiError 503 if it cannot look. */
+export type Reporter = (
+  ref: { namespace: string | undefined; name: string },
+  signal: AbortSignal,
+) => Promise<object>;
+
+/** By resource and subresource: `jobs/drift`. */
+export type Reporters = Readonly<Record<string, Reporter>>;
 
 /** Deletions of one deletecollection that are under way at a time. */
 const deletionsAtOnce = 16;
@@ -49,6 +59,7 @@ export class Endpoint {
   readonly lister: Lister;
   readonly #watcher: Watcher;
   readonly #clock: Clock;
+  readonly #reporters: Reporters;
 
   constructor(options: EndpointOptions) {
     this.registry = new Registry(options);
@@ -56,6 +67,7 @@ export class Endpoint {
     this.lister = new Lister({ ...options, resource: this.resource });
     this.#watcher = new Watcher({ ...options, resource: this.resource });
     this.#clock = options.clock;
+    this.#reporters = options.reporters ?? {};
   }
 
   /** Whether the path names something that this kind has. */
@@ -73,12 +85,18 @@ export class Endpoint {
       case 'finalize':
         return this.resource.gvk.kind === 'Namespace' && this.resource.gvk.group === '';
       default:
-        return false;
+        return this.#isReport(info.subresource);
     }
+  }
+
+  #isReport(subresource: string | undefined): boolean {
+    const { reports = [] } = this.resource.subresources;
+    return reports.some(({ name }) => name === subresource);
   }
 
   handle(verb: Verb, info: ResourceRequestInfo, request: AuthenticatedRequest): Promise<Answer> {
     if (info.subresource === 'scale') return this.#scale(verb, info, request);
+    if (this.#isReport(info.subresource)) return this.#report(verb, info, request);
     switch (verb) {
       case 'get':
         return this.#get(info, request);
@@ -255,6 +273,27 @@ export class Endpoint {
         isApiError(error, 'Conflict') && options.preconditions?.resourceVersion === undefined;
       if (!recreated && !isApiError(error, 'NotFound')) throw error;
     }
+  }
+
+  async #report(
+    verb: Verb,
+    info: ResourceRequestInfo,
+    request: AuthenticatedRequest,
+  ): Promise<Answer> {
+    if (verb !== 'get') throw methodNotAllowed(this.resource, verb);
+    const { format } = negotiate(request.accept);
+    const { object } = await this.lister.get(refOf(info), undefined);
+    const name = `${this.resource.plural}/${info.subresource ?? ''}`;
+    const reporter = this.#reporters[name];
+    if (reporter === undefined) {
+      throw new ApiError(
+        'ServiceUnavailable',
+        `${name}: this server is not configured to look at Mesos and ZooKeeper`,
+      );
+    }
+    const { metadata } = object;
+    const ref = { namespace: metadata.namespace, name: metadata.name };
+    return valueAnswer(await reporter(ref, request.signal), { format });
   }
 
   async #scale(

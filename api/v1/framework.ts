@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { conditionSchema, isConditionTrue } from '../machinery/conditions.ts';
 import type { KubeObject } from '../machinery/metadata.ts';
+import { frameworkDriftReport } from './drift.ts';
 import { group, version } from './group.ts';
 import { ageColumn, defineResource } from './zod-resource.ts';
 
@@ -59,7 +60,7 @@ export const frameworkResource = defineResource<Framework>({
   namespaced: false,
   description: 'Our registration with Mesos; one object, named after the cluster.',
   fields: { spec: frameworkSpecSchema, status: frameworkStatusSchema.optional() },
-  subresources: { status: true },
+  subresources: { status: true, reports: [frameworkDriftReport] },
   columns: [
     {
       name: 'State',

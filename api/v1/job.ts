@@ -2,10 +2,12 @@ import { z } from 'zod';
 import { conditionSchema, findCondition } from '../machinery/conditions.ts';
 import type { FieldError } from '../machinery/errors.ts';
 import type { KubeObject } from '../machinery/metadata.ts';
+import { jobDriftReport } from './drift.ts';
 import { group, version } from './group.ts';
 import { serverSetPathSchema, validateServerSetPorts } from './serverset.ts';
 import { limits, templateSchema } from './template.ts';
 import { validateAddressCounts } from './address-rules.ts';
+import { mendOfProbe } from './probe-rules.ts';
 import { validateLaunch } from './template-rules.ts';
 import { ageColumn, defineResource } from './zod-resource.ts';
 
@@ -225,8 +227,10 @@ export const jobResource = defineResource<Job>({
       statusReplicas: ['status', 'replicas'],
       statusSelector: ['status', 'selector'],
     },
+    reports: [jobDriftReport],
   },
   columns: jobColumns,
+  mendOf: mendOfProbe,
   defaults: withDefaults,
   validate,
 });

@@ -173,7 +173,11 @@ function expected(type: string): string {
   return names[type] ?? `must be of type ${type}`;
 }
 
-function schemaOf<T extends KubeObject>(definition: ZodResource<T>): SchemaNode {
+/** The structural schema of an object with these fields besides apiVersion, kind and metadata. */
+export function schemaOf(definition: {
+  description: string;
+  fields: Readonly<Record<string, z.ZodType>>;
+}): SchemaNode {
   const properties: Record<string, SchemaNode> = {
     apiVersion: {
       type: 'string',

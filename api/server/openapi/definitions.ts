@@ -112,12 +112,16 @@ function scaleDefinition(): SchemaNode {
 
 /** All schemas that documents about `resources` refer to, by name. */
 export function definitionsOf(resources: readonly Resource[]): Definitions {
-  const kinds = resources.flatMap((resource): [string, SchemaNode][] => {
+  const kinds = resources.flatMap((resource): (readonly [string, SchemaNode])[] => {
     const { gvk } = resource;
     const listKind = { ...gvk, kind: `${gvk.kind}List` };
     return [
       [definitionName(gvk), kindDefinition(resource)],
       [definitionName(listKind), listDefinition(resource, listKind)],
+      ...(resource.subresources.reports ?? []).map(({ kind: reported, schema }) => {
+        const reportKind = { ...gvk, kind: reported };
+        return [definitionName(reportKind), kindDefinition({ gvk: reportKind, schema })] as const;
+      }),
     ];
   });
   const groupVersions = [
@@ -131,7 +135,7 @@ export function definitionsOf(resources: readonly Resource[]): Definitions {
   };
 }
 
-function kindDefinition({ gvk, schema }: Resource): SchemaNode {
+function kindDefinition({ gvk, schema }: Pick<Resource, 'gvk' | 'schema'>): SchemaNode {
   return {
     ...schema,
     properties: {

@@ -121,12 +121,22 @@ export function pathsOf(resource: Resource): PathOperations[] {
       operations: subresourceOperations(resource, name, definition),
     });
   }
+  for (const { name, kind } of subresources.reports ?? []) {
+    paths.push({
+      path: `${collection}/{name}/${name}`,
+      parameters: [nameParameter, ...scope],
+      operations: [reportOperation(resource, name, kind)],
+    });
+  }
   return paths;
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function idOf(resource: Resource, verb: string, suffix: string): string {
   const { gvk, namespaced } = resource;
-  const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
   const words = gvk.group === '' ? ['core'] : gvk.group.split('.');
   const group = words.map(capital).join('');
   return `${verb}${group}${capital(gvk.version)}${namespaced ? 'Namespaced' : ''}${gvk.kind}${suffix}`;
@@ -195,8 +205,21 @@ function objectOperations(resource: Resource): Operation[] {
 }
 
 function subresourceOperations(resource: Resource, name: string, definition: string): Operation[] {
-  const suffix = name.charAt(0).toUpperCase() + name.slice(1);
-  return readAndWrite(resource, suffix, definition, `${name} of a ${resource.gvk.kind}`);
+  return readAndWrite(resource, capital(name), definition, `${name} of a ${resource.gvk.kind}`);
+}
+
+function reportOperation(resource: Resource, name: string, kind: string): Operation {
+  const { gvk } = resource;
+  return {
+    method: 'get',
+    id: idOf(resource, 'read', capital(name)),
+    description: `compute the ${name} of a ${gvk.kind}`,
+    action: 'get',
+    gvk: { ...gvk, kind },
+    parameters: [pretty],
+    consumes: [],
+    answer: definitionName({ ...gvk, kind }),
+  };
 }
 
 function readAndWrite(

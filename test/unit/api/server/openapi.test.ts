@@ -153,6 +153,7 @@ describe('discovery', () => {
       subresources: [
         { subresource: 'status' },
         { subresource: 'scale', responseKind: { group: 'autoscaling', kind: 'Scale' } },
+        { subresource: 'drift', responseKind: { kind: 'JobDrift' }, verbs: ['get'] },
       ],
     });
   });

@@ -3,6 +3,8 @@ import { systemClock, type Clock } from '../../../../../api/machinery/clock.ts';
 import { isObject } from '../../../../../api/machinery/json.ts';
 import { seededRandom } from '../../../../../api/machinery/random.ts';
 import type { AnyResource } from '../../../../../api/machinery/resource.ts';
+import type { Authorizer } from '../../../../../api/server/authorizer.ts';
+import type { Reporters } from '../../../../../api/server/endpoint.ts';
 import { createApiServer, type ApiServer } from '../../../../../api/server/server.ts';
 import { MemoryStorage } from '../../../../../api/storage/memory.ts';
 import type { Storage } from '../../../../../api/storage/storage.ts';
@@ -38,6 +40,8 @@ export async function startHarness(
     clock?: Clock;
     resources?: readonly AnyResource[];
     containerNetworking?: boolean;
+    authorizer?: Authorizer;
+    reporters?: Reporters;
   } = {},
 ): Promise<Harness> {
   const clock = options.clock ?? systemClock();
@@ -57,6 +61,8 @@ export async function startHarness(
     version: '0.0.0',
     serverSetRoots: [{ prefix: '/mesocosm/<namespace>/' }],
     containerNetworking: options.containerNetworking ?? true,
+    ...(options.authorizer === undefined ? {} : { authorizer: options.authorizer }),
+    ...(options.reporters === undefined ? {} : { reporters: options.reporters }),
   });
   await server.start();
   const transport = server.transport({ name: 'tester', groups: [] });
