@@ -7,6 +7,7 @@ import type { KubeObject } from '../machinery/metadata.ts';
 import { group, version } from './group.ts';
 import { validateTaskAddresses } from './address-rules.ts';
 import { launchFields, type Container } from './template.ts';
+import { mendOfProbe } from './probe-rules.ts';
 import { validateLaunch } from './template-rules.ts';
 import { ageColumn, defineResource } from './zod-resource.ts';
 
@@ -111,8 +112,13 @@ const containerStatusSchema = z.strictObject({
   state: z.string().optional().describe('Last TaskState of this container.'),
   reason: z.string().optional(),
   message: z.string().optional(),
-  healthy: z.boolean().optional().describe('Last result of the livenessProbe.'),
+  healthy: z.boolean().optional().describe('Last result of the livenessProbe while it ran.'),
   probe: z.enum(['Succeeded', 'Failed']).optional().describe('Last result of the readinessProbe.'),
+  probeMessage: z.string().optional().describe('How the readinessProbe failed.'),
+  endingTimestamp: z
+    .number()
+    .optional()
+    .describe('When its end began, in seconds since the epoch: that of a group begins with one.'),
   containerId: z.string().optional(),
 });
 export type ContainerStatus = z.infer<typeof containerStatusSchema>;
@@ -278,6 +284,7 @@ export const taskResource = defineResource<Task>({
     'One run of one instance of a Job: what is launched, and what Mesos said. Made by controllers.',
   fields: { spec: taskSpecSchema, status: taskStatusSchema.optional() },
   subresources: { status: true },
+  mendOf: mendOfProbe,
   columns: [
     {
       name: 'Phase',

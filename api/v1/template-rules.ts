@@ -1,12 +1,12 @@
 import type { FieldError } from '../machinery/errors.ts';
 import { parseQuantity } from '../machinery/quantity.ts';
 import { validateAddresses, validateDeadline } from './address-rules.ts';
+import { validateProbe } from './probe-rules.ts';
 import {
   limits,
   type Constraint,
   type Container,
   type ContainerPort,
-  type ReadinessProbe,
   type TemplateSpec,
 } from './template.ts';
 
@@ -205,35 +205,6 @@ function readQuantity(
     });
   }
   return value;
-}
-
-function validateProbe(probe: ReadinessProbe, spec: TemplateSpec, path: string): FieldError[] {
-  const kinds = (['httpGet', 'tcpSocket', 'exec'] as const).filter(
-    (kind) => probe[kind] !== undefined,
-  );
-  if (kinds.length !== 1) {
-    return [
-      {
-        field: path,
-        message: 'Invalid value: exactly one of httpGet, tcpSocket and exec must be given',
-        reason: 'FieldValueInvalid',
-      },
-    ];
-  }
-  const port = probe.httpGet?.port ?? probe.tcpSocket?.port;
-  const names = spec.containers.flatMap((container) =>
-    (container.ports ?? []).map(({ name }) => name),
-  );
-  if (typeof port === 'string' && !names.includes(port)) {
-    return [
-      {
-        field: `${path}.${kinds[0] ?? ''}.port`,
-        message: `Invalid value: "${port}": no port has this name; the ports are ${names.length === 0 ? 'none' : names.join(', ')}`,
-        reason: 'FieldValueInvalid',
-      },
-    ];
-  }
-  return [];
 }
 
 function validateConstraint({ operator, values, max }: Constraint, path: string): FieldError[] {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isAddress } from './addresses.ts';
+import { livenessProbeSchema, readinessProbeSchema } from './probes.ts';
 
 /** Bounds of a template, stated to users in the messages that name them. */
 export const limits = {
@@ -72,54 +73,6 @@ export const networkAttachmentSchema = z.strictObject({
 });
 export type NetworkAttachment = z.infer<typeof networkAttachmentSchema>;
 
-const portReference = z
-  .union([z.int().min(1).max(65535), z.string().min(1)])
-  .meta({ 'x-kubernetes-int-or-string': true, description: 'Number or name of a container port.' });
-
-const probeTiming = {
-  httpGet: z
-    .strictObject({
-      port: portReference,
-      path: z
-        .string()
-        .startsWith('/', 'must start with /')
-        .optional()
-        .describe('Path of the request; / if absent.'),
-    })
-    .optional()
-    .describe(
-      'HTTP GET to loopback inside the namespace of the task: a server bound only to its CNI address needs exec.',
-    ),
-  tcpSocket: z
-    .strictObject({ port: portReference })
-    .optional()
-    .describe('TCP connect to loopback inside the namespace of the task.'),
-  exec: z
-    .strictObject({ command: z.array(z.string()).min(1) })
-    .optional()
-    .describe('Command run inside the container; exit status 0 is success.'),
-  initialDelaySeconds: z.number().min(0).optional().describe('Wait before the first; 0 if absent.'),
-  periodSeconds: z.number().positive().optional().describe('Time between two; 10 if absent.'),
-  timeoutSeconds: z.number().positive().optional().describe('Time for one; 5 if absent.'),
-};
-
-const readinessProbe = z.strictObject(probeTiming);
-const livenessProbe = z.strictObject({
-  ...probeTiming,
-  failureThreshold: z
-    .int()
-    .min(1)
-    .optional()
-    .describe('Failures in a row after which the task is killed; 3 if absent.'),
-  gracePeriodSeconds: z
-    .number()
-    .min(0)
-    .optional()
-    .describe('Time after the start in which failures do not count; 10 if absent.'),
-});
-export type ReadinessProbe = z.infer<typeof readinessProbe>;
-export type LivenessProbe = z.infer<typeof livenessProbe>;
-
 const containerPort = z.strictObject({
   name: z
     .string()
@@ -177,8 +130,8 @@ export const containerSchema = z.strictObject({
     .optional()
     .describe('What the container needs.'),
   ports: z.array(containerPort).max(limits.ports).optional().describe('Ports that it listens on.'),
-  readinessProbe: readinessProbe.optional().describe('Tells when the task may get traffic.'),
-  livenessProbe: livenessProbe.optional().describe('Tells when the task must be replaced.'),
+  readinessProbe: readinessProbeSchema.optional().describe('Tells when the task may get traffic.'),
+  livenessProbe: livenessProbeSchema.optional().describe('Tells when the task must be replaced.'),
 });
 export type Container = z.infer<typeof containerSchema>;
 

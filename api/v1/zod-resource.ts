@@ -34,6 +34,8 @@ export interface ZodResource<T extends KubeObject> {
   unknownFields?: Resource['unknownFields'];
   ttlSeconds?: number;
   maxBytes?: number;
+  /** What to write instead of a field that there is not, if it is one that people expect. */
+  mendOf?: (path: readonly PropertyKey[]) => string | undefined;
   defaults?: (object: T) => T;
   validate?: Resource<T>['validate'];
 }
@@ -87,7 +89,7 @@ export function defineResource<T extends KubeObject>(definition: ZodResource<T>)
     // The shape has been checked field by field; T is its static side, given by the kind's file.
     parse: (document, checked = {}) => {
       const part = without(Object.keys(checked)) as unknown as z.ZodType<T>;
-      const result = parseWith(part, document);
+      const result = parseWith(part, document, definition.mendOf);
       return result.ok ? { ok: true, value: { ...result.value, ...checked } } : result;
     },
     defaults: definition.defaults ?? ((object) => object),
@@ -95,7 +97,9 @@ export function defineResource<T extends KubeObject>(definition: ZodResource<T>)
   };
 }
 
-function parseWith<T>(shape: z.ZodType<T>, document: unknown): ParseResult<T> {
+type MendOf = ZodResource<KubeObject>['mendOf'];
+
+function parseWith<T>(shape: z.ZodType<T>, document: unknown, mendOf: MendOf): ParseResult<T> {
   const result = shape.safeParse(document, { reportInput: true });
   if (result.success) return { ok: true, value: result.data };
   const unknown = result.error.issues.flatMap((issue) =>
@@ -103,15 +107,17 @@ function parseWith<T>(shape: z.ZodType<T>, document: unknown): ParseResult<T> {
       ? issue.keys.map((key) => [...issue.path.map(String), key])
       : [],
   );
-  return { ok: false, errors: result.error.issues.flatMap(toFieldErrors), unknown };
+  const errors = result.error.issues.flatMap((issue) => toFieldErrors(issue, mendOf));
+  return { ok: false, errors, unknown };
 }
 
-function toFieldErrors(issue: z.core.$ZodIssue): FieldError[] {
+function toFieldErrors(issue: z.core.$ZodIssue, mendOf: MendOf): FieldError[] {
   const field = fieldPath(issue.path);
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => {
       const path = fieldPath([...issue.path, key]);
-      const message = `unknown field "${path}": remove it or check its spelling`;
+      const mend = mendOf?.([...issue.path, key]) ?? 'remove it or check its spelling';
+      const message = `unknown field "${path}": ${mend}`;
       return { field: path, message, reason: 'FieldValueInvalid' };
     });
   }

@@ -6,6 +6,7 @@ import { serverSetFinalizer } from '../../api/v1/serverset.ts';
 import type { Task } from '../../api/v1/task.ts';
 import { isReady, phaseOf } from '../../api/v1/task.ts';
 import { wantsAddresses } from '../network/claims.ts';
+import { killedAsUnhealthy, unhealthyText } from '../scheduler/readiness.ts';
 import { nextRun } from './backoff.ts';
 import type { Instance } from './instances.ts';
 import { missingAddress } from './missing-address.ts';
@@ -336,8 +337,10 @@ function times(count: number): string {
   return count === 1 ? 'once' : `${count} times in a row`;
 }
 
-/** What Mesos said when the run died. */
+/** Why the run died: what Mesos said, or which container was unhealthy, which Mesos does not say. */
 export function lastWords(task: Task | undefined): string {
+  const killed = task?.status === undefined ? undefined : killedAsUnhealthy(task, task.status);
+  if (task !== undefined && killed !== undefined) return ` (${unhealthyText(task, killed)})`;
   const message = task?.status?.mesos?.message;
   return message === undefined || message === '' ? '' : ` (${message.slice(0, 200)})`;
 }

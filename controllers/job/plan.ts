@@ -7,6 +7,7 @@ import type { ServerSet } from '../../api/v1/serverset.ts';
 import { serverSetDefaults, serverSetFinalizer } from '../../api/v1/serverset.ts';
 import type { Task, TaskSpec } from '../../api/v1/task.ts';
 import { isDead } from '../../api/v1/task.ts';
+import { killedAsUnhealthy, unhealthyText } from '../scheduler/readiness.ts';
 import type { DecideContext, Decision, TaskStart } from './decide.ts';
 import { decide, numbersOf } from './decide.ts';
 import { instancesOf, isStopping, endedContainer } from './instances.ts';
@@ -202,7 +203,9 @@ function stopsOf(view: Omit<StatusInput, 'tasks'>): TaskStop[] {
 
 function endedReason(keeper: Task): string | undefined {
   const ended = endedContainer(keeper);
-  if (ended === undefined) return undefined;
+  if (ended === undefined || keeper.status === undefined) return undefined;
+  const killed = killedAsUnhealthy(keeper, keeper.status);
+  if (killed !== undefined) return unhealthyText(keeper, killed);
   return `container ${ended.name} ended (${ended.state ?? ''}); the task is started anew as a whole`;
 }
 

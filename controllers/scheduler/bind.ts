@@ -4,7 +4,7 @@ import type { TaskStatus as MesosTaskStatus } from '../../proto/mesos/generated/
 import { requestedNetworks } from '../network/addresses.ts';
 import type { Requested } from '../network/claims.ts';
 import type { Placement } from './placement.ts';
-import { conditionsOf } from './status.ts';
+import { conditionsOf } from './readiness.ts';
 
 export interface BindContext {
   frameworkId: string;

@@ -2,6 +2,7 @@ import { isDead, phaseOf } from '../../api/v1/task.ts';
 import type { SchedulerCallKill } from '../../proto/mesos/generated/messages.ts';
 import { unknownCniNetwork } from '../network/addresses.ts';
 import { isUnwanted, mayKill } from './lifecycle.ts';
+import { killedAsUnhealthy, unhealthyText } from './readiness.ts';
 import { isDeadState, isUnreachableState } from './status.ts';
 import type { AppliedUpdate } from './updates.ts';
 
@@ -16,7 +17,9 @@ export interface FollowUps {
   /** Ask Mesos about the task after so many milliseconds. */
   askInMs: number | undefined;
   lacksNetwork: { agentId: string; cniName: string } | undefined;
-  event: { type: 'Normal' | 'Warning'; reason: string; message: string } | undefined;
+  /** About the Task; with `aboutJob` also about its Job. */
+  event:
+    { type: 'Normal' | 'Warning'; reason: string; message: string; aboutJob: boolean } | undefined;
 }
 
 /** A running task without addresses gets them within this time, or its update had none. */
@@ -39,7 +42,7 @@ export function followUpsOf({ update, before, after }: AppliedUpdate): FollowUps
     urgeKill: live && returned && isUnwanted(after),
     askInMs: state === 'TASK_RUNNING' && lacksAddresses(after) ? addressesWithinMs : undefined,
     lacksNetwork: lackedNetwork(update),
-    event: deathOf(before, after, update),
+    event: unhealthyEvent(before, after) ?? deathOf(before, after, update),
   };
 }
 
@@ -66,5 +69,17 @@ function deathOf(
 ): FollowUps['event'] {
   if (isDead(before) || phaseOf(after) !== 'Failed' || isUnwanted(after)) return undefined;
   const words = [state, reason, message].filter((word) => word !== undefined && word !== '');
-  return { type: 'Warning', reason: 'Failed', message: words.join(': ') };
+  return { type: 'Warning', reason: 'Failed', message: words.join(': '), aboutJob: false };
+}
+
+/** Once, as soon as it is known which container it was. */
+function unhealthyEvent(
+  before: AppliedUpdate['before'],
+  after: AppliedUpdate['after'],
+): FollowUps['event'] {
+  const known = before.status === undefined ? undefined : killedAsUnhealthy(before, before.status);
+  const killed = after.status === undefined ? undefined : killedAsUnhealthy(after, after.status);
+  if (killed === undefined || killed === known) return undefined;
+  const message = unhealthyText(after, killed);
+  return { type: 'Warning', reason: 'Unhealthy', message, aboutJob: true };
 }

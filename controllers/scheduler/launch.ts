@@ -1,26 +1,20 @@
 import { parseQuantity } from '../../api/machinery/quantity.ts';
 import { familyOf } from '../../api/v1/addresses.ts';
 import { mesosTaskId, mesosTaskIds, taskDefaults, type Task } from '../../api/v1/task.ts';
+import type { Container, NetworkAttachment } from '../../api/v1/template.ts';
 import type {
-  Container,
-  LivenessProbe,
-  NetworkAttachment,
-  ReadinessProbe,
-} from '../../api/v1/template.ts';
-import type {
-  CheckInfo,
   CommandInfo,
   ContainerInfo,
   DiscoveryInfo,
   EnvironmentVariable,
-  HealthCheck,
   KillPolicy,
   Labels,
   NetworkInfo,
   OfferOperation,
   TaskInfo,
 } from '../../proto/mesos/generated/messages.ts';
-import { argvWithDiscovery, variableName, withDiscovery } from '../network/discovery.ts';
+import { variableName, withDiscovery } from '../network/discovery.ts';
+import { checkOf, execCommand, healthCheckOf, portNumbers, type Probing } from './checks.ts';
 import type { Placement } from './placement.ts';
 
 /** What Mesos is told to launch for a placed Task: a pure function. */
@@ -84,7 +78,7 @@ function taskInfo(
   const ports = portNumbers(task, placement.ports);
   const networks = (task.spec.networks ?? []).map((network) => network.name);
   const limits = limitsOf(container);
-  const discovery = discoveryOf(task, ports, cniNameOf);
+  const discovery = discoveryOf(task, container, ports, cniNameOf);
   const variables = environment(placement, container, ports);
   const probing: Probing = { ports, networks, variables };
   return {
@@ -114,20 +108,6 @@ export function killPolicy(task: Task): KillPolicy {
   const seconds =
     task.spec.terminationGracePeriodSeconds ?? taskDefaults.terminationGracePeriodSeconds;
   return { grace_period: { nanoseconds: Math.round(seconds * 1e9) } };
-}
-
-/** Numbers of the named ports of a task, as its processes see them. */
-export function portNumbers(
-  task: Task,
-  hostPorts: readonly { name: string; hostPort: number }[],
-): ReadonlyMap<string, number> {
-  const all = task.spec.containers.flatMap(({ ports = [] }) => ports);
-  return new Map(
-    all.map((port) => {
-      const host = hostPorts.find(({ name }) => name === port.name)?.hostPort;
-      return [port.name, host ?? port.containerPort ?? 0];
-    }),
-  );
 }
 
 /** The command, which finds the addresses of the task in its environment. */
@@ -204,9 +184,13 @@ function labelsOf(labels: Readonly<Record<string, string>>): Labels {
   return { labels: Object.entries(labels).map(([key, value]) => ({ key, value })) };
 }
 
-/** DiscoveryInfo with the labels that Marathon set, which other tools of the cluster read. */
+/**
+ * DiscoveryInfo with the labels that Marathon set, which other tools of the cluster read. Each container
+ * tells its own ports: each is a Mesos task, and a port of a group would be told once for each of them.
+ */
 function discoveryOf(
   task: Task,
+  container: Container,
   ports: ReadonlyMap<string, number>,
   cniNameOf: (network: string) => string,
 ): DiscoveryInfo {
@@ -218,12 +202,11 @@ function discoveryOf(
           'network-scope': 'container',
           'network-name': cniNameOf(name),
         }));
-  const all = task.spec.containers.flatMap((container) => container.ports ?? []);
   return {
     visibility: 'CLUSTER',
     name: `${task.spec.job}.${task.metadata.namespace ?? ''}`,
     ports: {
-      ports: all.flatMap((port) =>
+      ports: (container.ports ?? []).flatMap((port) =>
         scopes.map((scope) => ({
           number: ports.get(port.name) ?? 0,
           name: port.name,
@@ -233,84 +216,6 @@ function discoveryOf(
       ),
     },
   };
-}
-
-function timing(probe: ReadinessProbe): {
-  delay_seconds: number;
-  interval_seconds: number;
-  timeout_seconds: number;
-} {
-  const { probe: defaults } = taskDefaults;
-  return {
-    delay_seconds: probe.initialDelaySeconds ?? defaults.initialDelaySeconds,
-    interval_seconds: probe.periodSeconds ?? defaults.periodSeconds,
-    timeout_seconds: probe.timeoutSeconds ?? defaults.timeoutSeconds,
-  };
-}
-
-function numberOf(port: number | string, ports: ReadonlyMap<string, number>): number {
-  return typeof port === 'number' ? port : (ports.get(port) ?? 0);
-}
-
-function execCommand(argv: readonly string[], networks: readonly string[]): CommandInfo {
-  const words = argvWithDiscovery(argv, networks);
-  return { shell: false, value: words[0] ?? '', arguments: [...words] };
-}
-
-/** What a probe needs to know of its container. */
-interface Probing {
-  ports: ReadonlyMap<string, number>;
-  networks: readonly string[];
-  variables: readonly EnvironmentVariable[];
-}
-
-/** The command executor runs a probe in its own environment, not the task's: it is told that too. */
-function probeCommand(argv: readonly string[] = [], { networks, variables }: Probing): CommandInfo {
-  return { ...execCommand(argv, networks), environment: { variables: [...variables] } };
-}
-
-/** readinessProbe is CheckInfo: its result is reported and decides nothing in Mesos. */
-function checkOf(probe: ReadinessProbe, probing: Probing): CheckInfo {
-  const { ports } = probing;
-  if (probe.httpGet !== undefined) {
-    const { port, path } = probe.httpGet;
-    return {
-      type: 'HTTP',
-      http: { port: numberOf(port, ports), path: path ?? '/' },
-      ...timing(probe),
-    };
-  }
-  if (probe.tcpSocket !== undefined) {
-    return { type: 'TCP', tcp: { port: numberOf(probe.tcpSocket.port, ports) }, ...timing(probe) };
-  }
-  return {
-    type: 'COMMAND',
-    command: { command: probeCommand(probe.exec?.command, probing) },
-    ...timing(probe),
-  };
-}
-
-/** livenessProbe is HealthCheck: Mesos kills the task after failureThreshold failures in a row. */
-function healthCheckOf(probe: LivenessProbe, probing: Probing): HealthCheck {
-  const { ports } = probing;
-  const { liveness: defaults } = taskDefaults;
-  const common = {
-    ...timing(probe),
-    consecutive_failures: probe.failureThreshold ?? defaults.failureThreshold,
-    grace_period_seconds: probe.gracePeriodSeconds ?? defaults.gracePeriodSeconds,
-  };
-  if (probe.httpGet !== undefined) {
-    const { port, path } = probe.httpGet;
-    return {
-      type: 'HTTP',
-      http: { port: numberOf(port, ports), scheme: 'http', path: path ?? '/' },
-      ...common,
-    };
-  }
-  if (probe.tcpSocket !== undefined) {
-    return { type: 'TCP', tcp: { port: numberOf(probe.tcpSocket.port, ports) }, ...common };
-  }
-  return { type: 'COMMAND', command: probeCommand(probe.exec?.command, probing), ...common };
 }
 
 /** TaskInfo.limits, only where a limit is above its request: the request is the limit otherwise. */

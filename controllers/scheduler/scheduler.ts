@@ -37,8 +37,8 @@ import { Orphans, type OrphanPolicy } from './orphans.ts';
 import { Reconciler } from './reconciler.ts';
 import type { Session } from './session.ts';
 import { SubscriptionLoop, type Readiness } from './subscription-loop.ts';
-import { TaskView } from './task-view.ts';
-import { followUpsOf, isLiveState } from './follow-ups.ts';
+import { jobKey, TaskView } from './task-view.ts';
+import { followUpsOf, isLiveState, type FollowUps } from './follow-ups.ts';
 import { reportUnschedulable } from './unschedulable-report.ts';
 import { UpdateProcessor, type AppliedUpdate } from './updates.ts';
 
@@ -342,10 +342,15 @@ class MesosScheduler implements Scheduler {
     if (followUps.forgetKill) this.#killer.forget(taskId);
     if (followUps.urgeKill) this.#killer.urge(taskId);
     if (followUps.askInMs !== undefined) this.#reconciler.ask(after, followUps.askInMs);
-    if (followUps.event !== undefined) {
-      const { type, reason, message } = followUps.event;
-      this.#options.events.record(after, type, reason, message);
-    }
+    if (followUps.event !== undefined) this.#report(after, followUps.event);
+  }
+
+  #report(task: Task, event: NonNullable<FollowUps['event']>): void {
+    const { events, informers } = this.#options;
+    const { type, reason, message } = event;
+    events.record(task, type, reason, message);
+    const job = event.aboutJob ? informers.jobs.get(jobKey(task)) : undefined;
+    if (job !== undefined) events.record(job, type, reason, `${task.metadata.name}: ${message}`);
   }
 
   /** Mesos says by itself what still runs there, and nothing about what ended with the agent. */

@@ -1,8 +1,3 @@
-import {
-  setCondition,
-  type Condition,
-  type ConditionInput,
-} from '../../api/machinery/conditions.ts';
 import { jsonEqual } from '../../api/machinery/json.ts';
 import {
   isDead,
@@ -20,6 +15,8 @@ import {
   summarizeAddresses,
   withoutAddresses,
 } from '../network/addresses.ts';
+import { checkResult } from './check-result.ts';
+import { conditionsOf } from './readiness.ts';
 
 /**
  * What a status update of Mesos does to a Task: a pure function from what is stored and what was said
@@ -98,20 +95,26 @@ function updateContainers(task: Task, update: MesosTaskStatus): ContainerStatus[
   return ids.map(({ container: name, taskId }) => {
     const previous = task.status?.containers?.find((container) => container.name === name);
     return taskId === update.task_id.value
-      ? updateContainer(previous ?? { name, taskId }, update)
+      ? updateContainer(previous ?? { name, taskId }, update, ids.length > 1)
       : (previous ?? { name, taskId });
   });
 }
 
-function updateContainer(previous: ContainerStatus, update: MesosTaskStatus): ContainerStatus {
+function updateContainer(
+  previous: ContainerStatus,
+  update: MesosTaskStatus,
+  inGroup: boolean,
+): ContainerStatus {
   const { state } = update;
   const known = previous.state;
   if (known !== undefined && (isDeadState(known) || isRegress(known, state))) return previous;
-  const probe = probeResult(update, previous.probe);
-  const healthy = update.healthy ?? previous.healthy;
+  // The end of a group says of every container that it was unhealthy, whichever of them was.
+  const healthy = (inGroup && isDeadState(state) ? undefined : update.healthy) ?? previous.healthy;
   const containerId = update.container_status?.container_id?.value ?? previous.containerId;
   // An answer that only repeats the state keeps the words of the update that made it.
   const words = known === state ? previous : update;
+  const isEnding = state === 'TASK_KILLING' || isDeadState(state);
+  const endingTimestamp = previous.endingTimestamp ?? (isEnding ? update.timestamp : undefined);
   return {
     name: previous.name,
     taskId: previous.taskId,
@@ -119,7 +122,8 @@ function updateContainer(previous: ContainerStatus, update: MesosTaskStatus): Co
     ...(words.reason === undefined ? {} : { reason: words.reason }),
     ...(words.message === undefined ? {} : { message: words.message }),
     ...(healthy === undefined ? {} : { healthy }),
-    ...(probe === undefined ? {} : { probe }),
+    ...checkResult(update, previous),
+    ...(endingTimestamp === undefined ? {} : { endingTimestamp }),
     ...(containerId === undefined ? {} : { containerId }),
   };
 }
@@ -129,25 +133,6 @@ function isRegress(known: string, state: string): boolean {
   const from = progress.indexOf(known);
   const to = progress.indexOf(state);
   return from >= 0 && to >= 0 && to < from;
-}
-
-/**
- * CheckStatusInfo: absent says nothing; present but empty means that a check gave no result, which after
- * a first result is a failure.
- */
-function probeResult(
-  { check_status: check }: MesosTaskStatus,
-  previous: ContainerStatus['probe'],
-): ContainerStatus['probe'] {
-  if (check === undefined) return previous;
-  const exit = check.command?.exit_code;
-  const code = check.http?.status_code;
-  const connected = check.tcp?.succeeded;
-  if (exit === undefined && code === undefined && connected === undefined) {
-    return previous === undefined ? undefined : 'Failed';
-  }
-  const answered = code !== undefined && code >= 200 && code < 400;
-  return exit === 0 || connected === true || answered ? 'Succeeded' : 'Failed';
 }
 
 function assemble(
@@ -266,74 +251,4 @@ function stampTimes(next: TaskStatus, previous: TaskStatus, phase: TaskPhase, no
   if (phase === 'Unreachable') next.unreachableTime = previous.unreachableTime ?? now;
   else delete next.unreachableTime;
   if (phase === 'Finished' || phase === 'Failed' || phase === 'Killed') next.finishTime ??= now;
-}
-
-/** Ready and AddressesReady of a status whose other fields are final. */
-export function conditionsOf(task: Task, status: TaskStatus, now: string): Condition[] {
-  const addresses = addressesReady(status);
-  const withAddresses = setCondition(status.conditions, addresses, now);
-  return setCondition(withAddresses, readiness(task, status, addresses), now);
-}
-
-function addressesReady(status: TaskStatus): ConditionInput {
-  const networks = status.networks ?? [];
-  const type = 'AddressesReady';
-  if (networks.length === 0) {
-    return {
-      type,
-      status: 'True',
-      reason: 'AgentNetwork',
-      message: 'the task uses the network of its agent',
-    };
-  }
-  const waiting = networks.filter(({ verdict }) => verdict !== 'Assigned');
-  const [first] = waiting;
-  if (first === undefined) {
-    return {
-      type,
-      status: 'True',
-      reason: 'Assigned',
-      message: 'every network has assigned an address',
-    };
-  }
-  const words = waiting.map(({ name, verdict, message }) => `${name}: ${message ?? verdict}`);
-  return { type, status: 'False', reason: first.verdict, message: words.join('; ') };
-}
-
-function readiness(task: Task, status: TaskStatus, addresses: ConditionInput): ConditionInput {
-  const type = 'Ready';
-  const no = (reason: string, message: string): ConditionInput => ({
-    type,
-    status: 'False',
-    reason,
-    message,
-  });
-  if (status.phase !== 'Running') return no(status.phase, `the task is ${status.phase}`);
-  for (const container of task.spec.containers) {
-    const seen = status.containers?.find(({ name }) => name === container.name);
-    if (seen?.state !== 'TASK_RUNNING')
-      return no(
-        'ContainerNotRunning',
-        `container ${container.name} is ${seen?.state ?? 'not reported'}`,
-      );
-    if (seen.healthy === false)
-      return no('Unhealthy', `the livenessProbe of container ${container.name} fails`);
-    if (container.readinessProbe !== undefined && seen.probe !== 'Succeeded') {
-      const loopback =
-        container.readinessProbe.exec === undefined
-          ? '; it connects to loopback inside the task, so a server bound only to its CNI address needs an exec probe'
-          : '';
-      return no(
-        seen.probe === undefined ? 'ProbePending' : 'ProbeFailed',
-        `the readinessProbe of container ${container.name} has not succeeded${loopback}`,
-      );
-    }
-  }
-  if (addresses.status !== 'True') return no('AddressesMissing', addresses.message);
-  return {
-    type,
-    status: 'True',
-    reason: 'Running',
-    message: 'the task runs and its probes succeed',
-  };
 }

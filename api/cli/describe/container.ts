@@ -67,12 +67,14 @@ function portText(port: NonNullable<Container['ports']>[number]): string {
 }
 
 function probeText(probe: NonNullable<Container['readinessProbe']>): string {
-  const { httpGet, tcpSocket, exec, periodSeconds } = probe;
+  const { httpGet, tcpSocket, grpc, exec, periodSeconds } = probe;
   const what =
     httpGet !== undefined
       ? `HTTP GET ${httpGet.path ?? '/'} on port ${httpGet.port}`
       : tcpSocket !== undefined
         ? `TCP connect to port ${tcpSocket.port}`
-        : `command ${(exec?.command ?? []).join(' ')}`;
+        : grpc !== undefined
+          ? `gRPC health${grpc.service === undefined ? '' : ` of ${grpc.service}`} on port ${grpc.port}`
+          : `command ${(exec?.command ?? []).join(' ')}`;
   return periodSeconds === undefined ? what : `${what}, every ${periodSeconds}s`;
 }

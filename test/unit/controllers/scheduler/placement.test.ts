@@ -385,4 +385,18 @@ describe('what Mesos is told to launch', () => {
       type: 'VALUE',
     });
   });
+
+  it('tells the ports of each container of a group once', () => {
+    const resources = { requests: { cpu: '100m', memory: '32Mi' } };
+    const task = waiting('a', {
+      networks: [{ name: 'dev-net' }],
+      containers: [
+        { name: 'web', script: 'x', resources, ports: [{ name: 'http', containerPort: 8080 }] },
+        { name: 'side', script: 'y', resources, ports: [{ name: 'stats', containerPort: 9090 }] },
+      ],
+    });
+    const infos = launchOperation(first(task), context).launch_group?.task_group.tasks ?? [];
+    const told = infos.map(({ discovery }) => discovery?.ports?.ports?.map(({ name }) => name));
+    expect(told).toEqual([['http'], ['stats']]);
+  });
 });
