@@ -46,6 +46,12 @@ export const networkSpecSchema = z.strictObject({
     .enum(['Allowed', 'Forbidden'])
     .optional()
     .describe('Whether attachments may map host ports; Allowed if absent.'),
+  addressScope: z
+    .enum(['Cluster', 'Agent'])
+    .optional()
+    .describe(
+      'Where an address is unique: in the whole network, or on each agent, as on a bridge that every agent has for itself. Two live tasks that share one are reported. Cluster if absent.',
+    ),
 });
 
 export interface Network extends KubeObject {

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../../api/machinery/clock.ts';
+import type { Metrics } from '../../api/machinery/metrics.ts';
 import type { Random } from '../../api/machinery/random.ts';
 import type { HealthCheck } from '../../api/server/health.ts';
 import { createApiServer, type ApiServer } from '../../api/server/server.ts';
@@ -11,6 +12,7 @@ import { version } from './version.ts';
 export interface ApiContext {
   config: Config;
   storage: Storage;
+  metrics: Metrics;
   clock: Clock;
   random: Random;
   logger: Logger;

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import type { Logger } from 'pino';
 import type { Client } from '../../api/client/client.ts';
 import type { Clock } from '../../api/machinery/clock.ts';
+import type { Metrics } from '../../api/machinery/metrics.ts';
 import type { Random } from '../../api/machinery/random.ts';
 import type { HttpOptions } from '../../proto/mesos/http.ts';
 import { agentClient, masterClient } from '../../proto/mesos/operator-client.ts';
@@ -21,6 +22,7 @@ export interface ControllersContext {
   config: Config;
   /** Not fenced: the election makes the fenced ones. */
   client: Client;
+  metrics: Metrics;
   clock: Clock;
   random: Random;
   logger: Logger;
@@ -85,7 +87,7 @@ export class Controllers implements Runnable {
   }
 
   #build(leadership: Leadership): readonly Runnable[] {
-    const { config, clock, random, logger } = this.#context;
+    const { config, metrics, clock, random, logger } = this.#context;
     const { mesos } = config;
     if (mesos === undefined) throw new ConfigError('mesos: is needed where the controllers run');
     const { detector } = this.#masters;
@@ -106,6 +108,7 @@ export class Controllers implements Runnable {
       brake: config.brake,
       mesos: { hostname: hostname(), ...mesos },
       identity: this.#identity,
+      metrics,
       clock,
       random,
       logger,

@@ -5,6 +5,7 @@ import { loadKubeconfig } from '../../api/client/kubeconfig.ts';
 import { createClient } from '../../api/client/resource-client.ts';
 import type { Transport } from '../../api/client/transport.ts';
 import type { Clock } from '../../api/machinery/clock.ts';
+import { Metrics } from '../../api/machinery/metrics.ts';
 import type { Random } from '../../api/machinery/random.ts';
 import type { HealthCheck } from '../../api/server/health.ts';
 import type { ApiServer } from '../../api/server/server.ts';
@@ -29,25 +30,34 @@ export interface Process {
 export async function runCosmd(process: Process, signal: AbortSignal): Promise<void> {
   if (!process.roles.includes('api')) {
     const transport = await remoteTransport(process);
-    await runAll([controllersOf(process, transport)], signal, process.logger);
+    await runAll([controllersOf(process, transport, new Metrics())], signal, process.logger);
     await transport.close();
     return;
   }
   const { config, logger, clock, random } = process;
   const storage = openStorage(config, clock, random);
+  const metrics = new Metrics();
   let controllers: Controllers | undefined;
   // Asked long after the controllers, which need the server, have been made.
   const framework: HealthCheck = {
     name: 'framework',
     check: () => Promise.resolve(controllers?.problem()),
   };
-  const server = apiServerOf({ config, storage, clock, random, logger, readyChecks: [framework] });
+  const server = apiServerOf({
+    config,
+    storage,
+    metrics,
+    clock,
+    random,
+    logger,
+    readyChecks: [framework],
+  });
   try {
     await server.start();
     logger.info({ address: server.address }, 'the API listens');
     const parts: Runnable[] = maintenanceOf(storage, clock, logger);
     if (process.roles.includes('controllers')) {
-      controllers = controllersOf(process, server.transport(controllerUser));
+      controllers = controllersOf(process, server.transport(controllerUser), metrics);
       parts.push(controllers);
     }
     await runAll(parts, signal, logger);
@@ -64,8 +74,8 @@ async function stop(server: ApiServer, storage: { close(): Promise<void> }): Pro
   await storage.close();
 }
 
-function controllersOf(process: Process, transport: Transport): Controllers {
-  return new Controllers({ ...process, client: createClient(transport) });
+function controllersOf(process: Process, transport: Transport, metrics: Metrics): Controllers {
+  return new Controllers({ ...process, metrics, client: createClient(transport) });
 }
 
 async function remoteTransport({

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../../api/machinery/clock.ts';
 import type { KubeObject } from '../../api/machinery/metadata.ts';
+import { Metrics } from '../../api/machinery/metrics.ts';
 import type { Random } from '../../api/machinery/random.ts';
 import type { Resource } from '../../api/machinery/resource.ts';
 import { addressClaimResource } from '../../api/v1/address-claim.ts';
@@ -28,6 +29,8 @@ import {
 import { createJobController } from '../job/controller.ts';
 import { claimTaskIndexers, createClaimController } from '../network/claim-controller.ts';
 import { ClaimView } from '../network/claim-view.ts';
+import { createConflictDetector } from '../network/conflict-detector.ts';
+import { Controller } from '../runtime/controller.ts';
 import { EventRecorder } from '../runtime/event-recorder.ts';
 import { Informer, type InformerOptions } from '../runtime/informer.ts';
 import type { Leadership } from '../runtime/leadership.ts';
@@ -39,6 +42,7 @@ import { serverSetIndexers, taskIndexers as memberTaskIndexers } from '../server
 import { createServerSetController } from '../serverset/controller.ts';
 import { epochPathOf } from '../serverset/fence.ts';
 import type { Config } from './config.ts';
+import { registerTermMetrics } from './term-metrics.ts';
 
 /** Where a term meets the world: a network in production, a simulation in tests. */
 export interface TermEdges {
@@ -58,6 +62,8 @@ export interface TermOptions extends TermEdges {
   addressCheckMs: number;
   /** Who leads, for people who read the epoch node. */
   identity: string;
+  /** Of the process; nobody sees those of a term if absent. */
+  metrics?: Metrics;
   clock: Clock;
   random: Random;
   logger: Logger;
@@ -70,7 +76,7 @@ export interface Term {
 
 /** The loops of one term of leadership, each with caches that begin in it. */
 export function createTerm(options: TermOptions): Term {
-  const { leadership, clusterName, clock, random } = options;
+  const { leadership, clusterName, clock, random, metrics = new Metrics() } = options;
   const { client } = leadership;
   const log = options.logger.child({ epoch: leadership.epoch });
   const informer = <T extends KubeObject>(
@@ -154,6 +160,16 @@ export function createTerm(options: TermOptions): Term {
     agent: options.agent,
     intervalMs: options.addressCheckMs,
     events: recorder('address-observer'),
+    drifts: metrics.counter(
+      'mesocosm_address_drifts_total',
+      'Tasks whose stored addresses were not those that their agents told.',
+    ),
+    logger: log.child({ component: 'network' }),
+  });
+  const conflicts = createConflictDetector({
+    ...context,
+    caches: informers,
+    events: recorder('address-conflicts'),
     logger: log.child({ component: 'network' }),
   });
   const garbage = { client, clock, logger: log.child({ component: 'gc' }) };
@@ -170,8 +186,16 @@ export function createTerm(options: TermOptions): Term {
     scheduler,
     contradictions,
     observer,
+    conflicts.controller,
     collector,
     namespace,
   ];
+  registerTermMetrics({
+    metrics,
+    informers,
+    controllers: loops.filter((loop) => loop instanceof Controller),
+    duplicates: conflicts.duplicates,
+    signal: leadership.signal,
+  });
   return { runnables: [...Object.values(informers), ...loops], scheduler };
 }

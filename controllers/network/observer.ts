@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Client } from '../../api/client/client.ts';
 import { timestamp, type Clock } from '../../api/machinery/clock.ts';
 import { isApiError } from '../../api/machinery/errors.ts';
+import type { Counter } from '../../api/machinery/metrics.ts';
 import type { Agent } from '../../api/v1/agent.ts';
 import { phaseOf, taskResource, type Task } from '../../api/v1/task.ts';
 import { CodecError } from '../../proto/mesos/errors.ts';
@@ -26,6 +27,8 @@ export interface ObserverOptions {
   /** Time between two questions to one agent, in milliseconds. */
   intervalMs: number;
   events: Pick<EventRecorder, 'record'>;
+  /** Counts the differences that were mended. */
+  drifts: Pick<Counter, 'inc'>;
   clock: Clock;
   logger: Logger;
 }
@@ -107,7 +110,7 @@ async function observe(
 }
 
 async function mend(
-  { client, events, clock, logger }: ObserverOptions,
+  { client, events, drifts, clock, logger }: ObserverOptions,
   task: Task,
   containers: readonly AgentResponseGetContainersContainer[],
 ): Promise<void> {
@@ -117,6 +120,7 @@ async function mend(
   try {
     const mended = await client.of(taskResource).updateStatus({ ...task, status: drift.status });
     logger.warn({ task: `${namespace ?? ''}/${name}` }, drift.message);
+    drifts.inc();
     events.record(mended, 'Warning', 'AddressDrift', drift.message);
   } catch (error) {
     if (!isApiError(error, 'Conflict', 'NotFound')) throw error;

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createClient } from '../../../../api/client/resource-client.ts';
+import { Metrics } from '../../../../api/machinery/metrics.ts';
 import { agentResource } from '../../../../api/v1/agent.ts';
 import { eventResource } from '../../../../api/v1/core.ts';
 import { taskResource, type Task } from '../../../../api/v1/task.ts';
@@ -23,12 +24,14 @@ let api: TestApi;
 let transport: FaultyTransport;
 let asked: { host: string; at: number }[];
 let answer: (host: string) => Promise<AgentResponseGetContainers>;
+let metrics: Metrics;
 let stop: () => Promise<void>;
 
 beforeEach(async () => {
   api = await startApi();
   await offerNetworks(api.client, 'dev-net');
   asked = [];
+  metrics = new Metrics();
   answer = () => Promise.resolve({ containers: [] });
 });
 afterEach(async () => {
@@ -60,6 +63,7 @@ function start(): void {
     }),
     intervalMs,
     events: new EventRecorder({ client, component: 'observer', ...options }),
+    drifts: metrics.counter('drifts_total', 'Drifts.'),
     ...options,
   });
   const abort = new AbortController();
@@ -168,6 +172,7 @@ describe('observation', () => {
     expect(await drifts()).toEqual([
       'web-0-b: dev-net has 10.1.0.7 on the agent, and 10.1.0.1 was stored',
     ]);
+    expect(metrics.text()).toContain('drifts_total 1\n');
   });
 
   it('changes nothing when an agent does not answer, and asks again', async () => {
