@@ -33,7 +33,10 @@ export interface MemberWriterOptions {
 const zooKeeperConcurrency = 32;
 const storeConcurrency = 16;
 
-/** Does what a plan says: first what goes or changes, then what comes, so that no slot has two members. */
+/**
+ * Does what a plan says: first what must go or changes, then what comes, so that no slot has two
+ * members; last what serves elsewhere.
+ */
 export class MemberWriter {
   readonly #options: MemberWriterOptions;
 
@@ -69,9 +72,16 @@ export class MemberWriter {
       this.#publish(key, view, member, () => this.#replaceNode(view, node, body)),
     );
     await concurrently(plan.create, storeConcurrency, ({ member, body }) =>
-      this.#publish(key, view, member, () => this.#createNode(view, body)),
+      this.#publish(key, view, member, async () => {
+        // Two sets may both see it missing while the path changes hands.
+        if (!view.hasMemberOf(member.task.metadata.uid)) await this.#createNode(view, body);
+      }),
     );
-    return changes.length + plan.replace.length + plan.create.length > 0;
+    await concurrently(plan.release, zooKeeperConcurrency, ({ node, cause }) =>
+      this.#remove(view, node, cause),
+    );
+    const { create, replace, release } = plan;
+    return changes.length + create.length + replace.length + release.length > 0;
   }
 
   /** Whether the Task is as it was when the plan was made; otherwise another plan follows. */
@@ -121,7 +131,7 @@ export class MemberWriter {
 
   /** In one transaction: no reader ever sees the task without a member, or with two. */
   async #replaceNode(view: PathView, node: ObservedNode, body: string): Promise<void> {
-    const { fence, drains, logger } = this.#options;
+    const { fence, drains, onRemoved, logger } = this.#options;
     const before = `${view.path}/${node.name}`;
     const path = memberPrefixOf(view.path);
     const data = Buffer.from(body);
@@ -138,6 +148,8 @@ export class MemberWriter {
         drains.ended(before);
         const ours = view.wrote(nameIn(view, result.path), 0, body);
         logger.info({ path: result.path, before, taskUid: ours?.taskUid }, 'member replaced');
+        const former = node.ours?.taskUid;
+        if (former !== undefined && former !== ours?.taskUid) onRemoved(former);
       },
     );
   }

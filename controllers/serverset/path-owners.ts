@@ -1,6 +1,6 @@
 import type { ServerSet } from '../../api/v1/serverset.ts';
 import type { ServerSetLookup } from './caches.ts';
-import { ownerOf } from './paths.ts';
+import { isGoing, ownerOf } from './paths.ts';
 
 /** Who may write a path: what the caches say, and what this process has begun and they do not show yet. */
 export class PathOwners {
@@ -15,7 +15,7 @@ export class PathOwners {
   of(path: string): ServerSet | undefined {
     const sets = this.#lookup.setsOn(path);
     const begun = sets.find(({ metadata }) => metadata.uid === this.#begun.get(path));
-    return begun ?? ownerOf(path, sets);
+    return begun === undefined || isGoing(begun) ? ownerOf(path, sets) : begun;
   }
 
   begin(path: string, { metadata }: ServerSet): void {

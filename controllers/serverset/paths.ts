@@ -11,7 +11,8 @@ export function claimedPaths(serverSet: ServerSet): string[] {
 }
 
 /**
- * The one set that may write a path. One that publishes there already goes before one that only wants
+ * The one set that may write a path. One that is being deleted hands it on, members and all, so that a
+ * path can change hands without a gap. One that publishes there already goes before one that only wants
  * to: a later change takes nothing from it. Then the oldest, then the lowest uid.
  */
 export function ownerOf(path: string, sets: readonly ServerSet[]): ServerSet | undefined {
@@ -23,7 +24,12 @@ export function ownerOf(path: string, sets: readonly ServerSet[]): ServerSet | u
   return owner;
 }
 
+export function isGoing({ metadata }: ServerSet): boolean {
+  return metadata.deletionTimestamp !== undefined;
+}
+
 function goesBefore(left: ServerSet, right: ServerSet, path: string): boolean {
+  if (isGoing(left) !== isGoing(right)) return isGoing(right);
   const [isIn, isOtherIn] = [left, right].map((set) => publishedPaths(set).includes(path));
   if (isIn !== isOtherIn) return isIn === true;
   const [a, b] = [left.metadata, right.metadata];
@@ -43,17 +49,17 @@ export interface PathRoles {
 
 /**
  * A set whose path belongs to another stays where it was: its members must not vanish over a typing
- * error. A set that is being deleted leaves all.
+ * error. A set that is being deleted leaves all that nobody has taken over.
  */
 export function rolesOf(
   serverSet: ServerSet,
   owner: (path: string) => ServerSet | undefined,
 ): PathRoles {
-  const { uid, deletionTimestamp } = serverSet.metadata;
+  const { uid } = serverSet.metadata;
   const isOurs = (path: string): boolean => owner(path)?.metadata.uid === uid;
   const wanted = serverSet.spec.zkPath;
   const ours = claimedPaths(serverSet).filter(isOurs);
-  if (deletionTimestamp !== undefined) {
+  if (isGoing(serverSet)) {
     return { active: undefined, leaving: ours, conflict: undefined };
   }
   const hasWanted = isOurs(wanted);

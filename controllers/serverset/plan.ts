@@ -3,7 +3,7 @@ import { isDead, isForced, isReady, phaseOf } from '../../api/v1/task.ts';
 import type { OurMember } from './body.ts';
 import { memberBody } from './body.ts';
 import type { Desired, Member } from './desired.ts';
-import { isStopping, slotOf } from './desired.ts';
+import { isPublishable, isStopping, slotOf } from './desired.ts';
 import type { Endpoints } from './member.ts';
 
 /** A `member_*` node as it was read. */
@@ -62,11 +62,13 @@ export interface Plan {
   create: readonly { member: Member; body: string }[];
   /** Other bytes for a member that stays ALIVE. */
   update: readonly { node: ObservedNode; member: Member; body: string }[];
-  /** Members that are removed and created anew, each in one transaction. */
+  /** Members that go as another comes, in one transaction: of the same task, or with the same shard. */
   replace: readonly { node: ObservedNode; member: Member; body: string }[];
   /** Members that become STOPPING, or are STOPPING with other bytes than ours. */
   withdraw: readonly { node: ObservedNode; body: string }[];
   remove: readonly { node: ObservedNode; cause: Cause }[];
+  /** Members of tasks that serve, but not here: they go once those that belong here have come. */
+  release: readonly { node: ObservedNode; cause: Cause }[];
   /** Members that are STOPPING, or become so, for some time yet. */
   draining: readonly { node: ObservedNode; task: Task }[];
   /** Members that stay ALIVE though their task is unreachable. */
@@ -83,8 +85,9 @@ type Verdict =
   | { action: 'remove'; cause: Cause };
 
 /**
- * What to do about the nodes of one path. Every removal is safe to do first: only then are members
- * created, so that a slot never has two. Laws: foreign nodes are in no plan; a plan applied and made
+ * What to do about the nodes of one path. What must go goes first: only then are members created, so
+ * that a slot never has two. What merely belongs elsewhere goes last, so that no reader finds a path
+ * empty that changes hands. Laws: foreign nodes are in no plan; a plan applied and made
  * again is empty, drains and holds aside; nothing but a desired member is or stays ALIVE, holds aside.
  */
 export function planMembers(nodes: readonly ObservedNode[], context: PlanContext): Plan {
@@ -94,6 +97,7 @@ export function planMembers(nodes: readonly ObservedNode[], context: PlanContext
   const replace: Plan['replace'][number][] = [];
   const withdraw: Plan['withdraw'][number][] = [];
   const remove: Plan['remove'][number][] = [];
+  const deselected = new Map<string, ObservedNode>();
   const held: Plan['held'][number][] = [];
   const kept: Plan['kept'][number][] = [];
   const draining: Plan['draining'][number][] = [];
@@ -112,8 +116,10 @@ export function planMembers(nodes: readonly ObservedNode[], context: PlanContext
       continue;
     }
     const verdict = judge(uid, context);
-    if (verdict.action === 'remove') remove.push({ node, cause: verdict.cause });
-    else if (context.isPurged(node)) remove.push({ node, cause: 'Purged' });
+    if (verdict.action === 'remove') {
+      if (verdict.cause === 'Deselected' && serves(context.taskOf(uid))) deselected.set(uid, node);
+      else remove.push({ node, cause: verdict.cause });
+    } else if (context.isPurged(node)) remove.push({ node, cause: 'Purged' });
     else if (verdict.action === 'hold') held.push({ node, task: verdict.task });
     else {
       const { leftMs, body } = drain(node, verdict, context);
@@ -126,11 +132,36 @@ export function planMembers(nodes: readonly ObservedNode[], context: PlanContext
     }
   }
   const existing = new Set([...kept, ...replace].map(({ member }) => member.task.metadata.uid));
-  const create = [...published]
-    .filter(([uid]) => !existing.has(uid))
-    .map(([, member]) => ({ member, body: aliveBody(member, context) }));
+  const create: Plan['create'][number][] = [];
+  for (const [uid, member] of published) {
+    if (existing.has(uid)) continue;
+    const body = aliveBody(member, context);
+    const node = takeOver(deselected, member, context);
+    if (node === undefined) create.push({ member, body });
+    else replace.push({ node, member, body });
+  }
+  const release = [...deselected.values()].map((node) => ({ node, cause: 'Deselected' as const }));
   const wakeAfterMs = waits.length === 0 ? undefined : Math.min(...waits);
-  return { create, update, replace, withdraw, remove, draining, held, kept, wakeAfterMs };
+  return { create, update, replace, withdraw, remove, release, draining, held, kept, wakeAfterMs };
+}
+
+function serves(task: Task | undefined): boolean {
+  return task !== undefined && isPublishable(task);
+}
+
+/** The member that carries the shard of this new one: readers must never find both. */
+function takeOver(
+  deselected: Map<string, ObservedNode>,
+  { shard }: Member,
+  { taskOf }: PlanContext,
+): ObservedNode | undefined {
+  if (shard === undefined) return undefined;
+  for (const [uid, node] of deselected) {
+    if (taskOf(uid)?.spec.instance !== shard) continue;
+    deselected.delete(uid);
+    return node;
+  }
+  return undefined;
 }
 
 /** Our nodes by Task, the lowest number first: after a lost answer to a create there may be two. */

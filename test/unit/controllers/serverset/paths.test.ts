@@ -27,6 +27,14 @@ describe('the owner of a path', () => {
     expect(ownerOf(path, [old, incumbent])).toBe(incumbent);
   });
 
+  it('is the one that wants it once the one that publishes there is being deleted', () => {
+    const going = serverSet({ name: 'old', deleted: true, status: { publishedPaths: [path] } });
+    expect(ownerOf(path, [going, young])).toBe(young);
+    expect(roles(going, young)).toEqual({ active: undefined, leaving: [], conflict: undefined });
+    expect(roles(young, going)).toEqual({ active: path, leaving: [], conflict: undefined });
+    expect(ownerOf(path, [going])).toBe(going);
+  });
+
   it('is one and the same whoever asks, in whatever order', () => {
     const anySet = fc
       .record({ day: fc.integer({ min: 10, max: 12 }), uid: fc.uuid(), isIn: fc.boolean() })

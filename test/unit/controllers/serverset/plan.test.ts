@@ -76,7 +76,9 @@ const stop = { stop: { reason: 'ScaleDown' as const } };
 
 /** What the nodes are once a plan is carried out. */
 function applied(nodes: readonly ObservedNode[], made: Plan): ObservedNode[] {
-  const gone = new Set([...made.remove, ...made.replace].map((each) => each.node.name));
+  const gone = new Set(
+    [...made.remove, ...made.release, ...made.replace].map((each) => each.node.name),
+  );
   const rewritten = new Map(
     [...made.update, ...made.withdraw].map((each) => [each.node.name, each.body]),
   );
@@ -96,7 +98,7 @@ function applied(nodes: readonly ObservedNode[], made: Plan): ObservedNode[] {
 }
 
 function touched(made: Plan): ObservedNode[] {
-  return [...made.update, ...made.replace, ...made.withdraw, ...made.remove].map(
+  return [...made.update, ...made.replace, ...made.withdraw, ...made.remove, ...made.release].map(
     (each) => each.node,
   );
 }
@@ -166,7 +168,7 @@ describe('a plan', () => {
       { set: serverSet({ spec: { drainSeconds: 0 } }) },
     ],
     ['is not ready', { ready: false }, 'NotReady'],
-    ['is not selected', { job: 'other', uid: 'uid-web-0' }, 'Deselected'],
+    ['is not selected nor ready', { job: 'api', uid: 'uid-web-0', ready: false }, 'Deselected'],
     ['is out of sight', { ready: false, status: { phase: 'Unreachable' } }, 'Unreachable'],
     ['lost its address', { status: { networks: [] } }, 'NoAddress'],
     ['has moved to another path', {}, 'Moved', { mode: 'leave' }],
@@ -180,6 +182,30 @@ describe('a plan', () => {
   it.each(cases)('removes at once the member of a task that %s', (_, wish, cause, more = {}) => {
     const tasks = wish === undefined ? [] : [task(wish)];
     expect(plan({ tasks, nodes: [member], ...more }).remove).toEqual([{ node: member, cause }]);
+  });
+
+  it('lets the member of a task that serves elsewhere go last', () => {
+    const other = task({ job: 'api', uid: 'uid-web-0', instance: 7 });
+    const made = plan({ tasks: [other, task({ uid: 'uid-b' })], nodes: [member] });
+    expect(made).toMatchObject({
+      remove: [],
+      replace: [],
+      create: [{ member: { task: { metadata: { uid: 'uid-b' } } } }],
+      release: [{ node: member, cause: 'Deselected' }],
+    });
+  });
+
+  it('exchanges it in one step for the new member with its shard', () => {
+    const [first, second] = [0, 1].map((instance) =>
+      task({ job: 'api', uid: `uid-api-${instance}`, instance }),
+    );
+    const nodes = [node(3, bodyOf(second!)), node(4, bodyOf(first!))];
+    const mine = [task(), task({ instance: 5 })];
+    const made = plan({ tasks: [first!, second!, ...mine], nodes });
+    expect(made.replace).toMatchObject([{ node: nodes[1], body: bodyOf(mine[0]!) }]);
+    expect(made.create).toMatchObject([{ body: bodyOf(mine[1]!) }]);
+    expect(made.release).toMatchObject([{ node: nodes[0] }]);
+    expect(made.remove).toEqual([]);
   });
 
   const lost = task({ ready: false, status: { phase: 'Unreachable' } });
@@ -357,8 +383,14 @@ describe('every plan', () => {
           node: gone,
           member: { task: of },
         } of made.replace) {
-          expect(gone.ours?.taskUid).toBe(of.metadata.uid);
-          expect(situation.purged?.has(gone.name)).toBe(true);
+          if (gone.ours?.taskUid === of.metadata.uid) {
+            expect(situation.purged?.has(gone.name)).toBe(true);
+          } else {
+            const former = situation.tasks.find(
+              ({ metadata }) => metadata.uid === gone.ours?.taskUid,
+            );
+            expect(former?.spec).toMatchObject({ job: 'api', instance: of.spec.instance });
+          }
         }
         const replaced = made.replace.map(({ node: gone }) => gone.name);
         expect(made.remove.filter(({ node: gone }) => replaced.includes(gone.name))).toEqual([]);
