@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type {
   AgentInfo,
   Base64,
+  DrainConfig,
   ExecutorInfo,
   FrameworkInfo,
   KillPolicy,
@@ -34,6 +35,8 @@ export type ToAgent =
   | { type: 'ACKNOWLEDGE'; framework_id: string; task_id: string; uuid: Base64 }
   | { type: 'SHUTDOWN_EXECUTOR'; framework_id: string; executor_id: string }
   | { type: 'SHUTDOWN_FRAMEWORK'; framework_id: string }
+  /** All tasks are to be killed, with no more grace than the configuration allows. */
+  | { type: 'DRAIN'; config: DrainConfig }
   /** The agent is not wanted any more: it ends its tasks and its process. */
   | { type: 'SHUTDOWN'; message: string };
 

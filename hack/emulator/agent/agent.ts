@@ -2,20 +2,25 @@ import type { Clock } from '../../../api/machinery/clock.ts';
 import type { Random } from '../../../api/machinery/random.ts';
 import type {
   AgentInfo,
+  DrainConfig,
   FrameworkInfo,
   Task,
   TaskState,
   TaskStatus,
 } from '../../../proto/mesos/generated/messages.ts';
 import { newTask } from '../master/offers.ts';
-import { hasCapability, isTerminal } from '../master/state.ts';
+import { isTerminal } from '../master/state.ts';
 import { addStatus } from '../master/tasks.ts';
 import type { Link, ToAgent, ToMaster } from '../protocol.ts';
 import type { Checkpoint, CheckpointContent } from './checkpoint.ts';
-import { CommandExecutor, commandKey, type Executor } from './command-executor.ts';
+import { CommandExecutor, type Executor } from './command-executor.ts';
 import { DefaultExecutor } from './default-executor.ts';
+import { drainPolicy, type Draining } from './draining.ts';
+import { PendingSave } from './pending-save.ts';
 import { recoverExecutor, saveExecutor } from './recovery.ts';
+import { droppedStatus, reregistration } from './registration.ts';
 import type { Runtime } from './runtime.ts';
+import { forwarded, TaskTable } from './task-table.ts';
 import { defaultExecutorTimings, type ExecutorContext, type ExecutorTimings } from './task-run.ts';
 import { UpdateStreams } from './updates.ts';
 
@@ -37,17 +42,16 @@ export interface AgentOptions {
 export class Agent {
   readonly info: AgentInfo;
   readonly ip: string;
-  readonly executors = new Map<string, Executor>();
   readonly frameworks = new Map<string, FrameworkInfo>();
   id: string | undefined;
   readonly #options: AgentOptions;
   readonly #context: ExecutorContext;
   readonly #updates: UpdateStreams;
-  /** Terminal tasks that the framework has not acknowledged, without an executor. */
-  readonly #finished = new Map<string, Task>();
+  readonly #tasks = new TaskTable();
+  #drain: Draining | undefined;
   #link: Link<ToMaster> | undefined;
   #stopped = false;
-  #saving = false;
+  readonly #saves: PendingSave;
 
   constructor(options: AgentOptions) {
     const { clock, random, timings = {} } = options;
@@ -62,6 +66,7 @@ export class Agent {
         this.#sendUpdate(frameworkId, status, latest);
       },
     });
+    this.#saves = new PendingSave(clock, options.checkpoint, () => this.#snapshot());
     this.#context = {
       clock,
       runtime: options.runtime,
@@ -101,8 +106,9 @@ export class Agent {
   /** Ends the process only: containers go on, and a later life takes them up from the checkpoint. */
   stop(): void {
     if (this.#stopped) return;
-    this.#saveNow();
+    this.#saves.now();
     this.#stopped = true;
+    this.#saves.stop();
     this.#updates.pause();
     this.#updates.stop();
     for (const executor of this.executors.values()) executor.detach();
@@ -129,8 +135,16 @@ export class Agent {
   }
 
   tasks(): Task[] {
-    const live = [...this.executors.values()].flatMap(({ runs }) => runs.map(({ task }) => task));
-    return [...live, ...this.#finished.values()];
+    return this.#tasks.all();
+  }
+
+  get executors(): ReadonlyMap<string, Executor> {
+    return this.#tasks.executors;
+  }
+
+  /** Set once the master said DRAIN, until the agent's next life. */
+  get draining(): Draining | undefined {
+    return this.#drain;
   }
 
   #receive(message: ToAgent): void {
@@ -156,10 +170,9 @@ export class Agent {
         this.#runGroup(message);
         break;
       case 'KILL_TASK':
-        this.#executorOf(message.framework_id, message.task_id)?.kill(
-          message.task_id,
-          message.kill_policy,
-        );
+        this.#tasks
+          .executorOf(message.framework_id, message.task_id)
+          ?.kill(message.task_id, message.kill_policy);
         this.#save();
         break;
       case 'ACKNOWLEDGE':
@@ -167,20 +180,31 @@ export class Agent {
         break;
       case 'SHUTDOWN_EXECUTOR': {
         const { framework_id, executor_id } = message;
-        const executor =
-          this.executors.get(`${framework_id}/${executor_id}`) ??
-          this.executors.get(commandKey(framework_id, executor_id));
-        executor?.shutdown();
+        this.#tasks.executor(framework_id, executor_id)?.shutdown();
         this.#save();
         break;
       }
       case 'SHUTDOWN_FRAMEWORK':
         this.#shutdownFramework(message.framework_id);
         break;
+      case 'DRAIN':
+        this.#drainTasks(message.config);
+        break;
       case 'SHUTDOWN':
         this.terminate(() => this.#options.onShutdown?.());
         break;
     }
+  }
+
+  /** Every task is killed with the grace of its own policy, or less if the master allows less. */
+  #drainTasks(config: DrainConfig): void {
+    this.#drain = { config, since: this.#options.clock.now() };
+    for (const executor of this.executors.values()) {
+      for (const run of executor.runs) {
+        executor.kill(run.id, drainPolicy(run.info, config), 'REASON_AGENT_DRAINING');
+      }
+    }
+    this.#save();
   }
 
   #reregistered(unknown: readonly { framework: FrameworkInfo; task_id: string }[]): void {
@@ -189,11 +213,7 @@ export class Agent {
     this.#updates.resume();
     for (const { framework, task_id } of unknown) {
       this.#updates.add(framework.id?.value ?? '', {
-        task_id: { value: task_id },
-        state: hasCapability(framework, 'PARTITION_AWARE') ? 'TASK_DROPPED' : 'TASK_LOST',
-        reason: 'REASON_RECONCILIATION',
-        source: 'SOURCE_AGENT',
-        message: 'Reconciliation: task unknown to the agent',
+        ...droppedStatus(framework, task_id),
         agent_id: { value: this.id ?? '' },
         timestamp: this.#options.clock.now() / 1000,
         uuid: this.#uuid(),
@@ -203,27 +223,14 @@ export class Agent {
   }
 
   #reregistration(id: string): ToMaster {
-    const executors = [...this.executors.values()].flatMap((executor) =>
-      executor instanceof DefaultExecutor
-        ? [{ framework_id: executor.frameworkId, role: executor.role, info: executor.info }]
-        : [],
-    );
-    return {
-      type: 'REREGISTER',
-      agent: { ...this.info, id: { value: id } },
+    return reregistration({
+      info: { ...this.info, id: { value: id } },
       ip: this.ip,
-      frameworks: [...this.frameworks.values()],
-      // Tasks whose end is acknowledged are of no interest any more. A copy: the master's record
-      // of them is its own.
-      tasks: structuredClone(
-        this.tasks().filter(
-          ({ state, framework_id, task_id }) =>
-            !isTerminal(state) ||
-            this.#updates.head(framework_id.value, task_id.value) !== undefined,
-        ),
-      ),
-      executors,
-    };
+      frameworks: this.frameworks.values(),
+      executors: this.executors.values(),
+      tasks: this.tasks(),
+      isPending: (frameworkId, taskId) => this.#updates.head(frameworkId, taskId) !== undefined,
+    });
   }
 
   #runTask({ framework, task: info }: Extract<ToAgent, { type: 'RUN_TASK' }>): void {
@@ -235,7 +242,7 @@ export class Agent {
       task: newTask(frameworkId, info, info.executor),
       containerId: this.#options.random.uuid(),
     });
-    this.executors.set(executor.key, executor);
+    this.#tasks.executors.set(executor.key, executor);
     this.#save();
     executor.launch();
   }
@@ -254,7 +261,7 @@ export class Agent {
             role: message.role,
             containerId: this.#options.random.uuid(),
           });
-    this.executors.set(key, executor);
+    this.#tasks.executors.set(key, executor);
     executor.addGroup(
       message.tasks.map((info) => ({
         info,
@@ -276,29 +283,13 @@ export class Agent {
     const status = this.#updates.acknowledge(framework_id, task_id, uuid);
     if (status === undefined) return;
     const next = this.#updates.head(framework_id, task_id);
-    const task = this.#task(framework_id, task_id);
+    const task = this.#tasks.find(framework_id, task_id);
     if (next !== undefined && task !== undefined) forwarded(task, next);
     if (isTerminal(status.state)) {
-      this.#finished.delete(`${framework_id}/${task_id}`);
-      this.#executorOf(framework_id, task_id)?.acknowledged(task_id, status);
+      this.#tasks.acknowledged(framework_id, task_id);
+      this.#tasks.executorOf(framework_id, task_id)?.acknowledged(task_id, status);
     }
     this.#save();
-  }
-
-  #task(frameworkId: string, taskId: string): Task | undefined {
-    return (
-      this.#finished.get(`${frameworkId}/${taskId}`) ??
-      this.#executorOf(frameworkId, taskId)?.runs.find(({ id }) => id === taskId)?.task
-    );
-  }
-
-  #executorOf(frameworkId: string, taskId: string): Executor | undefined {
-    const own = this.executors.get(commandKey(frameworkId, taskId));
-    if (own !== undefined) return own;
-    return [...this.executors.values()].find(
-      (executor) =>
-        executor.frameworkId === frameworkId && executor.runs.some(({ id }) => id === taskId),
-    );
   }
 
   #report(task: Task, fields: Omit<TaskStatus, 'task_id'>): void {
@@ -315,7 +306,7 @@ export class Agent {
     const frameworkId = task.framework_id.value;
     if (this.#updates.head(frameworkId, task.task_id.value) === undefined) forwarded(task, status);
     if (isTerminal(status.state)) {
-      this.#finished.set(`${frameworkId}/${task.task_id.value}`, task);
+      this.#tasks.finished(task);
     }
     this.#updates.add(frameworkId, status);
     this.#save();
@@ -337,7 +328,7 @@ export class Agent {
   #executorGone(key: string, status: number | undefined): void {
     const executor = this.executors.get(key);
     if (executor === undefined || this.#stopped) return;
-    this.executors.delete(key);
+    this.#tasks.executors.delete(key);
     if (status !== undefined) {
       this.#link?.send({
         type: 'EXECUTOR_EXITED',
@@ -352,13 +343,11 @@ export class Agent {
   #shutdownFramework(frameworkId: string): void {
     this.frameworks.delete(frameworkId);
     this.#updates.dropFramework(frameworkId);
-    for (const key of [...this.#finished.keys()]) {
-      if (key.startsWith(`${frameworkId}/`)) this.#finished.delete(key);
-    }
+    this.#tasks.forgetFinished(frameworkId);
     for (const [key, executor] of this.executors) {
       if (executor.frameworkId !== frameworkId) continue;
       executor.discard(() => {
-        this.executors.delete(key);
+        this.#tasks.executors.delete(key);
         this.#save();
       });
     }
@@ -368,11 +357,11 @@ export class Agent {
     let left = this.executors.size;
     for (const id of this.frameworks.keys()) this.#updates.dropFramework(id);
     this.frameworks.clear();
-    this.#finished.clear();
+    this.#tasks.forgetFinished();
     if (left === 0) done();
     for (const [key, executor] of [...this.executors]) {
       executor.discard(() => {
-        this.executors.delete(key);
+        this.#tasks.executors.delete(key);
         this.#save();
         if (--left === 0) done();
       });
@@ -382,33 +371,20 @@ export class Agent {
   #recover(saved: CheckpointContent): void {
     this.id = saved.agentId;
     for (const info of saved.frameworks) this.#remember(info);
-    for (const task of saved.finished) {
-      this.#finished.set(`${task.framework_id.value}/${task.task_id.value}`, task);
-    }
+    for (const task of saved.finished) this.#tasks.finished(task);
     for (const { framework_id, statuses } of saved.updates) {
       for (const status of statuses) this.#updates.add(framework_id, status);
     }
     for (const executor of saved.executors) {
       recoverExecutor(executor, this.frameworks, this.#context, (recovered) => {
-        this.executors.set(recovered.key, recovered);
+        this.#tasks.executors.set(recovered.key, recovered);
       });
     }
     this.#save();
   }
 
-  /** Once for all that happens in one turn; a crash in between is like one just before. */
   #save(): void {
-    const { checkpoint, clock } = this.#options;
-    if (checkpoint === undefined || this.#saving || this.#stopped) return;
-    this.#saving = true;
-    clock.after(0, () => {
-      this.#saving = false;
-      if (!this.#stopped) this.#saveNow();
-    });
-  }
-
-  #saveNow(): void {
-    this.#options.checkpoint?.save(() => this.#snapshot());
+    if (!this.#stopped) this.#saves.soon();
   }
 
   #snapshot(): CheckpointContent {
@@ -417,13 +393,7 @@ export class Agent {
       frameworks: [...this.frameworks.values()],
       executors: [...this.executors.values()].map(saveExecutor),
       updates: this.#updates.snapshot(),
-      finished: [...this.#finished.values()],
+      finished: this.#tasks.unacknowledged(),
     };
   }
-}
-
-/** The status now on its way to the framework; what a reconciliation will answer. */
-function forwarded(task: Task, status: TaskStatus): void {
-  task.status_update_state = status.state;
-  if (status.uuid !== undefined) task.status_update_uuid = status.uuid;
 }

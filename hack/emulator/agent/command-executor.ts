@@ -5,6 +5,7 @@ import type {
   Task,
   TaskInfo,
   TaskStatus,
+  TaskStatusReason,
 } from '../../../proto/mesos/generated/messages.ts';
 import { isTerminal } from '../master/state.ts';
 import { parseResources } from '../resources.ts';
@@ -17,7 +18,8 @@ export interface Executor {
   readonly frameworkId: string;
   readonly executorId: string;
   readonly runs: readonly TaskRun[];
-  kill(taskId: string, policy: KillPolicy | undefined): void;
+  /** `reason` is repeated in the statuses that follow. */
+  kill(taskId: string, policy: KillPolicy | undefined, reason?: TaskStatusReason): void;
   /** SHUTDOWN of the executor: its tasks are killed and reported. */
   shutdown(): void;
   /** Ends everything at once without reporting. */
@@ -121,9 +123,9 @@ export class CommandExecutor implements Executor {
     this.#context.runtime.recover(this.#spec, started, this.#events());
   }
 
-  kill(_taskId: string, policy: KillPolicy | undefined): void {
+  kill(_taskId: string, policy: KillPolicy | undefined, reason?: TaskStatusReason): void {
     if (this.#launched === undefined) this.#run.killedBeforeStart();
-    else this.#run.kill(policy);
+    else this.#run.kill(policy, reason);
   }
 
   shutdown(): void {

@@ -6,6 +6,7 @@ import type {
   Task,
   TaskInfo,
   TaskStatus,
+  TaskStatusReason,
 } from '../../../proto/mesos/generated/messages.ts';
 import { isTerminal } from '../master/state.ts';
 import { parseResources } from '../resources.ts';
@@ -95,11 +96,11 @@ export class DefaultExecutor implements Executor {
     this.#exitIfDone();
   }
 
-  kill(taskId: string, policy: KillPolicy | undefined): void {
+  kill(taskId: string, policy: KillPolicy | undefined, reason?: TaskStatusReason): void {
     const run = this.runs.find(({ id }) => id === taskId);
     if (run === undefined) return;
     if (this.#launched === undefined || run.started === undefined) this.#killGroupEarly(run);
-    else run.kill(policy);
+    else run.kill(policy, reason);
   }
 
   shutdown(): void {

@@ -8,6 +8,7 @@ import type {
   Task,
   TaskInfo,
   TaskStatus,
+  TaskStatusReason,
 } from '../../../proto/mesos/generated/messages.ts';
 import { hasCapability } from '../master/state.ts';
 import { Checker, emptyCheckStatus } from './checks.ts';
@@ -82,6 +83,7 @@ export class TaskRun {
   #escalation: Timer | undefined;
   #completion: Timer | undefined;
   #completionReached = false;
+  #killReason: TaskStatusReason | undefined;
 
   constructor(options: TaskRunOptions) {
     this.#options = options;
@@ -128,12 +130,13 @@ export class TaskRun {
     }
   }
 
-  kill(policy: KillPolicy | undefined): void {
+  kill(policy: KillPolicy | undefined, reason?: TaskStatusReason): void {
     if (this.over || this.killed) return;
     this.killed = true;
+    this.#killReason = reason;
     this.#checker?.stop();
     if (hasCapability(this.#options.framework, 'TASK_KILLING_STATE')) {
-      this.#report({ state: 'TASK_KILLING' });
+      this.#report({ state: 'TASK_KILLING', ...(reason === undefined ? {} : { reason }) });
     }
     this.#terminate(policy);
   }
@@ -160,6 +163,7 @@ export class TaskRun {
     this.#report({
       state,
       message: describeStatus(status),
+      ...(this.#killReason === undefined ? {} : { reason: this.#killReason }),
       ...(this.#completionReached ? { reason: 'REASON_MAX_COMPLETION_TIME_REACHED' } : {}),
       ...(this.unhealthy ? { healthy: false } : {}),
     });

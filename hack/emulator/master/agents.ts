@@ -1,25 +1,37 @@
-import type { AgentInfo, Task } from '../../../proto/mesos/generated/messages.ts';
+import type { AgentInfo } from '../../../proto/mesos/generated/messages.ts';
 import type { Link, ToAgent, ToMaster } from '../protocol.ts';
-import { minus, nothing, parseResources, plus } from '../resources.ts';
+import { minus, parseResources, plus } from '../resources.ts';
+import { markUnreachable, removeAgent, withdrawOffers } from './agent-removal.ts';
 import { allocateSoon } from './allocator.ts';
+import { startDraining } from './drain.ts';
 import { scheduleRemoval } from './frameworks.ts';
+import { rescindInverseOffers } from './inverse-offers.ts';
+import { isDown } from './machines.ts';
 import { usedBy } from './offers.ts';
 import {
   isTerminal,
   newFramework,
-  stateFor,
   taskKey,
   type AgentRecord,
   type MasterState,
   type TaskRecord,
 } from './state.ts';
-import { isPartitionAware, knownOf, loseTasks } from './tasks.ts';
+import { knownOf, loseTasks } from './tasks.ts';
+import { agentView } from './views.ts';
 
 type Register = Extract<ToMaster, { type: 'REGISTER' }>;
 type Reregister = Extract<ToMaster, { type: 'REREGISTER' }>;
 
 /** A new agent, or one that lost its memory: it gets a new id. */
-export function register(m: MasterState, link: Link<ToAgent>, message: Register): AgentRecord {
+export function register(
+  m: MasterState,
+  link: Link<ToAgent>,
+  message: Register,
+): AgentRecord | undefined {
+  if (isDown(m, { hostname: message.agent.hostname, ip: message.ip })) {
+    link.send({ type: 'SHUTDOWN', message: 'Machine is `DOWN`' });
+    return undefined;
+  }
   for (const old of [...m.agents.values()]) {
     if (old.ip === message.ip && old.info.port === message.agent.port) {
       removeAgent(m, old, 'a new agent registered at the same address');
@@ -39,6 +51,10 @@ export function reregister(
 ): AgentRecord | undefined {
   const id = message.agent.id?.value ?? m.nextAgentId();
   const { unreachable, gone } = m.registry.read();
+  if (isDown(m, { hostname: message.agent.hostname, ip: message.ip })) {
+    link.send({ type: 'SHUTDOWN', message: 'Machine is `DOWN`' });
+    return undefined;
+  }
   if (gone.includes(id)) {
     link.send({ type: 'SHUTDOWN', message: 'Agent has been marked gone' });
     return undefined;
@@ -57,6 +73,7 @@ export function reregister(
   link.send({ type: 'REREGISTERED', unknown: missing });
   for (const kill of agent.missedKills.splice(0)) link.send(kill);
   if (unreachable[id] !== undefined) announceReturn(m, agent);
+  startDraining(m, agent);
   allocateSoon(m);
   return agent;
 }
@@ -83,8 +100,12 @@ function addAgent(
     executors: new Map(),
     offers: new Set(),
     missedKills: [],
+    inverseOffers: new Map(),
+    inverseStatuses: new Map(),
+    drainStarted: undefined,
   };
   m.agents.set(id, agent);
+  m.publish(() => ({ type: 'AGENT_ADDED', agent_added: { agent: agentView(m, agent) } }));
   if (m.recoveredAgents.has(id)) {
     m.recoveredAgents = new Map([...m.recoveredAgents].filter(([other]) => other !== id));
   }
@@ -182,6 +203,7 @@ export function disconnected(m: MasterState, agent: AgentRecord, link: Link<ToAg
   if (agent.link !== link) return;
   agent.link = undefined;
   withdrawOffers(m, agent);
+  rescindInverseOffers(m, agent);
   for (const framework of m.frameworks.values()) {
     if (framework.info.checkpoint === true) continue;
     loseTasks(m, framework, agent, {
@@ -207,89 +229,4 @@ export function pingAgents(m: MasterState): void {
 
 export function pong(agent: AgentRecord): void {
   agent.missedPings = 0;
-}
-
-export function markUnreachable(m: MasterState, agent: AgentRecord): void {
-  const since = m.clock.now() * 1_000_000;
-  const content = m.registry.read();
-  m.registry.write({ ...content, unreachable: { ...content.unreachable, [agent.id]: since } });
-  const frameworks = [...m.frameworks.values()];
-  for (const framework of frameworks) {
-    loseTasks(m, framework, agent, {
-      state: stateFor(framework, 'TASK_UNREACHABLE'),
-      reason: 'REASON_AGENT_REMOVED',
-      message: 'health check timed out',
-      unreachable_time: { nanoseconds: since },
-    });
-  }
-  withdrawOffers(m, agent);
-  closeLink(agent);
-  forget(m, agent);
-}
-
-/** One that was only silent connects again, and so learns what it is taken for. */
-function closeLink(agent: AgentRecord): void {
-  const { link } = agent;
-  agent.link = undefined;
-  link?.close();
-}
-
-/** The agent left for good, or another took its place: its tasks are lost, whatever they were. */
-export function removeAgent(m: MasterState, agent: AgentRecord, why: string): void {
-  for (const framework of m.frameworks.values()) {
-    loseTasks(m, framework, agent, {
-      state: 'TASK_LOST',
-      reason: 'REASON_AGENT_REMOVED',
-      message: `Agent ${agent.info.hostname} removed: ${why}`,
-    });
-  }
-  const { admitted, ...content } = m.registry.read();
-  const rest = Object.fromEntries(Object.entries(admitted).filter(([id]) => id !== agent.id));
-  m.registry.write({ ...content, admitted: rest });
-  withdrawOffers(m, agent);
-  closeLink(agent);
-  forget(m, agent);
-}
-
-/** MARK_AGENT_GONE: the operator says that the agent never comes back. */
-export function markGone(m: MasterState, id: string): boolean {
-  const content = m.registry.read();
-  const agent = m.agents.get(id);
-  if (content.admitted[id] === undefined) return false;
-  m.registry.write({ ...content, gone: [...content.gone, id] });
-  if (agent === undefined) return true;
-  for (const framework of m.frameworks.values()) {
-    const state: Task['state'] = isPartitionAware(framework)
-      ? 'TASK_GONE_BY_OPERATOR'
-      : 'TASK_LOST';
-    loseTasks(m, framework, agent, {
-      state,
-      reason: 'REASON_AGENT_REMOVED_BY_OPERATOR',
-      message: 'Agent has been marked gone',
-    });
-  }
-  withdrawOffers(m, agent);
-  const { link } = agent;
-  forget(m, agent);
-  link?.send({ type: 'SHUTDOWN', message: 'Agent has been marked gone' });
-  return true;
-}
-
-function withdrawOffers(m: MasterState, agent: AgentRecord): void {
-  for (const offer of [...agent.offers].reverse()) {
-    m.removeOffer(offer, true);
-    m.recover(offer.framework, agent, offer.resources);
-  }
-}
-
-function forget(m: MasterState, agent: AgentRecord): void {
-  m.agents.delete(agent.id);
-  agent.link = undefined;
-  agent.available = nothing;
-  for (const framework of m.frameworks.values()) {
-    for (const key of [...framework.filters.keys()]) {
-      if (key.startsWith(`${agent.id} `)) framework.filters.delete(key);
-    }
-    framework.stream?.send({ type: 'FAILURE', failure: { agent_id: { value: agent.id } } });
-  }
 }

@@ -1,5 +1,7 @@
 import type { Offer } from '../../../proto/mesos/generated/messages.ts';
 import { allocatedResources, contains, nothing, plus, type Quantities } from '../resources.ts';
+import { sendInverseOffers } from './inverse-offers.ts';
+import { findMachine } from './machines.ts';
 import {
   frameworkRoles,
   type AgentRecord,
@@ -23,11 +25,11 @@ export function allocate(m: MasterState, agents: Iterable<AgentRecord> = m.agent
           .filter((role) => !framework.suppressed.has(role))
           .map((role) => ({ framework, role })),
   );
-  if (candidates.length === 0) return;
   const total = candidates.length > 1 ? clusterTotal(m) : nothing;
   const offers = new Map<FrameworkRecord, Offer[]>();
   for (const agent of shuffled(m, agents)) {
-    if (agent.link === undefined || !allocatable(agent.available)) continue;
+    if (agent.link === undefined || m.deactivated.has(agent.id)) continue;
+    if (!allocatable(agent.available)) continue;
     if (candidates.length > 1) {
       candidates.sort((a, b) => share(a.framework, total) - share(b.framework, total));
     }
@@ -42,6 +44,7 @@ export function allocate(m: MasterState, agents: Iterable<AgentRecord> = m.agent
   for (const [framework, batch] of offers) {
     framework.stream?.send({ type: 'OFFERS', offers: { offers: batch } });
   }
+  sendInverseOffers(m);
 }
 
 /** Offers at the next turn, for everything free. */
@@ -104,6 +107,7 @@ function makeOffer(
     .filter(({ frameworkId }) => frameworkId === framework.id)
     .map(({ info }) => info.executor_id);
   const { hostname, attributes, port } = agent.info;
+  const machine = findMachine(m, agent);
   const offer: Offer = {
     id: { value: m.nextOfferId() },
     framework_id: { value: framework.id },
@@ -117,6 +121,7 @@ function makeOffer(
     resources: allocatedResources(resources, role),
     ...(attributes === undefined ? {} : { attributes }),
     ...(executors.length === 0 ? {} : { executor_ids: executors }),
+    ...(machine === undefined ? {} : { unavailability: machine.unavailability }),
     allocation_info: { role },
   };
   const record: OfferRecord = { offer, framework, agent, role, resources };

@@ -19,11 +19,22 @@ import {
   type ApiResponse,
   type ApiStream,
 } from '../http/messages.ts';
-import { legacyState, legacyTasks } from './legacy.ts';
+import { masterFlags } from './flags.ts';
+import {
+  legacyAgents,
+  legacyFrameworks,
+  legacyRoles,
+  legacyState,
+  legacySummary,
+  legacyTasks,
+} from './legacy.ts';
+import { maintenanceStatus } from './maintenance.ts';
 import type { Master } from './master.ts';
+import { masterMetrics, standbyMetrics } from './metrics.ts';
 import { operatorCall } from './operator.ts';
-import type { EventStream } from './state.ts';
+import type { EventStream, MasterState, OperatorStream } from './state.ts';
 import { versionInfo } from './version.ts';
+import { getState } from './views.ts';
 
 /** A master process as its HTTP endpoints see it: leading, following, or without a leader. */
 export interface MasterNode {
@@ -39,6 +50,13 @@ export function masterApi(node: MasterNode): (request: ApiRequest) => ApiAnswer 
     // These every master answers by itself.
     if (route === '/health') return respond(200);
     if (route === '/version') return json(versionInfo);
+    if (route === '/metrics/snapshot') {
+      return json(
+        node.leading === undefined
+          ? standbyMetrics(process.uptime())
+          : masterMetrics(node.leading.state),
+      );
+    }
     if (!routes.has(route)) return text(404, '404 Not Found.');
     if (node.leader === undefined) return text(503, 'No leader elected');
     if (route === '/redirect') return redirect(node.leader, '');
@@ -49,17 +67,29 @@ export function masterApi(node: MasterNode): (request: ApiRequest) => ApiAnswer 
   };
 }
 
+/** What a GET of the leader shows. */
+const pages: Readonly<Record<string, (m: MasterState) => object>> = {
+  '/state': legacyState,
+  '/tasks': legacyTasks,
+  '/frameworks': legacyFrameworks,
+  '/slaves': legacyAgents,
+  '/state-summary': legacySummary,
+  '/roles': legacyRoles,
+  '/flags': (m) => ({ flags: masterFlags(m) }),
+  '/maintenance/schedule': (m) => m.maintenance.schedule,
+  '/maintenance/status': maintenanceStatus,
+};
+
 const routes: ReadonlySet<string> = new Set([
   '/api/v1/scheduler',
   '/api/v1',
   '/redirect',
-  '/state',
-  '/tasks',
+  ...Object.keys(pages),
 ]);
 
 function answer(master: Master, route: string, request: ApiRequest): ApiAnswer {
-  if (route === '/state') return json(legacyState(master.state));
-  if (route === '/tasks') return json(legacyTasks(master.state));
+  const page = pages[route];
+  if (page !== undefined) return json(page(master.state));
   if (request.method !== 'POST') return methodNotAllowed(request.method, 'POST');
   const format = requestFormat(request);
   if (typeof format !== 'string') return format;
@@ -79,6 +109,7 @@ function operator(master: Master, format: Format, request: ApiRequest): ApiAnswe
   if (!('call' in decoded)) return decoded;
   const accepted = acceptedFormat(request);
   if (accepted === undefined) return notAcceptable();
+  if (decoded.call.type === 'SUBSCRIBE') return operatorStream(master.state, accepted);
   const result = operatorCall(master.state, decoded.call);
   if (typeof result === 'string') return text(400, result);
   if (result === undefined) return respond(200);
@@ -87,6 +118,45 @@ function operator(master: Master, format: Format, request: ApiRequest): ApiAnswe
     { 'Content-Type': contentTypes[accepted] },
     codec('mesos.v1.master.Response', accepted).encode(result),
   );
+}
+
+/** The stream of a subscriber of the operator API: the state, then what changes. */
+function operatorStream(m: MasterState, format: Format): ApiStream {
+  const encoder = codec('mesos.v1.master.Event', format);
+  const heartbeat = m.timings.heartbeatInterval;
+  return {
+    kind: 'stream',
+    headers: { 'Content-Type': contentTypes[format] },
+    open: (sink) => {
+      const stream: OperatorStream = {
+        send: (event) => {
+          sink.write(encodeRecord(encoder.encode(event)));
+        },
+        end: () => {
+          sink.end();
+        },
+      };
+      stream.send({
+        type: 'SUBSCRIBED',
+        subscribed: { get_state: getState(m), heartbeat_interval_seconds: heartbeat / 1000 },
+      });
+      stream.send({ type: 'HEARTBEAT' });
+      m.subscribers.add(stream);
+      const beat = (): void => {
+        m.clock.after(heartbeat, () => {
+          if (!m.subscribers.has(stream)) return;
+          stream.send({ type: 'HEARTBEAT' });
+          beat();
+        });
+      };
+      beat();
+      return {
+        closed: () => {
+          m.subscribers.delete(stream);
+        },
+      };
+    },
+  };
 }
 
 function notAcceptable(): ApiResponse {

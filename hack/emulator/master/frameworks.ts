@@ -1,8 +1,10 @@
 import type {
   FrameworkInfo,
+  MasterEvent,
   SchedulerCallSubscribe,
 } from '../../../proto/mesos/generated/messages.ts';
 import { allocateSoon, clearFilters } from './allocator.ts';
+import { forgetInverseOffers } from './inverse-offers.ts';
 import {
   frameworkRoles,
   hasCapability,
@@ -11,6 +13,7 @@ import {
   type FrameworkRecord,
   type MasterState,
 } from './state.ts';
+import { frameworkEventView } from './views.ts';
 
 /**
  * SUBSCRIBE on a stream whose response head is already sent: a refusal is an ERROR event and the
@@ -34,14 +37,27 @@ export function subscribe(
   const framework = known ?? newFramework(id ?? m.nextFrameworkId(), info, m.clock.now());
   if (known === undefined) m.frameworks.set(framework.id, framework);
   else takeOver(m, known, info);
+  m.count(`messages_${known === undefined ? '' : 're'}register_framework`);
   attach(m, framework, stream);
   setSuppressed(framework, suppressed_roles ?? []);
+  m.publish(() =>
+    known === undefined
+      ? { type: 'FRAMEWORK_ADDED', framework_added: { framework: frameworkEventView(framework) } }
+      : frameworkUpdated(framework),
+  );
   if (known !== undefined) {
     for (const { link } of m.agents.values()) {
       link?.send({ type: 'UPDATE_FRAMEWORK', framework_id: framework.id });
     }
   }
   return framework.id;
+}
+
+export function frameworkUpdated(framework: FrameworkRecord): MasterEvent {
+  return {
+    type: 'FRAMEWORK_UPDATED',
+    framework_updated: { framework: frameworkEventView(framework) },
+  };
 }
 
 function takeOver(m: MasterState, framework: FrameworkRecord, info: FrameworkInfo): void {
@@ -144,6 +160,10 @@ export function removeFramework(m: MasterState, framework: FrameworkRecord): voi
   framework.unregistered = m.clock.now();
   m.frameworks.delete(framework.id);
   m.completedFrameworks.set(framework.id, framework);
+  m.publish(() => ({
+    type: 'FRAMEWORK_REMOVED',
+    framework_removed: { framework_info: framework.info },
+  }));
 }
 
 export function revive(m: MasterState, framework: FrameworkRecord, roles: readonly string[]): void {
@@ -166,6 +186,7 @@ export function setSuppressed(framework: FrameworkRecord, roles: readonly string
 }
 
 function recoverOffers(m: MasterState, framework: FrameworkRecord): void {
+  forgetInverseOffers(m, framework);
   for (const offer of [...framework.offers]) {
     m.removeOffer(offer);
     m.recover(framework, offer.agent, offer.resources);

@@ -1,9 +1,12 @@
 import type { Timer } from '../../../api/machinery/clock.ts';
-import type { SchedulerCall } from '../../../proto/mesos/generated/messages.ts';
+import type { SchedulerCall, SchedulerCallType } from '../../../proto/mesos/generated/messages.ts';
 import type { Link, ToAgent, ToMaster } from '../protocol.ts';
+import { removeAgent } from './agent-removal.ts';
 import * as agents from './agents.ts';
 import { allocate } from './allocator.ts';
+import { checkDrains } from './drain.ts';
 import * as frameworks from './frameworks.ts';
+import { answerInverseOffers } from './inverse-offers.ts';
 import { accept, decline } from './offers.ts';
 import {
   MasterState,
@@ -13,6 +16,22 @@ import {
   type MasterOptions,
 } from './state.ts';
 import * as tasks from './tasks.ts';
+
+/** The metric that counts calls of a type. */
+const metrics: Partial<Record<SchedulerCallType, string>> = {
+  ACCEPT: 'messages_launch_tasks',
+  DECLINE: 'messages_decline_offers',
+  KILL: 'messages_kill_task',
+  ACKNOWLEDGE: 'messages_status_update_acknowledgement',
+  RECONCILE: 'messages_reconcile_tasks',
+  REVIVE: 'messages_revive_offers',
+  SUPPRESS: 'messages_suppress_offers',
+};
+
+const agentMetrics: Partial<Record<ToMaster['type'], string>> = {
+  EXECUTOR_EXITED: 'messages_exited_executor',
+  UNREGISTER: 'messages_unregister_slave',
+};
 
 /**
  * A leading Mesos master: a state machine fed with calls of frameworks, messages of agents and
@@ -33,6 +52,7 @@ export class Master {
     this.#running = true;
     m.recoveredAgents = new Map(Object.entries(m.registry.read().admitted));
     this.#every(m.timings.allocationInterval, () => {
+      checkDrains(m);
       allocate(m);
     });
     this.#every(m.timings.agentPingTimeout, () => {
@@ -60,6 +80,8 @@ export class Master {
       framework.stream = undefined;
     }
     for (const agent of this.state.agents.values()) agent.link?.close();
+    for (const subscriber of this.state.subscribers) subscriber.end();
+    this.state.subscribers.clear();
   }
 
   subscribe(stream: EventStream, call: SchedulerCall): string | undefined {
@@ -74,6 +96,8 @@ export class Master {
   /** A call other than SUBSCRIBE of a framework that is subscribed. */
   call(framework: FrameworkRecord, call: SchedulerCall): void {
     const m = this.state;
+    const metric = metrics[call.type ?? 'UNKNOWN'];
+    if (metric !== undefined) m.count(metric);
     switch (call.type) {
       case 'TEARDOWN':
         frameworks.removeFramework(m, framework);
@@ -95,6 +119,7 @@ export class Master {
         break;
       case 'ACKNOWLEDGE':
         if (call.acknowledge !== undefined) tasks.acknowledge(m, framework, call.acknowledge);
+        checkDrains(m);
         break;
       case 'RECONCILE':
         tasks.reconcile(m, framework, call.reconcile?.tasks ?? []);
@@ -109,9 +134,16 @@ export class Master {
         if (call.update_framework !== undefined) {
           frameworks.updateInfo(framework, call.update_framework.framework_info);
           frameworks.setSuppressed(framework, call.update_framework.suppressed_roles ?? []);
+          m.publish(() => frameworks.frameworkUpdated(framework));
         }
         break;
-      // Taken and without effect: nothing here has operations, inverse offers or custom executors.
+      case 'ACCEPT_INVERSE_OFFERS':
+        answerInverseOffers(m, framework, call.accept_inverse_offers ?? {}, 'ACCEPT');
+        break;
+      case 'DECLINE_INVERSE_OFFERS':
+        answerInverseOffers(m, framework, call.decline_inverse_offers ?? {}, 'DECLINE');
+        break;
+      // REQUEST has no effect in Mesos either.
       default:
         break;
     }
@@ -124,9 +156,13 @@ export class Master {
     return {
       receive: (message) => {
         if (!this.#running) return;
-        if (message.type === 'REGISTER') agent = agents.register(m, link, message);
-        else if (message.type === 'REREGISTER') agent = agents.reregister(m, link, message);
-        else if (agent?.link === link) this.#fromAgent(agent, message);
+        if (message.type === 'REGISTER') {
+          m.count('messages_register_slave');
+          agent = agents.register(m, link, message);
+        } else if (message.type === 'REREGISTER') {
+          m.count('messages_reregister_slave');
+          agent = agents.reregister(m, link, message);
+        } else if (agent?.link === link) this.#fromAgent(agent, message);
       },
       closed: () => {
         if (this.#running && agent !== undefined) agents.disconnected(m, agent, link);
@@ -136,10 +172,12 @@ export class Master {
 
   #fromAgent(agent: AgentRecord, message: ToMaster): void {
     const m = this.state;
+    const metric = agentMetrics[message.type];
+    if (metric !== undefined) m.count(metric);
     if (message.type === 'UPDATE') tasks.update(m, agent, message);
     else if (message.type === 'EXECUTOR_EXITED') tasks.executorExited(m, agent, message);
     else if (message.type === 'PONG') agents.pong(agent);
-    else if (message.type === 'UNREGISTER') agents.removeAgent(m, agent, 'the agent unregistered');
+    else if (message.type === 'UNREGISTER') removeAgent(m, agent, 'the agent unregistered');
   }
 
   /** Agents that never came back to a new leader are unreachable from now on. */

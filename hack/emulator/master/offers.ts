@@ -233,6 +233,8 @@ class Launch {
       resources,
     };
     this.#m.addTask(this.#framework, this.#agent, record);
+    const { task: added } = record;
+    this.#m.publish(() => ({ type: 'TASK_ADDED', task_added: { task: structuredClone(added) } }));
     this.left = minus(this.left, resources);
     return allocated;
   }

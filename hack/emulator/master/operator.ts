@@ -1,25 +1,18 @@
-import type {
-  MasterCall,
-  MasterResponse,
-  MasterResponseGetAgentsAgent,
-  MasterResponseGetFrameworksFramework,
-  Resource,
-  Task,
-} from '../../../proto/mesos/generated/messages.ts';
-import { accountedResources, plus, sum, type Quantities } from '../resources.ts';
-import { markGone } from './agents.ts';
+import type { MasterCall, MasterResponse } from '../../../proto/mesos/generated/messages.ts';
+import { markGone } from './agent-removal.ts';
+import { deactivateAgent, drainAgent, reactivateAgent } from './drain.ts';
+import { masterFlags } from './flags.ts';
 import { removeFramework } from './frameworks.ts';
 import {
-  frameworkRoles,
-  isTerminal,
-  type AgentRecord,
-  type ExecutorRecord,
-  type FrameworkRecord,
-  type MasterState,
-  type OfferRecord,
-  type TaskRecord,
-} from './state.ts';
-import { version, versionInfo } from './version.ts';
+  maintenanceStatus,
+  startMaintenance,
+  stopMaintenance,
+  updateSchedule,
+} from './maintenance.ts';
+import { masterMetrics } from './metrics.ts';
+import type { MasterState } from './state.ts';
+import { versionInfo } from './version.ts';
+import { getAgents, getExecutors, getFrameworks, getRoles, getState, getTasks } from './views.ts';
 
 /** A response, nothing for an empty 200, or the text of a 400. */
 export function operatorCall(
@@ -40,15 +33,7 @@ export function operatorCall(
     case 'GET_EXECUTORS':
       return { type: 'GET_EXECUTORS', get_executors: getExecutors(m) };
     case 'GET_STATE':
-      return {
-        type: 'GET_STATE',
-        get_state: {
-          get_tasks: getTasks(m),
-          get_executors: getExecutors(m),
-          get_frameworks: getFrameworks(m),
-          get_agents: getAgents(m),
-        },
-      };
+      return { type: 'GET_STATE', get_state: getState(m) };
     case 'GET_MASTER':
       return {
         type: 'GET_MASTER',
@@ -59,9 +44,47 @@ export function operatorCall(
     case 'GET_OPERATIONS':
       return { type: 'GET_OPERATIONS', get_operations: {} };
     case 'GET_MAINTENANCE_STATUS':
-      return { type: 'GET_MAINTENANCE_STATUS', get_maintenance_status: { status: {} } };
+      return {
+        type: 'GET_MAINTENANCE_STATUS',
+        get_maintenance_status: { status: maintenanceStatus(m) },
+      };
     case 'GET_MAINTENANCE_SCHEDULE':
-      return { type: 'GET_MAINTENANCE_SCHEDULE', get_maintenance_schedule: { schedule: {} } };
+      return {
+        type: 'GET_MAINTENANCE_SCHEDULE',
+        get_maintenance_schedule: { schedule: m.maintenance.schedule },
+      };
+    case 'GET_FLAGS':
+      return {
+        type: 'GET_FLAGS',
+        get_flags: {
+          flags: Object.entries(masterFlags(m)).map(([name, value]) => ({ name, value })),
+        },
+      };
+    case 'GET_METRICS':
+      return {
+        type: 'GET_METRICS',
+        get_metrics: {
+          metrics: Object.entries(masterMetrics(m)).map(([name, value]) => ({ name, value })),
+        },
+      };
+    case 'GET_LOGGING_LEVEL':
+      return { type: 'GET_LOGGING_LEVEL', get_logging_level: { level: 0 } };
+    case 'GET_QUOTA':
+      return { type: 'GET_QUOTA', get_quota: { status: {} } };
+    case 'GET_WEIGHTS':
+      return { type: 'GET_WEIGHTS', get_weights: {} };
+    case 'UPDATE_MAINTENANCE_SCHEDULE':
+      return updateSchedule(m, call.update_maintenance_schedule?.schedule ?? {});
+    case 'START_MAINTENANCE':
+      return startMaintenance(m, call.start_maintenance?.machines ?? []);
+    case 'STOP_MAINTENANCE':
+      return stopMaintenance(m, call.stop_maintenance?.machines ?? []);
+    case 'DRAIN_AGENT':
+      return drainAgent(m, call.drain_agent ?? { agent_id: { value: '' } });
+    case 'DEACTIVATE_AGENT':
+      return deactivateAgent(m, call.deactivate_agent?.agent_id.value ?? '');
+    case 'REACTIVATE_AGENT':
+      return reactivateAgent(m, call.reactivate_agent?.agent_id.value ?? '');
     case 'TEARDOWN': {
       const framework = m.frameworks.get(call.teardown?.framework_id.value ?? '');
       if (framework === undefined) return 'No framework found with specified ID';
@@ -76,153 +99,4 @@ export function operatorCall(
       // What is not emulated is answered as a call that Mesos does not know.
       return "Failed to validate master::Call: Expecting 'type' to be present";
   }
-}
-
-function getAgents(m: MasterState): NonNullable<MasterResponse['get_agents']> {
-  return {
-    agents: [...m.agents.values()].map(agentView),
-    recovered_agents: [...m.recoveredAgents.values()],
-  };
-}
-
-function agentView(agent: AgentRecord): MasterResponseGetAgentsAgent {
-  const { info, ip } = agent;
-  return {
-    agent_info: info,
-    active: agent.link !== undefined,
-    deactivated: false,
-    version,
-    pid: `slave(1)@${ip}:${info.port ?? 5051}`,
-    registered_time: nanoseconds(agent.registered),
-    ...(agent.reregistered === undefined
-      ? {}
-      : { reregistered_time: nanoseconds(agent.reregistered) }),
-    total_resources: (info.resources ?? []).map((resource) => ({ ...resource, role: '*' })),
-    ...listed(
-      'allocated_resources',
-      byRole([...liveTasks(agent.tasks.values()), ...agent.executors.values()]),
-    ),
-    ...listed('offered_resources', byRole(agent.offers)),
-    capabilities: agentCapabilities.map((type) => ({ type })),
-  };
-}
-
-export const agentCapabilities = [
-  'MULTI_ROLE',
-  'HIERARCHICAL_ROLE',
-  'RESERVATION_REFINEMENT',
-  'RESOURCE_PROVIDER',
-  'RESIZE_VOLUME',
-  'AGENT_OPERATION_FEEDBACK',
-  'AGENT_DRAINING',
-  'TASK_RESOURCE_LIMITS',
-] as const;
-
-function getFrameworks(m: MasterState): NonNullable<MasterResponse['get_frameworks']> {
-  return {
-    frameworks: [...m.frameworks.values()].map((framework) => frameworkView(m, framework)),
-    completed_frameworks: [...m.completedFrameworks.values()].map((framework) =>
-      frameworkView(m, framework),
-    ),
-  };
-}
-
-function frameworkView(
-  m: MasterState,
-  framework: FrameworkRecord,
-): MasterResponseGetFrameworksFramework {
-  const connected = framework.stream !== undefined;
-  return {
-    framework_info: framework.info,
-    active: connected,
-    connected,
-    recovered: framework.recovered,
-    registered_time: nanoseconds(framework.registered),
-    reregistered_time: nanoseconds(framework.reregistered),
-    ...(framework.unregistered === undefined
-      ? {}
-      : { unregistered_time: nanoseconds(framework.unregistered) }),
-    ...listed(
-      'offers',
-      [...framework.offers].map(({ offer }) => offer),
-    ),
-    ...listed(
-      'allocated_resources',
-      byRole([...liveTasks(framework.tasks.values()), ...executorsOf(m, framework)]),
-    ),
-    ...listed('offered_resources', byRole(framework.offers)),
-  };
-}
-
-function executorsOf(m: MasterState, framework: FrameworkRecord): ExecutorRecord[] {
-  return [...m.agents.values()].flatMap(({ executors }) =>
-    [...executors.values()].filter(({ frameworkId }) => frameworkId === framework.id),
-  );
-}
-
-function getTasks(m: MasterState): NonNullable<MasterResponse['get_tasks']> {
-  const live = [...m.frameworks.values()];
-  const all = [...live, ...m.completedFrameworks.values()];
-  const wire = (records: Iterable<TaskRecord>): Task[] => [...records].map(({ task }) => task);
-  return {
-    tasks: live.flatMap(({ tasks }) => wire(tasks.values())),
-    completed_tasks: all.flatMap(({ completed }) => wire(completed)),
-    unreachable_tasks: live.flatMap(({ unreachable }) => wire(unreachable.values())),
-  };
-}
-
-function getExecutors(m: MasterState): NonNullable<MasterResponse['get_executors']> {
-  const executors = [...m.agents.values()].flatMap((agent) =>
-    [...agent.executors.values()].map(({ info }) => ({
-      executor_info: info,
-      agent_id: { value: agent.id },
-    })),
-  );
-  return { executors };
-}
-
-function getRoles(m: MasterState): NonNullable<NonNullable<MasterResponse['get_roles']>['roles']> {
-  const roles = new Map<string, FrameworkRecord[]>();
-  for (const framework of m.frameworks.values()) {
-    for (const role of frameworkRoles(framework.info)) {
-      roles.set(role, [...(roles.get(role) ?? []), framework]);
-    }
-  }
-  return [...roles].map(([name, frameworks]) => ({
-    name,
-    weight: 1,
-    frameworks: frameworks.map(({ id }) => ({ value: id })),
-    resources: accountedResources(sum(frameworks.map(({ allocated }) => allocated)), name).map(
-      ({ name: resource, type, scalar, ranges }) => ({
-        name: resource,
-        type,
-        ...(scalar === undefined ? {} : { scalar }),
-        ...(ranges === undefined ? {} : { ranges }),
-      }),
-    ),
-  }));
-}
-
-function liveTasks(records: Iterable<TaskRecord>): TaskRecord[] {
-  return [...records].filter(({ task }) => !isTerminal(task.state));
-}
-
-function byRole(users: Iterable<TaskRecord | ExecutorRecord | OfferRecord>): Resource[] {
-  const roles = new Map<string, Quantities>();
-  for (const { role, resources } of users) {
-    const before = roles.get(role);
-    roles.set(role, before === undefined ? resources : plus(before, resources));
-  }
-  return [...roles].flatMap(([role, resources]) => accountedResources(resources, role));
-}
-
-/** Mesos leaves empty lists out. */
-function listed<K extends string, T>(key: K, items: T[]): Partial<Record<K, T[]>> {
-  const entry: Partial<Record<K, T[]>> = {};
-  if (items.length > 0) entry[key] = items;
-  return entry;
-}
-
-function nanoseconds(milliseconds: number): { nanoseconds: number } {
-  return { nanoseconds: milliseconds * 1_000_000 };
 }

@@ -1,17 +1,28 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
-import type { AgentInfo } from '../../../proto/mesos/generated/messages.ts';
+import type {
+  AgentInfo,
+  DrainInfo,
+  MachineID,
+  MaintenanceSchedule,
+} from '../../../proto/mesos/generated/messages.ts';
+
+/** Planned absences of machines, and those that are down by now. */
+export interface Maintenance {
+  readonly schedule: MaintenanceSchedule;
+  readonly down: readonly MachineID[];
+}
 
 /** What masters agree on across failovers: in Mesos the replicated log. */
 const registryContent = z.object({
-  admitted: z.record(
-    z.string(),
-    z.custom<AgentInfo>((value) => typeof value === 'object'),
-  ),
+  admitted: z.record(z.string(), z.custom<AgentInfo>(isObject)),
   /** Agent id to the time it became unreachable, nanoseconds since the epoch. */
   unreachable: z.record(z.string(), z.number()),
   gone: z.array(z.string()),
+  draining: z.record(z.string(), z.custom<DrainInfo>(isObject)).default({}),
+  deactivated: z.array(z.string()).default([]),
+  maintenance: z.custom<Maintenance>(isObject).default({ schedule: {}, down: [] }),
 });
 export type RegistryContent = z.infer<typeof registryContent>;
 
@@ -21,7 +32,7 @@ export interface Registry {
 }
 
 export function memoryRegistry(): Registry {
-  let content: RegistryContent = { admitted: {}, unreachable: {}, gone: [] };
+  let content = empty();
   return {
     read: () => content,
     write: (next) => {
@@ -36,14 +47,21 @@ export function fileRegistry(path: string): Registry {
   return {
     read: () => {
       const text = readIfPresent(path);
-      if (text === undefined) return { admitted: {}, unreachable: {}, gone: [] };
-      return registryContent.parse(JSON.parse(text));
+      return text === undefined ? empty() : registryContent.parse(JSON.parse(text));
     },
     write: (content) => {
       writeFileSync(`${path}.next`, JSON.stringify(content));
       renameSync(`${path}.next`, path);
     },
   };
+}
+
+function empty(): RegistryContent {
+  return registryContent.parse({ admitted: {}, unreachable: {}, gone: [] });
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null;
 }
 
 function readIfPresent(path: string): string | undefined {

@@ -2,9 +2,13 @@ import type { Clock, Timer } from '../../../api/machinery/clock.ts';
 import type { Random } from '../../../api/machinery/random.ts';
 import type {
   AgentInfo,
+  AllocatorInverseOfferStatus,
   Base64,
+  DrainInfo,
   ExecutorInfo,
   FrameworkInfo,
+  InverseOffer,
+  MasterEvent,
   MasterInfo,
   Offer,
   SchedulerEvent,
@@ -13,7 +17,7 @@ import type {
 } from '../../../proto/mesos/generated/messages.ts';
 import type { Link, ToAgent } from '../protocol.ts';
 import { isEmpty, minus, nothing, plus, type Quantities } from '../resources.ts';
-import type { Registry } from './registry.ts';
+import type { Maintenance, Registry } from './registry.ts';
 
 /** Timings are Mesos' defaults; tests shorten them. All in milliseconds. */
 export interface MasterTimings {
@@ -39,6 +43,12 @@ export interface EventStream {
   end(): void;
 }
 
+/** A subscriber of the operator API. */
+export interface OperatorStream {
+  send(event: MasterEvent): void;
+  end(): void;
+}
+
 export interface TaskRecord {
   readonly task: Task;
   readonly role: string;
@@ -58,6 +68,12 @@ export interface OfferRecord {
   readonly agent: AgentRecord;
   readonly role: string;
   readonly resources: Quantities;
+}
+
+export interface InverseOfferRecord {
+  readonly offer: InverseOffer;
+  readonly framework: FrameworkRecord;
+  readonly agent: AgentRecord;
 }
 
 export interface OfferFilter {
@@ -83,6 +99,8 @@ export interface FrameworkRecord {
   readonly suppressed: Set<string>;
   /** By `<agent id> <role>`. */
   readonly filters: Map<string, OfferFilter[]>;
+  /** By agent id, until when (monotonic) the framework is not asked to leave it again. */
+  readonly inverseFilters: Map<string, number>;
   /** Offered and used, for fairness. */
   allocated: Quantities;
 }
@@ -102,6 +120,12 @@ export interface AgentRecord {
   readonly offers: Set<OfferRecord>;
   /** Kills that a disconnected agent missed. */
   readonly missedKills: Extract<ToAgent, { type: 'KILL_TASK' }>[];
+  /** Outstanding, by framework id. */
+  readonly inverseOffers: Map<string, InverseOffer>;
+  /** What frameworks answered to inverse offers, by framework id. */
+  readonly inverseStatuses: Map<string, AllocatorInverseOfferStatus>;
+  /** When it was told to drain, milliseconds since the epoch. */
+  drainStarted: number | undefined;
 }
 
 export interface MasterOptions {
@@ -138,9 +162,16 @@ export class MasterState {
   readonly completedFrameworks = new Map<string, FrameworkRecord>();
   readonly agents = new Map<string, AgentRecord>();
   readonly offers = new Map<string, OfferRecord>();
+  readonly inverseOffers = new Map<string, InverseOfferRecord>();
+  readonly subscribers = new Set<OperatorStream>();
+  /** How often things happened, by the name of the metric. */
+  readonly counters = new Map<string, number>();
   readonly startTime: number;
   /** Agents that a former leader admitted and that have not come back to this one yet. */
   recoveredAgents: ReadonlyMap<string, AgentInfo> = new Map();
+  #draining: Readonly<Record<string, DrainInfo>>;
+  #deactivated: ReadonlySet<string>;
+  #maintenance: Maintenance;
   #frameworks = 0;
   #agents = 0;
   #offers = 0;
@@ -153,6 +184,57 @@ export class MasterState {
     this.registry = options.registry;
     this.timings = { ...defaultTimings, ...options.timings };
     this.startTime = options.clock.now() / 1000;
+    const { draining, deactivated, maintenance } = options.registry.read();
+    this.#draining = draining;
+    this.#deactivated = new Set(deactivated);
+    this.#maintenance = maintenance;
+  }
+
+  /** Agents that drain or are drained, by id. */
+  get draining(): Readonly<Record<string, DrainInfo>> {
+    return this.#draining;
+  }
+
+  /** Ids of agents of which nothing is offered. */
+  get deactivated(): ReadonlySet<string> {
+    return this.#deactivated;
+  }
+
+  get maintenance(): Maintenance {
+    return this.#maintenance;
+  }
+
+  setDraining(
+    draining: Readonly<Record<string, DrainInfo>>,
+    deactivated: ReadonlySet<string>,
+  ): void {
+    this.#draining = draining;
+    this.#deactivated = deactivated;
+    this.registry.write({ ...this.registry.read(), draining, deactivated: [...deactivated] });
+  }
+
+  forgetDraining(id: string): void {
+    if (this.#draining[id] === undefined && !this.#deactivated.has(id)) return;
+    this.setDraining(
+      Object.fromEntries(Object.entries(this.#draining).filter(([other]) => other !== id)),
+      new Set([...this.#deactivated].filter((other) => other !== id)),
+    );
+  }
+
+  setMaintenance(maintenance: Maintenance): void {
+    this.#maintenance = maintenance;
+    this.registry.write({ ...this.registry.read(), maintenance });
+  }
+
+  /** Tells the subscribers of the operator API; nothing is made for nobody. */
+  publish(event: () => MasterEvent): void {
+    if (this.subscribers.size === 0) return;
+    const published = event();
+    for (const subscriber of this.subscribers) subscriber.send(published);
+  }
+
+  count(metric: string): void {
+    this.counters.set(metric, (this.counters.get(metric) ?? 0) + 1);
   }
 
   nextFrameworkId(): string {
@@ -277,6 +359,7 @@ export function newFramework(id: string, info: FrameworkInfo, now: number): Fram
     offers: new Set(),
     suppressed: new Set(),
     filters: new Map(),
+    inverseFilters: new Map(),
     allocated: nothing,
   };
 }

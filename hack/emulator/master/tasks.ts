@@ -24,6 +24,8 @@ export function update(
   { framework_id, status, latest_state }: Extract<ToMaster, { type: 'UPDATE' }>,
 ): void {
   const framework = m.frameworks.get(framework_id);
+  m.count('messages_status_update');
+  m.count(framework === undefined ? 'invalid_status_updates' : 'valid_status_updates');
   if (framework === undefined) return;
   m.sendStatus(framework, status);
   const record = agent.tasks.get(taskKey(framework_id, status.task_id.value));
@@ -35,7 +37,23 @@ export function update(
   }
   task.status_update_state = status.state;
   if (status.uuid !== undefined) task.status_update_uuid = status.uuid;
+  recordStatus(m, task, status);
+}
+
+/** Adds the status to the task's; subscribers hear of new states and of checks. */
+function recordStatus(m: MasterState, task: Task, status: TaskStatus): void {
+  const isNew = task.statuses?.at(-1)?.state !== status.state;
   addStatus(task, status);
+  if (!isNew && !isOfCheck(status)) return;
+  const { framework_id, state } = task;
+  m.publish(() => ({ type: 'TASK_UPDATED', task_updated: { framework_id, status, state } }));
+}
+
+function isOfCheck({ reason }: TaskStatus): boolean {
+  return (
+    reason === 'REASON_TASK_CHECK_STATUS_UPDATED' ||
+    reason === 'REASON_TASK_HEALTH_CHECK_STATUS_UPDATED'
+  );
 }
 
 /** A task remembers the newest status of each state it went through. */
@@ -223,7 +241,7 @@ export function loseTasks(
     const unreachable = status.state === 'TASK_UNREACHABLE' || lost.unreachable_time !== undefined;
     m.removeTask(record, unreachable ? 'unreachable' : 'completed');
     if (!isTerminal(task.state)) task.state = status.state;
-    addStatus(task, lost);
+    recordStatus(m, task, lost);
     m.sendStatus(framework, executor_id === undefined ? lost : { ...lost, executor_id });
   }
   for (const [key, executor] of agent.executors) {
