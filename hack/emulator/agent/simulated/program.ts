@@ -7,6 +7,7 @@ export type Step =
   | { readonly do: 'signal'; readonly signal: number }
   | { readonly do: 'ignoreTerm' }
   | { readonly do: 'listen'; readonly port: number }
+  | { readonly do: 'flap'; readonly port: number; readonly ms: number }
   | { readonly do: 'touch' | 'remove'; readonly file: string }
   | { readonly do: 'exhaustMemory' }
   | { readonly do: 'forever' };
@@ -14,6 +15,7 @@ export type Step =
 /**
  * Understands the few shell words that test tasks are made of (sleep, exit, touch, rm, trap, kill
  * $$, true, false, echo, `listen(PORT)`); any other program is taken for a server that runs on.
+ * `flap(PORT,MS)` is a server that stops and begins to listen every so many milliseconds.
  */
 export function programOf(command: CommandInfo | undefined): Step[] {
   const text = [command?.value ?? '', ...(command?.arguments ?? []).slice(1)].join(' ').trim();
@@ -26,6 +28,10 @@ export function programOf(command: CommandInfo | undefined): Step[] {
   const listening = /listen\((\d+)\)|--port[ =](\d+)/.exec(text);
   if (listening !== null) {
     return [{ do: 'listen', port: Number(listening[1] ?? listening[2]) }, { do: 'forever' }];
+  }
+  const flapping = /flap\((\d+),(\d+)\)/.exec(text);
+  if (flapping !== null) {
+    return [{ do: 'flap', port: Number(flapping[1]), ms: Number(flapping[2]) }];
   }
   if (/\b(while|for|until)\b/.test(text)) {
     if (/trap '' (SIG)?TERM/.test(text)) steps.push({ do: 'ignoreTerm' });

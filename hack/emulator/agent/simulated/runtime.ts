@@ -250,6 +250,12 @@ export class SimulatedRuntime implements Runtime {
         return;
       case 'forever':
         return;
+      case 'flap':
+        if (!container.ports.delete(step.port)) container.ports.add(step.port);
+        container.timer = this.#options.clock.after(step.ms, () => {
+          this.#step(container, steps);
+        });
+        return;
       case 'ignoreTerm':
         container.ignoresTerm = true;
         break;
