@@ -153,11 +153,11 @@ function serves(task: Task | undefined): boolean {
 function takeOver(
   deselected: Map<string, ObservedNode>,
   { shard }: Member,
-  { taskOf }: PlanContext,
+  context: PlanContext,
 ): ObservedNode | undefined {
   if (shard === undefined) return undefined;
   for (const [uid, node] of deselected) {
-    if (taskOf(uid)?.spec.instance !== shard) continue;
+    if (context.taskOf(uid)?.spec.instance !== shard) continue;
     deselected.delete(uid);
     return node;
   }
