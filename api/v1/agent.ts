@@ -34,6 +34,17 @@ const agentStatusSchema = z.strictObject({
     .describe(
       'Maintenance that Mesos has announced: tasks leave it, within the budget of updates.',
     ),
+  networks: z
+    .array(
+      z.strictObject({
+        cniName: z.string(),
+        source: z
+          .enum(['Attribute', 'Launch'])
+          .describe('Its attribute cni_networks lists it, or a task got an address on it there.'),
+      }),
+    )
+    .optional()
+    .describe('CNI networks that it is known to have. Of others it is not known, see README.'),
   unknownNetworks: z
     .array(z.strictObject({ cniName: z.string(), until: z.string() }))
     .optional()

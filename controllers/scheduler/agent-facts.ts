@@ -8,6 +8,7 @@ import type {
   Unavailability,
   ValueRange,
 } from '../../proto/mesos/generated/messages.ts';
+import type { NetworkSource } from '../network/agent-networks.ts';
 import type { AgentAddress, AgentIdentity } from './placement.ts';
 
 /** What is known of an agent, from an offer or from the master: pure functions. */
@@ -122,6 +123,7 @@ export function mergeFacts(known: AgentFacts | undefined, seen: AgentFacts): Age
 export function statusOf(
   facts: AgentFacts,
   unknownNetworks: readonly { cniName: string; until: string }[],
+  networks: ReadonlyMap<string, NetworkSource> = new Map<string, NetworkSource>(),
 ): AgentStatus {
   const { agentId, hostname, attributes, active, version, resources, address } = facts;
   const { maintenance = 'None' } = facts;
@@ -141,8 +143,18 @@ export function statusOf(
           },
         }),
     ...(maintenance === 'None' ? {} : { unavailability: maintenance }),
+    ...(networks.size === 0 ? {} : { networks: networksOf(networks) }),
     ...(unknownNetworks.length === 0 ? {} : { unknownNetworks: [...unknownNetworks] }),
   };
+}
+
+/** In the order of their names, so that equal knowledge compares equal. */
+function networksOf(
+  networks: ReadonlyMap<string, NetworkSource>,
+): NonNullable<AgentStatus['networks']> {
+  return [...networks.keys()]
+    .sort()
+    .map((cniName) => ({ cniName, source: networks.get(cniName) ?? 'Launch' }));
 }
 
 /**

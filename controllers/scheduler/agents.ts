@@ -3,8 +3,15 @@ import type { Client, ResourceClient } from '../../api/client/client.ts';
 import { rfc3339, sleep, type Clock } from '../../api/machinery/clock.ts';
 import { jsonEqual } from '../../api/machinery/json.ts';
 import { agentResource, isNear, type Agent, type AgentStatus } from '../../api/v1/agent.ts';
+import type { Task } from '../../api/v1/task.ts';
 import type { InverseOffer, Offer } from '../../proto/mesos/generated/messages.ts';
 import type { MasterClient } from '../../proto/mesos/operator-client.ts';
+import {
+  agentNetworks,
+  networksGained,
+  SeenNetworks,
+  type AgentNetworks,
+} from '../network/agent-networks.ts';
 import type { UnknownNetworks } from '../network/unknown-networks.ts';
 import { Controller, type Result } from '../runtime/controller.ts';
 import type { Informer } from '../runtime/informer.ts';
@@ -50,6 +57,7 @@ export class Agents implements Runnable {
   /** Agent ids by the name of their object. */
   readonly #names = new Map<string, string>();
   readonly #written = new Map<string, number>();
+  readonly #seenNetworks = new SeenNetworks();
   readonly #ask: Wakeup;
 
   constructor(options: AgentsOptions) {
@@ -86,8 +94,10 @@ export class Agents implements Runnable {
     return this.#options.informer.get(this.#nameOf(facts))?.spec.unschedulable === true;
   }
 
-  lacks(agentId: string): ReadonlySet<string> {
-    return new Set(this.#options.unknownNetworks.of(agentId).keys());
+  networks(agentId: string): AgentNetworks {
+    const { attributes = {} } = this.#facts.get(agentId) ?? {};
+    const lacks = this.#options.unknownNetworks.of(agentId).keys();
+    return agentNetworks(attributes, this.#seenNetworks.of(agentId), lacks);
   }
 
   /** Asks the master about all agents, soon. */
@@ -121,8 +131,20 @@ export class Agents implements Runnable {
 
   lacksNetwork(agentId: string, cniName: string): void {
     this.#options.unknownNetworks.mark(agentId, cniName);
+    this.#seenNetworks.remove(agentId, cniName);
     const facts = this.#facts.get(agentId);
     if (facts !== undefined) this.#controller.enqueue(this.#nameOf(facts));
+  }
+
+  /** An address that a task has got shows that its agent has the network. */
+  taskChanged(task: Task, previous: Task | undefined): void {
+    const agentId = task.status?.mesos?.agentId;
+    if (agentId === undefined) return;
+    const news = networksGained(task, previous).filter((cniName) =>
+      this.#seenNetworks.add(agentId, cniName),
+    );
+    const facts = this.#facts.get(agentId);
+    if (news.length > 0 && facts !== undefined) this.#controller.enqueue(this.#nameOf(facts));
   }
 
   #load(): void {
@@ -133,6 +155,10 @@ export class Agents implements Runnable {
       for (const { cniName, until } of status?.unknownNetworks ?? []) {
         unknownNetworks.mark(facts.agentId, cniName, Date.parse(until) - clock.now());
       }
+      for (const { cniName, source } of status?.networks ?? []) {
+        if (source === 'Launch') this.#seenNetworks.add(facts.agentId, cniName);
+      }
+      this.#controller.enqueue(metadata.name);
       this.#names.set(metadata.name, facts.agentId);
       if (!this.#facts.has(facts.agentId)) this.#facts.set(facts.agentId, facts);
     }
@@ -145,7 +171,10 @@ export class Agents implements Runnable {
     const name = this.#nameOf(facts);
     const before = this.#names.get(name);
     // The agent came back under a new id: the old one is gone.
-    if (before !== undefined && before !== facts.agentId) this.#facts.delete(before);
+    if (before !== undefined && before !== facts.agentId) {
+      this.#facts.delete(before);
+      this.#seenNetworks.forget(before);
+    }
     this.#facts.set(facts.agentId, facts);
     this.#names.set(name, facts.agentId);
     this.#controller.enqueue(name);
@@ -165,7 +194,8 @@ export class Agents implements Runnable {
     if (facts === undefined) return {};
     const { informer, clock } = this.#options;
     const object = informer.get(name);
-    const status = statusOf(facts, this.#unknownNetworksOf(facts.agentId, object?.status));
+    const unknown = this.#unknownNetworksOf(facts.agentId, object?.status);
+    const status = statusOf(facts, unknown, this.networks(facts.agentId).has);
     if (jsonEqual(object?.status, status)) return {};
     const wait = (this.#written.get(name) ?? -Infinity) + quietMs - clock.monotonic();
     if (wait > 0) return { requeueAfterMs: wait };

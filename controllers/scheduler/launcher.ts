@@ -1,6 +1,7 @@
 import { objectKey } from '../../api/machinery/metadata.ts';
 import type { Task } from '../../api/v1/task.ts';
 import type { Offer } from '../../proto/mesos/generated/messages.ts';
+import type { AgentNetworks } from '../network/agent-networks.ts';
 import type { Runnable } from '../runtime/runnable.ts';
 import { declineCall, reviveCall, suppressCall } from './calls.ts';
 import { demandFor } from './demand.ts';
@@ -24,7 +25,7 @@ export interface LauncherOptions extends LaunchRunnerOptions {
   agents: {
     find(agentId: string): AgentIdentity | undefined;
     isUnschedulable(agentId: string): boolean;
-    lacks(agentId: string): ReadonlySet<string>;
+    networks(agentId: string): AgentNetworks;
   };
   roles: readonly string[];
   /** The launch of the Task is over, whatever came of it. */
@@ -183,7 +184,7 @@ export class Launcher implements Runnable {
       offerIds: offers.map(({ id }) => id.value),
       resources: offers.flatMap(({ resources = [] }) => resources),
       unschedulable: agents.isUnschedulable(agentId),
-      lacks: agents.lacks(agentId),
+      networks: agents.networks(agentId),
     };
   }
 

@@ -2,6 +2,7 @@ import { controllerOf, objectKey } from '../../api/machinery/metadata.ts';
 import type { Task } from '../../api/v1/task.ts';
 import type { Constraint } from '../../api/v1/template.ts';
 import type { Resource } from '../../proto/mesos/generated/messages.ts';
+import { hasNetwork, type AgentNetworks } from '../network/agent-networks.ts';
 import {
   ResourceLedger,
   containerDemand,
@@ -15,7 +16,8 @@ import {
 
 /**
  * Placement: a pure function from offers, waiting tasks and what runs to launches and reasons.
- * Tasks of a job are spread over agents; ties go to the agent with more free cores, then by name.
+ * Tasks of a job are spread over agents; ties go to an agent that is known to have the networks, then to
+ * that with more free cores, then by name.
  */
 
 export interface AgentIdentity {
@@ -39,8 +41,8 @@ export interface AgentOffer extends AgentIdentity {
   offerIds: readonly string[];
   resources: readonly Resource[];
   unschedulable: boolean;
-  /** CNI networks that the agent turned out not to have; unknown ones are eligible. */
-  lacks: ReadonlySet<string>;
+  /** Of which networks it is known that the agent has them, or not; others are eligible. */
+  networks: AgentNetworks;
 }
 
 /** A live task that counts for Unique and MaxPerDomain: bound, neither dead nor unreachable. */
@@ -73,7 +75,7 @@ export interface Placement {
 
 export interface Unplaced {
   task: Task;
-  /** `0 of 3 offered agents fit: 2 short of cpus, 1 hostname is not Unique`. */
+  /** `0 of 3 offered agents fit: 2 short of cpus, 1 without network data-net (agent3)`. */
   message: string;
 }
 
@@ -98,14 +100,17 @@ export function place(input: PlacementInput): { placements: Placement[]; unplace
     const job = objectKey({ namespace: task.metadata.namespace, name: task.spec.job });
     const demand = taskDemand(task.spec);
     const spread = spreads.of(job);
-    const refusals: string[] = [];
+    const networks = (task.spec.networks ?? []).map(({ name }) => ({
+      name,
+      cniName: input.cniNameOf(name, task),
+    }));
+    const refusals: Refusal[] = [];
     const fitting = candidates.filter(({ offer, ledger }) => {
-      const refusal =
-        refuse(task, offer, spread, input.cniNameOf) ?? shortage(ledger.shortages(demand));
+      const refusal = refuse(task, networks, offer, spread) ?? shortage(ledger.shortages(demand));
       if (refusal !== undefined) refusals.push(refusal);
       return refusal === undefined;
     });
-    const best = choose(fitting, spread);
+    const best = choose(fitting, spread, networks);
     if (best === undefined) {
       const message = explain(refusals, candidates.length);
       unplaced.push({ task, message });
@@ -129,9 +134,23 @@ interface Candidate {
   ledger: ResourceLedger;
 }
 
-function choose(fitting: readonly Candidate[], spread: Spread): Candidate | undefined {
+/** A network that a task joins. */
+interface Joined {
+  name: string;
+  cniName: string;
+}
+
+/** Spread comes first: else a job would stay on the first agent that has shown to have its networks. */
+function choose(
+  fitting: readonly Candidate[],
+  spread: Spread,
+  networks: readonly Joined[],
+): Candidate | undefined {
+  const doubts = ({ offer }: Candidate): number =>
+    networks.filter(({ cniName }) => hasNetwork(offer.networks, cniName) === 'Unknown').length;
   const better = (a: Candidate, b: Candidate): number =>
     spread.count('agentId', a.offer.agentId) - spread.count('agentId', b.offer.agentId) ||
+    doubts(a) - doubts(b) ||
     b.ledger.total('cpus') - a.ledger.total('cpus') ||
     (a.offer.hostname < b.offer.hostname ? -1 : 1);
   return fitting.reduce<Candidate | undefined>(
@@ -180,20 +199,29 @@ class Spreads {
   }
 }
 
+/** Why an agent does not do. */
+interface Refusal {
+  reason: string;
+  /** Host of the agent, if people will want to know which it is. */
+  host?: string;
+}
+
 function refuse(
   task: Task,
+  networks: readonly Joined[],
   offer: AgentOffer,
   spread: Spread,
-  cniNameOf: (network: string, task: Task) => string,
-): string | undefined {
-  if (offer.unschedulable) return 'unschedulable';
-  const lacking = (task.spec.networks ?? []).find(({ name }) =>
-    offer.lacks.has(cniNameOf(name, task)),
-  );
-  if (lacking !== undefined) return `without network ${lacking.name}`;
+): Refusal | undefined {
+  if (offer.unschedulable) return { reason: 'unschedulable' };
+  const lacking = networks.filter(({ cniName }) => hasNetwork(offer.networks, cniName) === 'No');
+  if (lacking.length > 0) {
+    const names = lacking.map(({ name }) => name).join(' and ');
+    const noun = lacking.length === 1 ? 'network' : 'networks';
+    return { reason: `without ${noun} ${names}`, host: offer.hostname };
+  }
   for (const constraint of task.spec.constraints ?? []) {
-    const refusal = violates(constraint, offer, spread);
-    if (refusal !== undefined) return refusal;
+    const reason = violates(constraint, offer, spread);
+    if (reason !== undefined) return { reason };
   }
   return undefined;
 }
@@ -228,18 +256,32 @@ function violates(
   }
 }
 
-function shortage(short: readonly Shortage[]): string | undefined {
-  return short.length === 0 ? undefined : `short of ${short.join(' and ')}`;
+function shortage(short: readonly Shortage[]): Refusal | undefined {
+  return short.length === 0 ? undefined : { reason: `short of ${short.join(' and ')}` };
 }
 
-function explain(refusals: readonly string[], offered: number): string {
+/** Hosts named for one reason at most. */
+const namedHosts = 3;
+
+function explain(refusals: readonly Refusal[], offered: number): string {
   if (offered === 0) return 'no agent offers resources at the moment';
-  const counts = new Map<string, number>();
-  for (const refusal of refusals) counts.set(refusal, (counts.get(refusal) ?? 0) + 1);
-  const parts = [...counts]
-    .sort((a, b) => b[1] - a[1])
-    .map(([refusal, count]) => `${count} ${refusal}`);
+  const byReason = new Map<string, Refusal[]>();
+  for (const refusal of refusals) {
+    const same = byReason.get(refusal.reason);
+    if (same === undefined) byReason.set(refusal.reason, [refusal]);
+    else same.push(refusal);
+  }
+  const parts = [...byReason]
+    .sort((a, b) => b[1].length - a[1].length)
+    .map(([reason, same]) => `${same.length} ${reason}${hostsOf(same)}`);
   return `0 of ${offered} offered agents fit: ${parts.join(', ')}`;
+}
+
+function hostsOf(refusals: readonly Refusal[]): string {
+  const hosts = refusals.flatMap(({ host }) => host ?? []).sort();
+  if (hosts.length === 0) return '';
+  const rest = hosts.length > namedHosts ? ' and others' : '';
+  return ` (${hosts.slice(0, namedHosts).join(', ')}${rest})`;
 }
 
 function take(task: Task, offer: AgentOffer, ledger: ResourceLedger): Placement {

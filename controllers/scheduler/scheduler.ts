@@ -272,6 +272,7 @@ class MesosScheduler implements Scheduler {
 
   #taskChanged(task: Task, previous: Task | undefined): void {
     const key = objectKey(task.metadata);
+    this.#agents.taskChanged(task, previous);
     if (isWaiting(task) && wantsAddresses(task)) this.#gateReporter.enqueue(key);
     if (isWaiting(task) && (previous === undefined || !isWaiting(previous))) {
       this.#launcher.arrived();

@@ -1,53 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Task, TaskSpec } from '../../../../api/v1/task.ts';
+import type { Task } from '../../../../api/v1/task.ts';
 import { argvWithDiscovery, discoveryPrelude } from '../../../../controllers/network/discovery.ts';
 import { launchOperation } from '../../../../controllers/scheduler/launch.ts';
-import {
-  place,
-  type AgentOffer,
-  type Placement,
-} from '../../../../controllers/scheduler/placement.ts';
-import { boundTask } from '../../../support/tasks.ts';
+import { place, type Placement } from '../../../../controllers/scheduler/placement.ts';
 import type { Resource } from '../../../../proto/mesos/generated/messages.ts';
-
-const cniNameOf = (network: string): string => `cni-${network}`;
-
-function waiting(name: string, spec: Partial<TaskSpec> = {}): Task {
-  const task = boundTask({
-    spec: {
-      networks: [],
-      containers: [
-        { name: 'web', script: 'x', resources: { requests: { cpu: '100m', memory: '32Mi' } } },
-      ],
-      ...spec,
-    },
-  });
-  return { ...task, metadata: { ...task.metadata, name }, status: undefined };
-}
-
-function resources(cpus: number, mem = 1024, ports: [number, number] = [31000, 31009]): Resource[] {
-  return [
-    { name: 'cpus', type: 'SCALAR', scalar: { value: cpus } },
-    { name: 'mem', type: 'SCALAR', scalar: { value: mem } },
-    { name: 'disk', type: 'SCALAR', scalar: { value: 1000 } },
-    { name: 'ports', type: 'RANGES', ranges: { range: [{ begin: ports[0], end: ports[1] }] } },
-  ];
-}
-
-function offer(name: string, overrides: Partial<AgentOffer> = {}): AgentOffer {
-  return {
-    agentId: `S-${name}`,
-    hostname: name,
-    attributes: {},
-    role: '*',
-    offerIds: [`O-${name}`],
-    resources: resources(4),
-    unschedulable: false,
-    lacks: new Set(),
-    ...overrides,
-  };
-}
+import { cniNameOf, hosts, offer, resources, waiting } from './offers.ts';
 
 function scalar(placement: Placement, name: string): number {
   const all = [...placement.executor, ...[...placement.containers.values()].flat()];
@@ -67,9 +25,6 @@ function portsOf(placement: Placement): number[] {
     );
   });
 }
-
-const hosts = (placements: Placement[]): string[] =>
-  placements.map(({ offer: { hostname } }) => hostname);
 
 describe('placement', () => {
   it('spreads the tasks of a job over the agents', () => {
@@ -113,17 +68,6 @@ describe('placement', () => {
     expect(
       place({ tasks, offers: [offer('x')], placed: [other], cniNameOf }).placements,
     ).toHaveLength(1);
-  });
-
-  it('passes by agents that lack a network or are unschedulable', () => {
-    const tasks = [waiting('a', { networks: [{ name: 'dev-net' }] })];
-    const offers = [
-      offer('x', { lacks: new Set(['cni-dev-net']) }),
-      offer('y', { unschedulable: true }),
-    ];
-    const { unplaced } = place({ tasks, offers, placed: [], cniNameOf });
-    expect(unplaced[0]?.message).toContain('1 without network dev-net');
-    expect(unplaced[0]?.message).toContain('1 unschedulable');
   });
 
   it('takes fixed host ports exactly and others from the offer', () => {
