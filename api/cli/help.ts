@@ -52,11 +52,17 @@ A task is killed only after its members have been withdrawn from ZooKeeper. If Z
 waits; --force goes on without: clients may then find addresses of tasks that are gone, until ZooKeeper
 is back. It sets the annotation mesocosm.dev/force-delete: "true" on the Job and its Tasks.
 
+A task that is Unreachable may return, so its object stays and Mesos is asked again and again. If you know
+that it is dead, since its machine is, --confirm-dead says so (mesocosm.dev/confirm-dead: "true"): its
+members go, its Job can end or replace it, and its addresses are free a minute later. Should it return all
+the same, it is killed at once.
+
 Examples:
   cosm delete job/web
   cosm delete -f web.yaml --wait --timeout=2m
   cosm delete task/web-0-4k7x2m9q1z               the job starts another in its place
-  cosm delete job/web --force`;
+  cosm delete job/web --force
+  cosm delete task/web-0-4k7x2m9q1z --confirm-dead`;
 
 export const scale = `
 Examples:

@@ -89,6 +89,7 @@ function addObjectCommands(program: Command, context: Context): void {
     .option('--wait', 'wait until the objects are gone')
     .option('--timeout <duration>', 'longest time to wait; 0 for ever', '0')
     .option('--force', 'kill tasks though their ServerSet members cannot be withdrawn')
+    .option('--confirm-dead', 'the unreachable tasks are dead: do not wait for them to return')
     .addHelpText('after', help.remove)
     .action(lazily(context, () => import('./commands/delete.ts')));
 }

@@ -35,6 +35,10 @@ const frameworkStatusSchema = z.strictObject({
   masterId: z.string().optional().describe('Master that we subscribed to last.'),
   masterAddress: z.string().optional().describe('Its host and port.'),
   subscribedTime: z.string().optional().describe('When that was.'),
+  buried: z
+    .array(z.string())
+    .optional()
+    .describe('Mesos tasks that operators have declared dead, newest last; killed if they return.'),
   conditions: z.array(conditionSchema).optional().describe('Ready, ReplacingHeld.'),
 });
 export type FrameworkStatus = z.infer<typeof frameworkStatusSchema>;

@@ -20,6 +20,12 @@ export const mesosFinalizer = 'mesocosm.dev/mesos';
  */
 export const forceDeleteAnnotation = 'mesocosm.dev/force-delete';
 
+/**
+ * "true" on an Unreachable Task: an operator says that it is dead. Everything follows as if Mesos had said
+ * so, and what runs all the same is killed once it is in sight again. Taken off a Task that is in sight.
+ */
+export const confirmDeadAnnotation = 'mesocosm.dev/confirm-dead';
+
 export const taskDefaults = {
   terminationGracePeriodSeconds: 30,
   probe: { initialDelaySeconds: 0, periodSeconds: 10, timeoutSeconds: 5 },

@@ -328,7 +328,7 @@ function awaitDeath(
   { index }: Instance,
   { metadata }: Task,
 ): Pick<Decision, 'start' | 'blocker' | 'wakeAt'> {
-  const message = `instance ${index}: ${metadata.name} is unreachable and holds addresses that are its own: it is not replaced until it is dead, whatever unreachable.replaceAfterSeconds says`;
+  const message = `instance ${index}: ${metadata.name} is unreachable and holds addresses that are its own: it is not replaced until it is dead, whatever unreachable.replaceAfterSeconds says; if it is, say so with cosm delete task ${metadata.name} --confirm-dead`;
   const blocker: Blocker = { instance: index, reason: 'Unreachable', message, stalled: true };
   return { start: undefined, blocker, wakeAt: undefined };
 }

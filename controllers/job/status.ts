@@ -146,8 +146,11 @@ export function deletingStatus(job: Job, live: readonly Task[], now: number): Jo
   const lost = live.filter(isUnreachable);
   const isStalled = lost.length > 0 && lost.length === live.length;
   const names = listed(live.map(({ metadata }) => metadata.name));
+  const mend = isStalled
+    ? '; all are unreachable: if they are dead for good, say so with cosm delete task NAME --confirm-dead'
+    : '';
   const message =
-    live.length === 0 ? 'no task is left' : `${live.length} tasks still live: ${names}`;
+    live.length === 0 ? 'no task is left' : `${live.length} tasks still live: ${names}${mend}`;
   return {
     ...job.status,
     observedGeneration: job.metadata.generation ?? 0,

@@ -24,6 +24,9 @@ export interface FrameworkRecordOptions {
   onFenced: (error: Error) => void;
 }
 
+/** Declared deaths that are remembered. */
+const maxBuried = 1_000;
+
 /** The newest state known of the one object. */
 class Known implements KnownObjects<Framework> {
   object: Framework | undefined;
@@ -152,6 +155,21 @@ export class FrameworkRecord {
           }
         : status,
     );
+  }
+
+  /** Mesos tasks that are to be killed if they return, whatever becomes of their Task. */
+  async bury(taskIds: readonly string[]): Promise<void> {
+    await this.#change((status) => {
+      const { buried = [] } = status;
+      const added = taskIds.filter((taskId) => !buried.includes(taskId));
+      return added.length === 0
+        ? status
+        : { ...status, buried: [...buried, ...added].slice(-maxBuried) };
+    });
+  }
+
+  isBuried(taskId: string): boolean {
+    return this.current?.status?.buried?.includes(taskId) ?? false;
   }
 
   /** A decision has been carried out. */

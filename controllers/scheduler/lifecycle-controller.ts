@@ -5,6 +5,7 @@ import { mesosFinalizer, type Task, type TaskStatus } from '../../api/v1/task.ts
 import type { SchedulerCallKill } from '../../proto/mesos/generated/messages.ts';
 import { Controller } from '../runtime/controller.ts';
 import { discardedStatus } from './bind.ts';
+import type { Burial } from './burial.ts';
 import { StoppedError, type FencedWriter } from './fenced-writer.ts';
 import type { Killer } from './killer.ts';
 import { killPolicy } from './launch.ts';
@@ -17,6 +18,7 @@ export interface LifecycleOptions {
   writer: FencedWriter<TaskStatus, Task>;
   launches: LaunchLog;
   killer: Killer;
+  burial: Burial;
   clock: Clock;
   logger: Logger;
 }
@@ -42,7 +44,7 @@ export function lifecycleController(options: LifecycleOptions): Controller {
 }
 
 async function takeStep(
-  { writer, launches, killer, clock }: LifecycleOptions,
+  { writer, launches, killer, burial, clock }: LifecycleOptions,
   key: string,
   task: Task | undefined,
 ): Promise<void> {
@@ -60,6 +62,12 @@ async function takeStep(
           ? discardedStatus(newest, timestamp(clock))
           : undefined,
       );
+      return;
+    case 'Bury':
+      await burial.bury(key, task);
+      return;
+    case 'Contradict':
+      await burial.contradict(key);
       return;
     case 'Release':
       await writer.change(key, (newest) =>

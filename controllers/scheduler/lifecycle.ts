@@ -1,15 +1,24 @@
 import { hasFinalizer } from '../../api/machinery/metadata.ts';
 import { serverSetFinalizer } from '../../api/v1/serverset.ts';
-import { isDead, isForced, mesosFinalizer, mesosTaskIds, type Task } from '../../api/v1/task.ts';
+import {
+  confirmDeadAnnotation,
+  isDead,
+  isForced,
+  mesosFinalizer,
+  mesosTaskIds,
+  phaseOf,
+  type Task,
+} from '../../api/v1/task.ts';
 import { isDeadState } from './status.ts';
 
 /** What has to be done about a Task beyond placing it: a pure function of the Task. */
 
 /**
  * None: nothing, or not yet. Discard: it was never bound and shall not be. Kill: Mesos is to be asked.
- * Release: it is dead and to be deleted, so that our finalizer may go.
+ * Release: it is dead and to be deleted, so that our finalizer may go. Bury: it is out of sight, and an
+ * operator says that it is dead. Contradict: an operator says so of one that is in sight.
  */
-export type Step = 'None' | 'Discard' | 'Kill' | 'Release';
+export type Step = 'None' | 'Discard' | 'Kill' | 'Release' | 'Bury' | 'Contradict';
 
 /** `binding`: a launch of it is under way in this process, which decides first. */
 export function nextStep(task: Task, binding: boolean): Step {
@@ -17,9 +26,17 @@ export function nextStep(task: Task, binding: boolean): Step {
     const releasable = task.metadata.deletionTimestamp !== undefined;
     return releasable && hasFinalizer(task, mesosFinalizer) ? 'Release' : 'None';
   }
-  if (!isUnwanted(task) || binding) return 'None';
+  if (binding) return 'None';
+  if (task.metadata.annotations?.[confirmDeadAnnotation] !== undefined) {
+    return phaseOf(task) === 'Unreachable' && isConfirmedDead(task) ? 'Bury' : 'Contradict';
+  }
+  if (!isUnwanted(task)) return 'None';
   if (task.status?.mesos === undefined) return 'Discard';
   return mayKill(task) ? 'Kill' : 'None';
+}
+
+function isConfirmedDead({ metadata }: Task): boolean {
+  return metadata.annotations?.[confirmDeadAnnotation] === 'true';
 }
 
 /** Whether it shall not run (any more). */

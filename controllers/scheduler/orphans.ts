@@ -26,12 +26,15 @@ export class Orphans {
 
   /** An update about a task that no object stands for. */
   reported({ task_id: taskId, agent_id: agentId, state }: MesosTaskStatus): void {
-    const { policy, killer, record, events, logger } = this.#options;
+    const { killer, record, events, logger } = this.#options;
     if (!isLiveState(state)) {
       killer.forget(taskId.value);
       return;
     }
-    const fate = policy === 'Kill' ? 'it is killed' : 'it is left alone';
+    const isBuried = record.isBuried(taskId.value);
+    const policy = isBuried ? 'Kill' : this.#options.policy;
+    const killed = isBuried ? 'an operator has declared it dead, so it is killed' : 'it is killed';
+    const fate = policy === 'Kill' ? killed : 'it is left alone';
     const message = `task ${taskId.value} runs on agent ${agentId?.value ?? 'unknown'} (${state}), and no Task stands for it: ${fate}`;
     logger.warn({ task: taskId.value, agent: agentId?.value, state, policy }, 'orphan');
     if (record.current !== undefined) events.record(record.current, 'Warning', 'Orphan', message);

@@ -22,7 +22,7 @@ import { runAll } from '../runtime/manager.ts';
 import type { Runnable } from '../runtime/runnable.ts';
 import { Agents } from './agents.ts';
 import { Brake, defaultBrake, type BrakeLimits } from './brake.ts';
-import { buryAll } from './burial.ts';
+import { Burial, buryAll } from './burial.ts';
 import { acceptInverseCall, type FrameworkConfig } from './calls.ts';
 import { StoppedError, FencedWriter } from './fenced-writer.ts';
 import { FrameworkRecord } from './framework-record.ts';
@@ -139,6 +139,7 @@ class MesosScheduler implements Scheduler {
       writer,
       launches,
       killer: this.#killer,
+      burial: new Burial({ writer, record: this.#record, events: options.events, clock }),
       clock,
       logger,
     });

@@ -30,7 +30,11 @@ const serverOn = (address: string, afterSeconds = 0): string =>
   `sleep ${afterSeconds}; exec node -e 'require("node:http").createServer((_, response) => response.end()).listen(8080, ${address})'`;
 
 async function create(name: string, container: Partial<Container>): Promise<void> {
-  const job = service(name, { replicas: 1, container: { resources, ...container } });
+  const job = service(name, {
+    replicas: 1,
+    container: { resources, ...container },
+    template: { terminationGracePeriodSeconds: 1 },
+  });
   await cluster.client.of(jobResource).create(job);
 }
 
@@ -123,7 +127,10 @@ describe('a group of which one container turns unhealthy', { timeout: 90_000 }, 
         livenessProbe: { exec: { command: ['test', '-f', 'ok'] }, ...liveness },
       },
     ];
-    const job = service('pair', { replicas: 1, template: { containers } });
+    const job = service('pair', {
+      replicas: 1,
+      template: { containers, terminationGracePeriodSeconds: 1 },
+    });
     await cluster.client.of(jobResource).create(job);
     const dead = await eventually('the first run of the group is dead', async () =>
       (await tasksOf(cluster.client, 'pair')).find(isDead),

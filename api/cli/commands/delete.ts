@@ -21,6 +21,7 @@ import { fetchPages } from '../pages.ts';
 import { refusalText } from '../report.ts';
 import type { Awaited } from '../wait/waiting.ts';
 import { waitForAll } from '../wait/waiting.ts';
+import { confirmJobDead, confirmTaskDead } from './confirm-dead.ts';
 
 const shape = {
   filename: z.array(z.string()).default([]),
@@ -30,6 +31,7 @@ const shape = {
   wait: z.boolean().default(false),
   timeout: z.string().default('0'),
   force: z.boolean().default(false),
+  confirmDead: z.boolean().default(false),
 };
 
 /** One object that is to go. */
@@ -118,21 +120,30 @@ async function namesOf(
   return items.filter(isObject).map((item) => metadataText(item, 'name'));
 }
 
+interface DeleteChoices {
+  force: boolean;
+  confirmDead: boolean;
+  ignoreNotFound: boolean;
+}
+
 /** Deletes one after the other and returns those that go only later. One failure does not spare the rest. */
 async function deleteAll(
   context: Context,
   connection: Connection,
   doomed: readonly Doomed[],
-  { force, ignoreNotFound }: { force: boolean; ignoreNotFound: boolean },
+  { force, confirmDead, ignoreNotFound }: DeleteChoices,
 ): Promise<Awaited[]> {
   const pending: Awaited[] = [];
   let failures = 0;
   for (const object of doomed) {
     try {
+      const { kind } = object.resource.gvk;
       if (force) await annotate(connection, object);
+      if (confirmDead && kind === 'Task') await confirmTaskDead(connection, object);
       const left = await deleteOne(context, connection, object);
       if (left !== undefined) pending.push({ ...object, uid: left });
-      if (force && object.resource.gvk.kind === 'Job') await annotateTasks(connection, object);
+      if (force && kind === 'Job') await annotateTasks(connection, object);
+      if (confirmDead && kind === 'Job') await confirmJobDead(connection, object);
     } catch (error) {
       if (!isApiError(error)) throw error;
       if (ignoreNotFound && isApiError(error, 'NotFound')) continue;
