@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '../../api/machinery/clock.ts';
 import type { Metrics } from '../../api/machinery/metrics.ts';
 import type { Random } from '../../api/machinery/random.ts';
+import type { Reporters } from '../../api/server/endpoint.ts';
 import type { HealthCheck } from '../../api/server/health.ts';
 import { createApiServer, type ApiServer } from '../../api/server/server.ts';
 import type { Storage } from '../../api/storage/storage.ts';
@@ -17,6 +18,7 @@ export interface ApiContext {
   random: Random;
   logger: Logger;
   readyChecks: readonly HealthCheck[];
+  reporters: Reporters;
 }
 
 /** The API server that the configuration describes. */

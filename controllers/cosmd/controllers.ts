@@ -13,8 +13,8 @@ import type { Leadership } from '../runtime/leadership.ts';
 import { Manager } from '../runtime/manager.ts';
 import type { Runnable } from '../runtime/runnable.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
-import { ConfigError, readText, type Config } from './config.ts';
-import { findMasters, type Masters } from './masters.ts';
+import { ConfigError, type Config } from './config.ts';
+import { credentialOf, findMasters, type Masters } from './masters.ts';
 import { createTerm } from './term.ts';
 import { openServerSets } from './zookeeper.ts';
 
@@ -119,11 +119,4 @@ export class Controllers implements Runnable {
     });
     return runnables;
   }
-}
-
-function credentialOf(mesos: NonNullable<Config['mesos']>): Pick<HttpOptions, 'credential'> {
-  const { principal, secretFile } = mesos;
-  if (principal === undefined || secretFile === undefined) return {};
-  const secret = readText(secretFile, 'mesos.secretFile').trim();
-  return { credential: { principal, secret } };
 }

@@ -7,12 +7,20 @@ import {
 } from '../../proto/mesos/detector.ts';
 import { httpClient, type HttpOptions } from '../../proto/mesos/http.ts';
 import { openZooKeeper } from '../../proto/zookeeper/network-client.ts';
-import { ConfigError } from './config.ts';
+import { ConfigError, readText, type Config } from './config.ts';
 
 /** How the leading master is found, and how to stop looking. */
 export interface Masters {
   detector: MasterDetector;
   close(): Promise<void>;
+}
+
+/** Whom masters and agents are told that we are. */
+export function credentialOf(mesos: NonNullable<Config['mesos']>): Pick<HttpOptions, 'credential'> {
+  const { principal, secretFile } = mesos;
+  if (principal === undefined || secretFile === undefined) return {};
+  const secret = readText(secretFile, 'mesos.secretFile').trim();
+  return { credential: { principal, secret } };
 }
 
 /** `zk://host:port,…/path`, or a list of `host:port` of which one names the leader. */

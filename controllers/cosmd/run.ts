@@ -8,12 +8,12 @@ import type { Clock } from '../../api/machinery/clock.ts';
 import { Metrics } from '../../api/machinery/metrics.ts';
 import type { Random } from '../../api/machinery/random.ts';
 import type { HealthCheck } from '../../api/server/health.ts';
-import type { ApiServer } from '../../api/server/server.ts';
 import { runAll } from '../runtime/manager.ts';
 import type { Runnable } from '../runtime/runnable.ts';
 import { apiServerOf } from './api.ts';
 import type { Config, Role } from './config.ts';
 import { Controllers } from './controllers.ts';
+import { driftReporters } from './drift/reporters.ts';
 import { maintenanceOf } from './maintenance.ts';
 import { openStorage } from './storage.ts';
 import { version } from './version.ts';
@@ -43,6 +43,10 @@ export async function runCosmd(process: Process, signal: AbortSignal): Promise<v
     name: 'framework',
     check: () => Promise.resolve(controllers?.problem()),
   };
+  const drift = driftReporters({
+    ...process,
+    client: () => createClient(server.transport(controllerUser)),
+  });
   const server = apiServerOf({
     config,
     storage,
@@ -51,6 +55,7 @@ export async function runCosmd(process: Process, signal: AbortSignal): Promise<v
     random,
     logger,
     readyChecks: [framework],
+    reporters: drift.reporters,
   });
   try {
     await server.start();
@@ -62,17 +67,14 @@ export async function runCosmd(process: Process, signal: AbortSignal): Promise<v
     }
     await runAll(parts, signal, logger);
   } finally {
-    await stop(server, storage);
+    await server.stop();
+    await drift.close();
+    await storage.close();
   }
 }
 
 /** The identity of the loops, in whichever process they run. */
 const controllerUser = { name: 'system:mesocosm-controllers', groups: ['system:masters'] };
-
-async function stop(server: ApiServer, storage: { close(): Promise<void> }): Promise<void> {
-  await server.stop();
-  await storage.close();
-}
 
 function controllersOf(process: Process, transport: Transport, metrics: Metrics): Controllers {
   return new Controllers({ ...process, metrics, client: createClient(transport) });

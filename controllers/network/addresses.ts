@@ -68,7 +68,8 @@ export function observeAddresses(
   });
 }
 
-function addressesOn(cniName: string, infos: readonly NetworkInfo[]): string[] {
+/** The addresses on a CNI network, without prefix length, IPv4 first. */
+export function addressesOn(cniName: string, infos: readonly NetworkInfo[]): string[] {
   const found = infos
     .filter((info) => info.name === cniName)
     .flatMap((info) => info.ip_addresses ?? [])

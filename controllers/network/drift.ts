@@ -44,7 +44,7 @@ export function driftOf(
 }
 
 /** The executor's container: the one that a command task and the tasks of a group share. */
-function containerOf(
+export function containerOf(
   task: Task,
   mesos: NonNullable<TaskStatus['mesos']>,
   containers: readonly AgentResponseGetContainersContainer[],
