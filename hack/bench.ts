@@ -8,23 +8,66 @@ import { describeProfile } from './benchmarks/cpu-profile.ts';
 import { benchLatency } from './benchmarks/latency.ts';
 import { benchLaunch } from './benchmarks/launch.ts';
 import { benchMemory } from './benchmarks/memory.ts';
+import { benchPublish } from './benchmarks/publish.ts';
+import { benchServerSets } from './benchmarks/serversets.ts';
 import { TaskWatch } from './benchmarks/task-watch.ts';
 
 /** The bundle lies in .local/build of the checkout. */
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
 interface Common {
+  quick?: true;
   agents: number;
   cosmd: string;
   profile?: string;
 }
 
-type Bench<O> = (
-  cluster: BenchCluster,
-  watch: TaskWatch,
-  options: O,
-  say: (line: string) => void,
-) => Promise<void>;
+interface Bench<O> {
+  name: string;
+  run: (
+    cluster: BenchCluster,
+    watch: TaskWatch,
+    options: O,
+    say: (line: string) => void,
+  ) => Promise<void>;
+  /** How much of everything: the aims are about these. */
+  full: O;
+  /** For a look whether something has become much slower. */
+  quick: O;
+  tapped?: boolean;
+}
+
+const launch: Bench<Parameters<typeof benchLaunch>[2]> = {
+  name: 'launch',
+  run: benchLaunch,
+  full: { tasks: 2_000, jobs: 4, rounds: 3 },
+  quick: { tasks: 300, jobs: 2, rounds: 1 },
+};
+const latency: Bench<Parameters<typeof benchLatency>[2]> = {
+  name: 'latency',
+  run: benchLatency,
+  full: { rate: 100, seconds: 20 },
+  quick: { rate: 40, seconds: 3 },
+};
+const publish: Bench<Parameters<typeof benchPublish>[2]> = {
+  name: 'publish',
+  run: benchPublish,
+  full: { rate: 500, seconds: 20 },
+  quick: { rate: 100, seconds: 4 },
+  tapped: true,
+};
+const serverSets: Bench<Parameters<typeof benchServerSets>[2]> = {
+  name: 'serversets',
+  run: benchServerSets,
+  full: { sets: 1_000, members: 10_000, quietSeconds: 20 },
+  quick: { sets: 30, members: 150, quietSeconds: 3 },
+};
+const memory: Bench<Parameters<typeof benchMemory>[2]> = {
+  name: 'memory',
+  run: benchMemory,
+  full: { tasks: 10_000, jobs: 20, restSeconds: 20 },
+  quick: { tasks: 300, jobs: 3, restSeconds: 2 },
+};
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`);
@@ -39,16 +82,23 @@ function count(text: string): number {
 }
 
 /** One benchmark on a cluster of its own. */
-async function run<O>(name: string, bench: Bench<O>, options: O, common: Common): Promise<void> {
+async function run<O>(bench: Bench<O>, options: O, common: Common): Promise<void> {
+  const { name } = bench;
   const profileDir = common.profile === undefined ? undefined : join(resolve(common.profile), name);
   if (profileDir !== undefined) mkdirSync(profileDir, { recursive: true });
   say(`==> ${name}`);
   await BenchCluster.with(
-    { root, cosmd: resolve(common.cosmd), agents: common.agents, profileDir },
+    {
+      root,
+      cosmd: resolve(common.cosmd),
+      agents: common.agents,
+      profileDir,
+      tapped: bench.tapped === true,
+    },
     async (cluster) => {
       const watch = new TaskWatch(cluster.transport);
       try {
-        await bench(cluster, watch, options, say);
+        await bench.run(cluster, watch, options, say);
       } finally {
         watch.close();
       }
@@ -57,8 +107,26 @@ async function run<O>(name: string, bench: Bench<O>, options: O, common: Common)
   if (profileDir !== undefined) for (const line of describeProfile(profileDir)) say(line);
 }
 
-function common(command: Command): Command {
-  return command
+/** A command for one benchmark, with an option for each of its figures. */
+function command<O extends object>(
+  bench: Bench<O>,
+  description: string,
+  flags: Readonly<Record<keyof O & string, string>>,
+): void {
+  const added = common(program.command(bench.name)).description(description);
+  const defaults = new Map<string, unknown>(Object.entries(bench.full));
+  for (const [name, meaning] of Object.entries<string>(flags)) {
+    const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    added.option(`--${flag} <n>`, `${meaning} (default: ${String(defaults.get(name))})`, count);
+  }
+  added.action((given: Common & Partial<O>) =>
+    run(bench, { ...(given.quick === true ? bench.quick : bench.full), ...given }, given),
+  );
+}
+
+function common(on: Command): Command {
+  return on
+    .option('--quick', 'little of everything, in seconds: its figures are rough')
     .option('--agents <n>', 'simulated agents', count, 100)
     .option('--cosmd <file>', 'the bundle to measure', join(root, '.local/build/cosmd.mjs'))
     .option(
@@ -69,48 +137,45 @@ function common(command: Command): Command {
 
 const program = new Command('hack/bench')
   .description(
-    'Benchmarks of cosmd on real etcd (synced to the disk), ZooKeeper and simulated agents. Without a command: all of them.',
+    'Benchmarks of cosmd on real etcd (synced to the disk), ZooKeeper and simulated agents. Without a command: all of them, ' +
+      'in some ten minutes; with --quick in less than one. An aim that is missed is printed and changes no exit status.',
   )
   .showHelpAfterError();
 
-interface LaunchFlags extends Common {
-  tasks: number;
-  jobs: number;
-  rounds: number;
-}
-common(program.command('launch'))
-  .description('durable launches a second: apply → RUNNING with its addresses stored')
-  .option('--tasks <n>', 'tasks a round', count, 2_000)
-  .option('--jobs <n>', 'Jobs that they belong to', count, 4)
-  .option('--rounds <n>', 'rounds', count, 3)
-  .action((flags: LaunchFlags) => run('launch', benchLaunch, flags, flags));
-
-interface LatencyFlags extends Common {
-  rate: number;
-  seconds: number;
-}
-common(program.command('latency'))
-  .description('status update on the wire → event at a watcher of the API')
-  .option('--rate <n>', 'updates a second', count, 100)
-  .option('--seconds <n>', 'how long they are measured', count, 20)
-  .action((flags: LatencyFlags) => run('latency', benchLatency, flags, flags));
-
-interface MemoryFlags extends Common {
-  tasks: number;
-  jobs: number;
-}
-common(program.command('memory'))
-  .description('memory of cosmd with many running tasks')
-  .option('--tasks <n>', 'tasks', count, 10_000)
-  .option('--jobs <n>', 'Jobs that they belong to', count, 20)
-  .action((flags: MemoryFlags) => run('memory', benchMemory, flags, flags));
+command(launch, 'durable launches a second: apply → RUNNING with its addresses stored', {
+  tasks: 'tasks a round',
+  jobs: 'Jobs that they belong to',
+  rounds: 'rounds',
+});
+command(latency, 'status update on the wire → event at a watcher of the API', {
+  rate: 'updates a second',
+  seconds: 'how long they are measured',
+});
+command(publish, 'TASK_RUNNING on the wire → etcd → watcher → member in ZooKeeper', {
+  rate: 'changes of readiness a second',
+  seconds: 'how long they are measured',
+});
+command(serverSets, 'many ServerSets at rest, and the time to verify all after a failover', {
+  sets: 'ServerSets',
+  members: 'members in all of them together',
+  quietSeconds: 'how long they are measured at rest',
+});
+command(memory, 'memory of cosmd with many running tasks', {
+  tasks: 'tasks',
+  jobs: 'Jobs that they belong to',
+  restSeconds: 'how long nothing has changed when it is measured at rest',
+});
 
 common(program.command('all', { isDefault: true }))
   .description('all of them, one after another')
-  .action(async (flags: Common) => {
-    await run('launch', benchLaunch, { tasks: 2_000, jobs: 4, rounds: 3 }, flags);
-    await run('latency', benchLatency, { rate: 100, seconds: 20 }, flags);
-    await run('memory', benchMemory, { tasks: 10_000, jobs: 20 }, flags);
+  .action(async (given: Common) => {
+    const one = <O>(bench: Bench<O>): Promise<void> =>
+      run(bench, given.quick === true ? bench.quick : bench.full, given);
+    await one(launch);
+    await one(latency);
+    await one(publish);
+    await one(serverSets);
+    await one(memory);
   });
 
 program.parseAsync().then(

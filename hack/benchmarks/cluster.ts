@@ -10,10 +10,13 @@ import { systemRandom } from '../../api/machinery/random.ts';
 import { EtcdClient } from '../../api/storage/etcd/client.ts';
 import { frameworkResource } from '../../api/v1/framework.ts';
 import { networkResource } from '../../api/v1/network.ts';
+import type { ZooKeeperClient } from '../../proto/zookeeper/client.ts';
+import { openZooKeeper } from '../../proto/zookeeper/network-client.ts';
 import { startZooKeeper } from '../../test/support/zookeeper.ts';
 import { ensureCertificates, type Certificates } from '../local/certificates.ts';
 import { accepts, freePorts, until } from '../local/wait.ts';
 import { MeasuredProcess, memoryProbe, type Usage } from './measured-process.ts';
+import { WireTap } from './wire-tap.ts';
 
 export interface BenchClusterOptions {
   /** The checkout. */
@@ -24,9 +27,21 @@ export interface BenchClusterOptions {
   agents: number;
   /** Where cosmd leaves a CPU profile when it ends. */
   profileDir?: string | undefined;
+  /** Whether a WireTap lies between cosmd and the master. */
+  tapped?: boolean;
 }
 
 export type Member = 'cosmd' | 'etcd' | 'emulator';
+
+/** What a cluster is made of. */
+interface Parts {
+  processes: Readonly<Record<Member, MeasuredProcess>>;
+  transport: HttpsTransport;
+  etcd: EtcdClient;
+  zookeeper: ZooKeeperClient;
+  tap: WireTap | undefined;
+  startStandby: () => Promise<MeasuredProcess>;
+}
 
 const readySchema = z.object({ master: z.string() });
 
@@ -41,17 +56,15 @@ export class BenchCluster {
   readonly transport: HttpsTransport;
   readonly client: Client;
   readonly etcd: EtcdClient;
-  readonly #processes: Readonly<Record<Member, MeasuredProcess>>;
+  readonly zookeeper: ZooKeeperClient;
+  readonly #parts: Parts;
 
-  private constructor(
-    processes: Readonly<Record<Member, MeasuredProcess>>,
-    transport: HttpsTransport,
-    etcd: EtcdClient,
-  ) {
-    this.#processes = processes;
-    this.transport = transport;
-    this.client = createClient(transport);
-    this.etcd = etcd;
+  private constructor(parts: Parts) {
+    this.#parts = parts;
+    this.transport = parts.transport;
+    this.client = createClient(parts.transport);
+    this.etcd = parts.etcd;
+    this.zookeeper = parts.zookeeper;
   }
 
   /** Runs `work` on a new cluster and removes the cluster, whatever comes of it, also on INT and TERM. */
@@ -78,16 +91,24 @@ export class BenchCluster {
     }
   }
 
-  static of(
-    processes: Readonly<Record<Member, MeasuredProcess>>,
-    transport: HttpsTransport,
-    etcd: EtcdClient,
-  ): BenchCluster {
-    return new BenchCluster(processes, transport, etcd);
+  static of(parts: Parts): BenchCluster {
+    return new BenchCluster(parts);
   }
 
   process(name: Member): MeasuredProcess {
-    return this.#processes[name];
+    return this.#parts.processes[name];
+  }
+
+  /** Throws unless the cluster was made with `tapped`. */
+  get tap(): WireTap {
+    const { tap } = this.#parts;
+    if (tap === undefined) throw new Error('the cluster has no tap');
+    return tap;
+  }
+
+  /** Another cosmd, which follows and takes over when the first is gone. Resolves once it serves. */
+  startStandby(): Promise<MeasuredProcess> {
+    return this.#parts.startStandby();
   }
 
   /** What every process, and this one, has used so far. */
@@ -95,7 +116,7 @@ export class BenchCluster {
     const { user, system } = process.cpuUsage();
     const { rss } = process.memoryUsage();
     const bench = { cpuSeconds: (user + system) / 1e6, rssBytes: rss, peakRssBytes: rss };
-    const { cosmd, etcd, emulator } = this.#processes;
+    const { cosmd, etcd, emulator } = this.#parts.processes;
     return { cosmd: cosmd.usage(), etcd: etcd.usage(), emulator: emulator.usage(), bench };
   }
 
@@ -113,13 +134,8 @@ async function start(
   directory: string,
   undo: (() => Promise<void> | void)[],
 ): Promise<BenchCluster> {
-  const [etcdPort = 0, peerPort = 0, apiPort = 0] = await freePorts(3);
-  const launch = (
-    name: Member,
-    program: string,
-    args: string[],
-    probed = false,
-  ): MeasuredProcess => {
+  const [etcdPort = 0, peerPort = 0] = await freePorts(2);
+  const launch: Launch = (name, program, args, probed = false) => {
     const logFile = join(directory, `${name}.log`);
     const child = new MeasuredProcess({ name, program, args, logFile, probed });
     undo.push(() => child.stop());
@@ -129,35 +145,56 @@ async function start(
   const zookeeper = await startZooKeeper();
   undo.push(() => zookeeper.stop());
   const { emulator, master } = await startEmulator(launch, options, directory);
+  const tap = options.tapped === true ? await WireTap.start(master) : undefined;
+  undo.push(() => tap?.stop());
   const certificates = ensureCertificates(join(directory, 'certificates'));
   const config = {
-    clusterName: 'bench',
-    mesos: { masters: [master] },
+    clusterName,
+    mesos: { masters: [tap?.address ?? master] },
     etcd: { endpoints: [`http://127.0.0.1:${etcdPort}`] },
     zookeeper: { connect: zookeeper.connectString },
     log: { level: 'warn' },
   };
-  const cosmd = await startCosmd(launch, options, directory, {
-    config,
-    port: apiPort,
-    certificates,
-  });
-  const transport = transportTo(apiPort, certificates);
+  const world = { clock: systemClock(), random: systemRandom() };
+  const startOne = (name: 'cosmd' | 'standby'): Promise<Serving> =>
+    startCosmd(launch, options, directory, { name, config, certificates });
+  const { child: cosmd, port } = await startOne('cosmd');
+  const transport = transportTo(port, certificates);
   undo.push(() => transport.close());
-  const client = new EtcdClient({
-    endpoints: config.etcd.endpoints,
-    clock: systemClock(),
-    random: systemRandom(),
-  });
+  const etcdClient = new EtcdClient({ endpoints: config.etcd.endpoints, ...world });
   undo.push(() => {
-    client.close();
+    etcdClient.close();
   });
-  const cluster = BenchCluster.of({ cosmd, etcd, emulator }, transport, client);
+  const zookeeperClient = openZooKeeper({ connectString: zookeeper.connectString, ...world });
+  undo.push(() => zookeeperClient.close());
+  await zookeeperClient.whenConnected();
+  const cluster = BenchCluster.of({
+    processes: { cosmd, etcd, emulator },
+    transport,
+    etcd: etcdClient,
+    zookeeper: zookeeperClient,
+    tap,
+    startStandby: async () => (await startOne('standby')).child,
+  });
   await prepare(cluster);
   return cluster;
 }
 
-type Launch = (name: Member, program: string, args: string[], probed?: boolean) => MeasuredProcess;
+/** Also in the name of the node in ZooKeeper that carries the epoch. */
+const clusterName = 'bench';
+export const epochPath = `/mesocosm/.mesocosm/${clusterName}/epoch`;
+
+interface Serving {
+  child: MeasuredProcess;
+  port: number;
+}
+
+type Launch = (
+  name: Member | 'standby',
+  program: string,
+  args: string[],
+  probed?: boolean,
+) => MeasuredProcess;
 
 async function startEtcd(
   launch: Launch,
@@ -207,10 +244,15 @@ async function startCosmd(
   launch: Launch,
   options: BenchClusterOptions,
   directory: string,
-  access: { config: Record<string, unknown>; port: number; certificates: Certificates },
-): Promise<MeasuredProcess> {
-  const { config, port, certificates } = access;
-  const file = join(directory, 'cosmd.yaml');
+  access: {
+    name: 'cosmd' | 'standby';
+    config: Record<string, unknown>;
+    certificates: Certificates;
+  },
+): Promise<Serving> {
+  const { name, config, certificates } = access;
+  const [port = 0] = await freePorts(1);
+  const file = join(directory, `${name}.yaml`);
   const api = {
     listen: `127.0.0.1:${port}`,
     certFile: certificates.server.certFile,
@@ -221,9 +263,9 @@ async function startCosmd(
   const profiling =
     options.profileDir === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', options.profileDir];
   const args = [...profiling, ...memoryProbe, options.cosmd, '--config', file];
-  const cosmd = launch('cosmd', process.execPath, args, true);
-  await cosmd.ready(() => accepts(port));
-  return cosmd;
+  const child = launch(name, process.execPath, args, true);
+  await child.ready(() => accepts(port));
+  return { child, port };
 }
 
 function transportTo(port: number, { caFile, admin }: Certificates): HttpsTransport {
@@ -250,7 +292,7 @@ async function prepare({ client }: BenchCluster): Promise<void> {
   }
   const frameworks = client.of(frameworkResource);
   const subscribed = await until(async () => {
-    const framework = await frameworks.find({ name: 'bench' });
+    const framework = await frameworks.find({ name: clusterName });
     return framework?.status?.state === 'Subscribed';
   }, 60_000);
   if (!subscribed) throw new Error('cosmd did not subscribe to the emulated master');

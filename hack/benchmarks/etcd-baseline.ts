@@ -6,7 +6,7 @@ import type { EtcdClient } from '../../api/storage/etcd/client.ts';
 
 const prefix = '/bench/baseline/';
 
-function put(client: EtcdClient, key: string, value: Buffer): Promise<unknown> {
+export function put(client: EtcdClient, key: string, value: Buffer): Promise<unknown> {
   return client.once((etcd, options) => etcd.kv.put({ key: Buffer.from(key), value }, options));
 }
 
@@ -78,7 +78,7 @@ export async function putToWatch(
 }
 
 /** Begins `perSecond` works a second for `seconds`; resolves when all have ended. */
-async function paced(
+export async function paced(
   perSecond: number,
   seconds: number,
   work: (index: number) => Promise<void>,

@@ -4,8 +4,9 @@ import { until } from '../local/wait.ts';
 import type { BenchCluster } from './cluster.ts';
 import { pause, putToWatch } from './etcd-baseline.ts';
 import { applyJob } from './load.ts';
-import { percentile } from './statistics.ts';
+import { percentile, summary } from './statistics.ts';
 import { isUp, type TaskWatch } from './task-watch.ts';
+import { load, verdict } from './verdict.ts';
 
 export interface LatencyOptions {
   /** Updates a second. A launch makes two: STARTING and RUNNING. */
@@ -54,14 +55,14 @@ export async function benchLatency(
     (percentile(starting, share) / percentile(etcd, share)).toFixed(1);
   const [middle, late] = [percentile(starting, 0.5), percentile(starting, 0.99)];
   say(
-    `latency: p50 ${middle.toFixed(1)} ms, p99 ${late.toFixed(1)} ms (aim: p99 ≤ 50 ms), ` +
-      `${ratio(0.5)} and ${ratio(0.99)} times etcd's own`,
+    `latency: p50 ${middle.toFixed(1)} ms, p99 ${late.toFixed(1)} ms, ` +
+      `${ratio(0.5)} and ${ratio(0.99)} times etcd's own; ${load()}; ` +
+      verdict('p99 ≤ 50 ms', late <= 50),
   );
 }
 
 function row(name: string, values: readonly number[]): string {
-  const at = (share: number): string => `${percentile(values, share).toFixed(1)} ms`;
-  return `${name}: p50 ${at(0.5)}, p90 ${at(0.9)}, p99 ${at(0.99)}, worst ${at(1)} of ${values.length}`;
+  return `${name}: ${summary(values)}`;
 }
 
 async function measure(

@@ -106,6 +106,12 @@ export class MeasuredProcess {
     return memorySchema.parse(message);
   }
 
+  /** At once, with no chance to say good-bye. */
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await until(() => !this.isRunning, stopWithinMs);
+  }
+
   /** TERM, patience, KILL. */
   async stop(): Promise<void> {
     if (!this.isRunning) return;

@@ -3,14 +3,17 @@ import { pause } from './etcd-baseline.ts';
 import { launch } from './launch.ts';
 import type { NodeMemory, Usage } from './measured-process.ts';
 import type { TaskWatch } from './task-watch.ts';
+import { load, verdict } from './verdict.ts';
 
 export interface MemoryOptions {
   tasks: number;
   jobs: number;
+  /** At rest means: nothing has changed for so long. */
+  restSeconds: number;
 }
 
-/** At rest means: nothing has changed for so long. */
-const restSeconds = 20;
+/** With 10,000 tasks. */
+const aimBytes = 400e6;
 
 interface Sample {
   usage: Usage;
@@ -21,7 +24,7 @@ interface Sample {
 export async function benchMemory(
   cluster: BenchCluster,
   watch: TaskWatch,
-  { tasks, jobs }: MemoryOptions,
+  { tasks, jobs, restSeconds }: MemoryOptions,
   say: (line: string) => void,
 ): Promise<void> {
   const cosmd = cluster.process('cosmd');
@@ -48,8 +51,9 @@ export async function benchMemory(
   );
   const each = (full.node.heapLive - empty.node.heapLive) / tasks / 1024;
   say(
-    `memory: RSS ${mib(full.usage.rssBytes)} with ${tasks} running tasks (aim: ≤ 400 MB), peak ${mib(full.usage.peakRssBytes)}; ` +
-      `${each.toFixed(1)} KiB of live heap a task`,
+    `memory: RSS ${mib(full.usage.rssBytes)} with ${tasks} running tasks, peak ${mib(full.usage.peakRssBytes)}; ` +
+      `${each.toFixed(1)} KiB of live heap a task; ${load()}; ` +
+      verdict('≤ 400 MB with 10,000 tasks', full.usage.rssBytes <= aimBytes),
   );
 }
 

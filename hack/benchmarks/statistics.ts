@@ -9,3 +9,9 @@ export function percentile(values: readonly number[], share: number): number {
 export function median(values: readonly number[]): number {
   return percentile(values, 0.5);
 }
+
+/** The distribution of milliseconds in a line. */
+export function summary(values: readonly number[]): string {
+  const at = (share: number): string => `${percentile(values, share).toFixed(1)} ms`;
+  return `p50 ${at(0.5)}, p90 ${at(0.9)}, p99 ${at(0.99)}, worst ${at(1)} of ${values.length}`;
+}

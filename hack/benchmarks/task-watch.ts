@@ -8,7 +8,7 @@ const frameSchema = z.object({
 });
 
 const taskSchema = z.object({
-  metadata: z.object({ name: z.string(), resourceVersion: z.string() }),
+  metadata: z.object({ name: z.string(), uid: z.string(), resourceVersion: z.string() }),
   spec: z.object({ job: z.string() }),
   status: z
     .object({
@@ -17,7 +17,7 @@ const taskSchema = z.object({
         .object({ timestamp: z.number().optional(), state: z.string().optional() })
         .optional(),
       networks: z.array(z.object({ ips: z.array(z.string()) })).optional(),
-      containers: z.array(z.object({ probe: z.string().optional() })).optional(),
+      conditions: z.array(z.object({ type: z.string(), status: z.string() })).optional(),
     })
     .optional(),
 });
@@ -81,4 +81,8 @@ export class TaskWatch {
 export function isUp({ status }: SeenTask): boolean {
   const addressed = (status?.networks ?? []).filter(({ ips }) => ips.length > 0);
   return status?.phase === 'Running' && addressed.length === networks.length;
+}
+
+export function isReady({ status }: SeenTask): boolean {
+  return status?.conditions?.some((is) => is.type === 'Ready' && is.status === 'True') === true;
 }

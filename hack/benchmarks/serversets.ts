@@ -1,0 +1,158 @@
+import { concurrently } from '../../controllers/runtime/concurrently.ts';
+import { until } from '../local/wait.ts';
+import { epochPath, type BenchCluster } from './cluster.ts';
+import { pause } from './etcd-baseline.ts';
+import { applyJob, spread } from './load.ts';
+import type { TaskWatch } from './task-watch.ts';
+import { load, verdict } from './verdict.ts';
+
+export interface ServerSetsOptions {
+  sets: number;
+  /** In all sets together. */
+  members: number;
+  /** Nothing happens for so long. */
+  quietSeconds: number;
+}
+
+interface PublishedSet {
+  path: string;
+  members: number;
+}
+
+/** After the last member has appeared: statuses are still being written. */
+const settleSeconds = 5;
+const aimSeconds = 10;
+/** Requests to ZooKeeper under way at a time. */
+const inFlight = 64;
+const buildWithinMs = 600_000;
+const takeoverWithinMs = 120_000;
+
+/** What many ServerSets cost at rest, and how long a new leader takes to hold all of them against ZooKeeper. */
+export async function benchServerSets(
+  cluster: BenchCluster,
+  _watch: TaskWatch,
+  { sets: count, members, quietSeconds }: ServerSetsOptions,
+  say: (line: string) => void,
+): Promise<void> {
+  const sets = spread(members, count).map((each, index) => ({
+    path: `/mesocosm/default/set-${index}`,
+    members: each,
+  }));
+  const began = performance.now();
+  await concurrently(sets, 8, async ({ path, members: replicas }) => {
+    await applyJob(cluster.client, { name: path.split('/').at(-1) ?? '', replicas, zkPath: path });
+  });
+  const built = await until(() => allComplete(cluster, sets), buildWithinMs);
+  if (!built) throw new Error(`not all members exist after ${buildWithinMs / 1000} s`);
+  const seconds = (performance.now() - began) / 1000;
+  say(`${members} members in ${count} ServerSets, launched in ${seconds.toFixed(0)} s; ${load()}`);
+  await pause(settleSeconds * 1000);
+  await atRest(cluster, quietSeconds, say);
+  await failover(cluster, sets, say);
+}
+
+async function atRest(
+  cluster: BenchCluster,
+  seconds: number,
+  say: (line: string) => void,
+): Promise<void> {
+  const [zxid, revision] = [await markZooKeeper(cluster), await cluster.revision()];
+  const before = cluster.usage();
+  await pause(seconds * 1000);
+  const after = cluster.usage();
+  const total = (await cluster.revision()) - revision;
+  const written = await writtenSince(cluster, revision);
+  // The second mark is a write of ours.
+  const zookeeperWrites = Number((await markZooKeeper(cluster)) - zxid) - 1;
+  const leases = written.filter((key) => key.includes('/leases/')).length;
+  const others = written.length - leases;
+  const cpu = (name: 'cosmd' | 'etcd'): string =>
+    `${(((after[name].cpuSeconds - before[name].cpuSeconds) / seconds) * 100).toFixed(1)} %`;
+  say(
+    `at rest for ${seconds} s: CPU of cosmd ${cpu('cosmd')}, of etcd ${cpu('etcd')}; ` +
+      `etcd: ${total} writes, of ${leases} Lease and ${others} other objects; ` +
+      `ZooKeeper: ${zookeeperWrites} writes; ${load()}; ` +
+      verdict('no writes but of the Lease', others === 0 && zookeeperWrites === 0),
+  );
+  if (others > 0) say(`  written: ${written.slice(0, 10).join(' ')}`);
+}
+
+/**
+ * The leader is killed and, while nobody leads, one member of every set is taken away. A set is mended only
+ * once all its members have been compared, so the last one mended says that all were.
+ */
+async function failover(
+  cluster: BenchCluster,
+  sets: readonly PublishedSet[],
+  say: (line: string) => void,
+): Promise<void> {
+  const { zookeeper } = cluster;
+  const standby = await cluster.startStandby();
+  // Its caches are full by then.
+  await pause(settleSeconds * 1000);
+  const epoch = await zookeeper.exists(epochPath);
+  const killed = performance.now();
+  await cluster.process('cosmd').kill();
+  await concurrently(sets, inFlight, async ({ path }) => {
+    const { children } = await zookeeper.getChildren(path);
+    const [victim] = children.filter((name) => name.startsWith('member_'));
+    if (victim !== undefined) await zookeeper.delete(`${path}/${victim}`);
+  });
+  const damaged = performance.now();
+  const taken = async (): Promise<boolean> =>
+    (await zookeeper.exists(epochPath))?.version !== epoch?.version;
+  if (await taken()) throw new Error('the standby has taken over before every set was damaged');
+  if (!(await until(taken, takeoverWithinMs))) throw new Error('the standby has not taken over');
+  const led = performance.now();
+  const cpu = standby.usage().cpuSeconds;
+  if (!(await until(() => allComplete(cluster, sets), takeoverWithinMs))) {
+    throw new Error('not every set was mended within two minutes');
+  }
+  const done = performance.now();
+  const verifying = (done - led) / 1000;
+  say(
+    `leader killed; one member of each set deleted within ${((damaged - killed) / 1000).toFixed(1)} s; ` +
+      `a standby led after ${((led - killed) / 1000).toFixed(1)} s (term: 15 s)`,
+  );
+  say(
+    `serversets: all members verified, and ${sets.length} mended, ${verifying.toFixed(1)} s after that ` +
+      `(CPU ${(standby.usage().cpuSeconds - cpu).toFixed(1)} s); ${load()}; ` +
+      verdict(`< ${aimSeconds} s`, verifying < aimSeconds),
+  );
+}
+
+async function allComplete(
+  { zookeeper }: BenchCluster,
+  sets: readonly PublishedSet[],
+): Promise<boolean> {
+  let complete = true;
+  await concurrently(sets, inFlight, async ({ path, members }) => {
+    // The first that lacks one answers for all.
+    if (complete && (await zookeeper.exists(path))?.numChildren !== members) complete = false;
+  });
+  return complete;
+}
+
+/** ZooKeeper's number of a write made now: every write of anybody counts one. */
+async function markZooKeeper({ zookeeper }: BenchCluster): Promise<bigint> {
+  const path = await zookeeper.create('/bench-mark-', Buffer.alloc(0), { sequential: true });
+  const stat = await zookeeper.exists(path);
+  if (stat === undefined) throw new Error(`${path} has gone`);
+  return stat.czxid;
+}
+
+/** Keys of cosmd's that were written after `revision` and still exist. */
+async function writtenSince({ etcd }: BenchCluster, revision: number): Promise<string[]> {
+  const answer = await etcd.once((client, options) =>
+    client.kv.range(
+      {
+        key: Buffer.from('/mesocosm/'),
+        range_end: Buffer.from('/mesocosm0'),
+        min_mod_revision: String(revision + 1),
+        keys_only: true,
+      },
+      options,
+    ),
+  );
+  return answer.kvs.map(({ key }) => key.toString());
+}
