@@ -22,7 +22,7 @@ import { TestEmulator, type EmulatorOptions } from './emulator.ts';
 import { startEtcd, type EtcdServer } from './etcd.ts';
 import { MesosTap } from './mesos-tap.ts';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
-import { startZooKeeper, type RealZooKeeper } from './zookeeper.ts';
+import { startZooKeeper, type RealZooKeeper, type ZooKeeperServerOptions } from './zookeeper.ts';
 
 export interface TestClusterOptions {
   emulator?: EmulatorOptions;
@@ -36,6 +36,10 @@ export interface TestClusterOptions {
   tapped?: boolean;
   /** cosmd reaches ZooKeeper through a proxy that can fail. */
   zookeeperProxied?: boolean;
+  /** How ZooKeeper runs; with `tls`, cosmd uses the port for TLS. */
+  zookeeperServer?: ZooKeeperServerOptions;
+  /** More of cosmd.yaml's `zookeeper`. */
+  zookeeper?: Readonly<Record<string, unknown>>;
 }
 
 interface Servers {
@@ -101,7 +105,7 @@ export class TestCluster {
     try {
       const etcd = await startEtcd();
       undo.push(() => etcd.stop());
-      const zookeeper = await startZooKeeper();
+      const zookeeper = await startZooKeeper(options.zookeeperServer);
       undo.push(() => zookeeper.stop());
       const emulator = await TestEmulator.start({
         ...(options.tapped === true ? {} : { zk: `zk://${zookeeper.connectString}/mesos` }),
@@ -112,7 +116,8 @@ export class TestCluster {
       const zookeeperProxy =
         options.zookeeperProxied === true ? await startTcpProxy(zookeeper) : undefined;
       undo.push(async () => zookeeperProxy?.stop());
-      const { host, port } = zookeeperProxy ?? zookeeper;
+      const secured = zookeeper.securePort === 0 ? zookeeper.port : zookeeper.securePort;
+      const { host, port } = zookeeperProxy ?? { host: zookeeper.host, port: secured };
       const certificates = ensureCertificates(join(directory, 'certificates'));
       const ports = await freePorts(options.cosmds ?? 1);
       while (options.tapped === true && taps.length < ports.length) {
@@ -123,7 +128,11 @@ export class TestCluster {
       const config = {
         clusterName: 'test',
         etcd: { endpoints: [etcd.endpoint] },
-        zookeeper: { connect: `${host}:${port}`, sessionTimeoutSeconds: 4 },
+        zookeeper: {
+          connect: `${host}:${port}`,
+          sessionTimeoutSeconds: 4,
+          ...options.zookeeper,
+        },
         ...options.config,
       };
       const cosmds = ports.map((port, index) => {

@@ -1,17 +1,27 @@
-"""Prints the members of a ServerSet as a Python client sees them: an array of JSON objects.
+"""Prints the members of a ServerSet as a Python client sees them.
 
-Usage: read_members.py HOST:PORT PATH [CA_FILE]
+Usage: read_members.py [--follow] [--ca FILE] HOST:PORT PATH
+
+Without --follow: one array of members. With it: one line for every look, {"begin", "end", "members"} with
+times in milliseconds, at the start and after every change of the path, until standard input ends. A look
+that a lost connection interrupts is made again; nothing is printed for it.
 
 The rules are those that the Python, Java and Finagle clients share: only children whose name begins
 with member_ count, serviceEndpoint{host, port}, additionalEndpoints and status are required, other keys
 are ignored, and only ALIVE members take traffic.
 """
 
+import argparse
 import json
+import logging
 import socket
 import sys
+import threading
+import time
 
-from kazoo.client import KazooClient
+from kazoo.client import KazooClient, KazooState
+from kazoo.exceptions import ConnectionClosedError, ConnectionLoss, NoNodeError, SessionExpiredError
+from kazoo.retry import KazooRetry
 
 
 def endpoint(record):
@@ -29,18 +39,72 @@ def member(name, data):
         "additional": {key: endpoint(value) for key, value in record["additionalEndpoints"].items()},
         "shard": record.get("shard"),
         "status": record["status"],
+        "metadata": record.get("metadata", {}),
     }
 
 
+def look(client, path, watch=None):
+    try:
+        names = client.get_children(path, watch)
+    except NoNodeError:
+        # It may have come meanwhile: then the watch is on the node, and the next look finds it.
+        if watch is not None and client.exists(path, watch) is not None:
+            return look(client, path, watch)
+        return []
+    members = []
+    for name in sorted(name for name in names if name.startswith("member_")):
+        try:
+            members.append(member(name, client.get(path + "/" + name, watch)[0]))
+        except NoNodeError:
+            pass
+    return [each for each in members if each["status"] == "ALIVE"]
+
+
+def follow(client, path):
+    changed = threading.Event()
+    ended = threading.Event()
+
+    def end():
+        sys.stdin.read()
+        ended.set()
+        changed.set()
+
+    client.add_listener(lambda state: changed.set() if state == KazooState.CONNECTED else None)
+    threading.Thread(target=end, daemon=True).start()
+    changed.set()
+    while True:
+        changed.wait()
+        changed.clear()
+        if ended.is_set():
+            return
+        begin = time.time()
+        try:
+            members = look(client, path, lambda event: changed.set())
+        except (ConnectionClosedError, ConnectionLoss, SessionExpiredError):
+            if client.connected:
+                changed.set()
+            continue
+        line = {"begin": begin * 1000, "end": time.time() * 1000, "members": members}
+        print(json.dumps(line), flush=True)
+
+
 def main():
-    hosts, path = sys.argv[1:3]
-    tls = {"use_ssl": True, "ca": sys.argv[3]} if len(sys.argv) > 3 else {}
-    client = KazooClient(hosts=hosts, read_only=True, **tls)
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--follow", action="store_true")
+    arguments.add_argument("--ca")
+    arguments.add_argument("hosts")
+    arguments.add_argument("path")
+    options = arguments.parse_args()
+    logging.basicConfig(level=logging.CRITICAL)
+    tls = {"use_ssl": True, "ca": options.ca} if options.ca else {}
+    retry = KazooRetry(max_tries=-1, delay=0.05, max_delay=0.5)
+    client = KazooClient(hosts=options.hosts, read_only=True, connection_retry=retry, **tls)
     client.start(timeout=15)
     try:
-        names = sorted(name for name in client.get_children(path) if name.startswith("member_"))
-        members = [member(name, client.get(path + "/" + name)[0]) for name in names]
-        print(json.dumps([each for each in members if each["status"] == "ALIVE"]))
+        if options.follow:
+            follow(client, options.path)
+        else:
+            print(json.dumps(look(client, options.path)))
     finally:
         client.stop()
         client.close()

@@ -1,29 +1,13 @@
-import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { z } from 'zod';
 import { ensureCertificates } from '../../../hack/local/certificates.ts';
+import { readMembers } from '../../support/reader.ts';
 import { until } from '../zookeeper/event-log.ts';
 import { Cluster } from './cluster.ts';
 
 const path = '/aurora/prod/web';
-const script = fileURLToPath(new URL('read_members.py', import.meta.url));
-
-const endpoint = z.strictObject({ host: z.string(), port: z.number() });
-const membersSchema = z.array(
-  z.strictObject({
-    member: z.number(),
-    service: endpoint,
-    additional: z.record(z.string(), endpoint),
-    shard: z.number().nullable(),
-    status: z.literal('ALIVE'),
-  }),
-);
-
 let directory: string;
 let cluster: Cluster;
 
@@ -34,16 +18,6 @@ afterEach(async () => {
   await cluster.stop();
   rmSync(directory, { recursive: true, force: true });
 });
-
-/** What a reader sees that shares no code with us: Debian's python3-kazoo, without any identity. */
-async function read(
-  connectString: string,
-  ...more: string[]
-): Promise<z.infer<typeof membersSchema>> {
-  const args = [script, connectString, path, ...more];
-  const { stdout } = await promisify(execFile)('/usr/bin/python3', args, { timeout: 20_000 });
-  return membersSchema.parse(JSON.parse(stdout));
-}
 
 describe('a Python client', () => {
   it('sees exactly the ready tasks, with their endpoints, among foreign nodes', async () => {
@@ -62,7 +36,7 @@ describe('a Python client', () => {
     await cluster.become(unready, 'Running', '10.0.0.4', false);
     await cluster.shows(path, ['10.0.0.1', '10.0.0.2', '10.0.0.3']);
 
-    const seen = await read(connectString);
+    const seen = await readMembers({ connectString, path });
     const own = seen.filter(({ service }) => service.host !== 'agent7');
     expect(seen).toHaveLength(own.length + 1);
     expect(own.sort((a, b) => (a.shard ?? 0) - (b.shard ?? 0))).toMatchObject(
@@ -86,7 +60,7 @@ describe('a Python client', () => {
           .join() === 'ALIVE 10.0.7.7,STOPPING 10.0.0.1'
       );
     }, 'the members follow');
-    const after = await read(connectString);
+    const after = await readMembers({ connectString, path });
     expect(after.map(({ service }) => service.host).sort()).toEqual(['10.0.7.7', 'agent7']);
   });
 
@@ -101,7 +75,7 @@ describe('a Python client', () => {
     await cluster.publish('web');
     await cluster.ready('web', 0);
     await cluster.shows(path, ['10.0.0.1']);
-    const [only, ...more] = await read(connectString, caFile);
+    const [only, ...more] = await readMembers({ connectString, path, caFile });
     expect(only?.service).toEqual({ host: '10.0.0.1', port: 8080 });
     expect(more).toEqual([]);
   });
