@@ -24,6 +24,7 @@ import { Agents } from './agents.ts';
 import { Brake, defaultBrake, type BrakeLimits } from './brake.ts';
 import { Burial, buryAll } from './burial.ts';
 import { acceptInverseCall, type FrameworkConfig } from './calls.ts';
+import { Consequences } from './consequences.ts';
 import { StoppedError, FencedWriter } from './fenced-writer.ts';
 import { FrameworkRecord } from './framework-record.ts';
 import { concernedBy, gateReporter } from './gate-reporter.ts';
@@ -37,10 +38,9 @@ import { Orphans, type OrphanPolicy } from './orphans.ts';
 import { Reconciler } from './reconciler.ts';
 import type { Session } from './session.ts';
 import { SubscriptionLoop, type Readiness } from './subscription-loop.ts';
-import { jobKey, TaskView } from './task-view.ts';
-import { followUpsOf, isLiveState, type FollowUps } from './follow-ups.ts';
+import { TaskView } from './task-view.ts';
 import { reportUnschedulable } from './unschedulable-report.ts';
-import { UpdateProcessor, type AppliedUpdate } from './updates.ts';
+import { UpdateProcessor } from './updates.ts';
 
 export interface SchedulerConfig extends FrameworkConfig {
   orphans: OrphanPolicy;
@@ -167,6 +167,15 @@ class MesosScheduler implements Scheduler {
       events: options.events,
       logger,
     });
+    const consequences = new Consequences({
+      view,
+      agents: this.#agents,
+      killer: this.#killer,
+      reconciler: this.#reconciler,
+      events: options.events,
+      jobs: informers.jobs,
+      stored: (taskId) => this.#brake.stored(taskId),
+    });
     this.#updates = new UpdateProcessor({
       writer,
       launches,
@@ -174,11 +183,12 @@ class MesosScheduler implements Scheduler {
       clock,
       logger,
       signal,
-      onApplied: (applied) => this.#applied(applied),
+      onApplied: (applied) => consequences.applied(applied),
       onOrphan: (update) => {
         this.#brake.stored(update.task_id.value);
         orphans.reported(update);
       },
+      onRefused: (update, key, error) => consequences.refused(update, key, error),
     });
     this.#brake = new Brake({
       view,
@@ -326,33 +336,6 @@ class MesosScheduler implements Scheduler {
     const { status } = event.update;
     if (!this.#brake.intercept(status, session)) this.#updates.receive(status, session);
     await this.#updates.hasRoom(this.#stop.signal);
-  }
-
-  #applied(applied: AppliedUpdate): void {
-    const { update, after, doubtful } = applied;
-    const taskId = update.task_id.value;
-    const followUps = followUpsOf(applied);
-    this.#brake.stored(taskId);
-    if (!doubtful) this.#reconciler.answered(taskId);
-    if (followUps.lacksNetwork !== undefined) {
-      const { agentId: lacking, cniName } = followUps.lacksNetwork;
-      this.#agents.lacksNetwork(lacking, cniName);
-    }
-    const agentId = update.agent_id?.value;
-    if (agentId !== undefined && isLiveState(update.state)) this.#agents.reported(agentId);
-    if (followUps.kill !== undefined) this.#killer.want(followUps.kill);
-    if (followUps.forgetKill) this.#killer.forget(taskId);
-    if (followUps.urgeKill) this.#killer.urge(taskId);
-    if (followUps.askInMs !== undefined) this.#reconciler.ask(after, followUps.askInMs);
-    if (followUps.event !== undefined) this.#report(after, followUps.event);
-  }
-
-  #report(task: Task, event: NonNullable<FollowUps['event']>): void {
-    const { events, informers } = this.#options;
-    const { type, reason, message } = event;
-    events.record(task, type, reason, message);
-    const job = event.aboutJob ? informers.jobs.get(jobKey(task)) : undefined;
-    if (job !== undefined) events.record(job, type, reason, `${task.metadata.name}: ${message}`);
   }
 
   /** Mesos says by itself what still runs there, and nothing about what ended with the agent. */

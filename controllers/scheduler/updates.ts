@@ -1,10 +1,12 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../../api/machinery/clock.ts';
 import { timestamp } from '../../api/machinery/clock.ts';
+import { isApiError, type ApiError } from '../../api/machinery/errors.ts';
 import { objectKey } from '../../api/machinery/metadata.ts';
 import {
   isDead,
   mesosTaskId,
+  mesosTaskIds,
   parseMesosTaskId,
   type Task,
   type TaskStatus,
@@ -39,6 +41,8 @@ export interface UpdateProcessorOptions {
   onApplied: (applied: AppliedUpdate) => void;
   /** The update is about a task that no object stands for, read back from the store. */
   onOrphan: (update: MesosTaskStatus) => void;
+  /** The store does not take what the update says: it is not acknowledged. */
+  onRefused: (update: MesosTaskStatus, key: string, error: ApiError) => void;
 }
 
 interface Item {
@@ -90,7 +94,7 @@ export class UpdateProcessor {
       try {
         await this.#process(key, item, ours);
       } catch (error) {
-        this.#failed(item, error);
+        this.#failed(key, item, error);
       }
       queue.shift();
       this.#queued -= 1;
@@ -111,6 +115,8 @@ export class UpdateProcessor {
     if (this.#options.signal.aborted) return;
     if (before === undefined || after === undefined) {
       launches.settle(key);
+      onOrphan(update);
+    } else if (!isOf(after, update)) {
       onOrphan(update);
     } else {
       const doubtful = this.#isDoubtful(key, update, session);
@@ -149,12 +155,23 @@ export class UpdateProcessor {
     });
   }
 
-  #failed({ update }: Item, error: unknown): void {
-    const { logger, signal } = this.#options;
+  /** Mesos sends it again, later and later, if it is to be acknowledged. */
+  #failed(key: string, { update }: Item, error: unknown): void {
+    const { logger, signal, onRefused } = this.#options;
     if (error instanceof StoppedError || signal.aborted) return;
     const { task_id: taskId, state } = update;
-    logger.error({ err: error, task: taskId.value, state }, 'a status update could not be stored');
+    const fields = isApiError(error) ? error.details?.causes : undefined;
+    logger.error(
+      { err: error, task: taskId.value, state, fields },
+      'a status update could not be stored',
+    );
+    if (isApiError(error)) onRefused(update, key, error);
   }
+}
+
+/** Whether a container of the Task has this Mesos task: what has none of them nobody has launched. */
+function isOf(task: Task, { task_id: { value } }: MesosTaskStatus): boolean {
+  return mesosTaskIds(task).some(({ taskId }) => taskId === value);
 }
 
 /**

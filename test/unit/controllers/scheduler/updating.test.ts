@@ -142,6 +142,44 @@ describe('a status update', () => {
     expect(await scene.phase('web-0-a')).toBe('Pending');
   });
 
+  it('that the store refuses is said with its field, never acknowledged, and stored once it can be', async () => {
+    await scene.launch('web-0-a');
+    // A double that JSON cannot carry.
+    mesos.update(runningOf('web-0-a', { uuid: uuid('1'), timestamp: Number.NaN }));
+    await until(api.clock, async () => (await scene.events('StatusRefused')).length === 1);
+    const [message] = await scene.events('StatusRefused');
+    expect(message).toMatch(/^TASK_RUNNING could not be stored.*status\.mesos\.timestamp: Invalid/);
+    await api.clock.advance(60_000);
+    expect(mesos.acknowledged).toEqual([]);
+    expect(await scene.phase('web-0-a')).toBe('Launching');
+    mesos.update(runningOf('web-0-a', { uuid: uuid('1'), timestamp: 7 }));
+    await until(api.clock, () => mesos.acknowledged.length === 1);
+    expect(await scene.phase('web-0-a')).toBe('Running');
+  });
+
+  it('that the store refuses and Mesos does not repeat is asked for again', async () => {
+    await scene.run('web-0-a');
+    const asked = mesos.reconciled.length;
+    mesos.update(updateOf('web-0-a', 'TASK_UNREACHABLE', { timestamp: Number.NaN }));
+    await until(
+      api.clock,
+      () => mesos.reconciled.slice(asked).some((ids) => ids.includes('prod.web-0-a')),
+      30_000,
+    );
+  });
+
+  it('about a container that its Task does not have is an orphan, not the Task', async () => {
+    await scene.run('web-0-a');
+    const update = { task_id: { value: 'prod.web-0-a.ghost' }, uuid: uuid('2') };
+    mesos.update(updateOf('web-0-a', 'TASK_RUNNING', update));
+    await until(api.clock, () => mesos.acknowledged.includes(uuid('2')));
+    await until(api.clock, async () => (await scene.events('Orphan')).length === 1);
+    expect(await scene.events('Orphan')).toEqual([
+      'task prod.web-0-a.ghost runs on agent S0 (TASK_RUNNING), and no Task stands for it: it is left alone',
+    ]);
+    expect(await scene.phase('web-0-a')).toBe('Running');
+  });
+
   it('says when a task died without being asked to', async () => {
     await scene.run('web-0-a');
     mesos.update(
