@@ -5,6 +5,8 @@ export const exitCodes = {
   failed: 1,
   /** The command line, a kubeconfig or an environment variable says something that cannot be. */
   usage: 2,
+  /** Of drift: a truth could not be read, or anything else went wrong. */
+  unread: 2,
   /** What was waited for did not happen in time. */
   timeout: 3,
   /** The server, or the agent that has the logs, cannot be reached. */

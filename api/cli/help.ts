@@ -87,6 +87,23 @@ Examples:
   cosm logs job/web -f --tail=20
   cosm logs task/web-0-4k7x2m9q1z -c sidecar --stderr`;
 
+export const drift = `
+For each instance: what the job wants, its Task in etcd, its task by the Mesos master with its container
+and addresses by the agent, and its members in ZooKeeper. Drift is what differs although nothing under
+way explains it; before it is told, all is read a second time. Moving is what differs while a task is
+launched, stopped, drained or held, or while the job itself says that it is not done.
+
+Exit codes:
+    0  all truths agree, or what differs is under way
+    1  there is drift; with --strict also if something is under way
+    2  a truth could not be read, or the server refused or failed: this never counts as agreement
+
+Examples:
+  cosm drift job/web
+  cosm drift -n prod
+  cosm drift -A                                   also tasks and members of ours that no job explains
+  cosm drift job/web -o json | jq -r '.instances[].findings[].message'`;
+
 export const events = `
 Examples:
   cosm events

@@ -126,6 +126,15 @@ function addRunningCommands(program: Command, context: Context): void {
     .addHelpText('after', help.logs)
     .action(lazily(context, () => import('./commands/logs.ts')));
   program
+    .command('drift')
+    .description('Compare what jobs want with what etcd, Mesos and ZooKeeper hold.')
+    .argument('[job...]', 'job/NAME...; all jobs of the namespace if there is none')
+    .option('-A, --all-namespaces', 'jobs of all namespaces, and what belongs to no job')
+    .option('-o, --output <format>', 'json or yaml')
+    .option('--strict', 'end with 1 also for what is under way')
+    .addHelpText('after', help.drift)
+    .action(lazily(context, () => import('./commands/drift.ts')));
+  program
     .command('events')
     .description('Show what happened lately, the oldest first.')
     .option('--for <object>', 'only about this object: KIND/NAME')

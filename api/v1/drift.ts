@@ -17,25 +17,25 @@ import { schemaOf } from './zod-resource.ts';
 export const driftVerdicts = ['Agrees', 'Moving', 'Drift', 'Unknown'] as const;
 export type DriftVerdict = (typeof driftVerdicts)[number];
 
-const findingSchema = z.strictObject({
+const findingSchema = z.object({
   verdict: z.enum(['Moving', 'Drift', 'Unknown']).describe('What the finding amounts to.'),
   reason: z.string().describe('One CamelCase word for programs.'),
   message: z.string().describe('What differs, in a sentence, with the values of both sides.'),
 });
 export type DriftFinding = z.infer<typeof findingSchema>;
 
-const addressesSchema = z.strictObject({
+const addressesSchema = z.object({
   name: z.string().describe('Network object in etcd, CNI network on the agent.'),
   ips: z.array(z.string()).describe('Addresses without prefix length.'),
 });
 
-const wantedSchema = z.strictObject({
+const wantedSchema = z.object({
   wanted: z.boolean().describe('Whether the Job wants this instance.'),
   revision: z.string().optional().describe('JobRevision of the current template.'),
   networks: z.array(z.string()).describe('Networks that the template joins.'),
 });
 
-const storedTaskSchema = z.strictObject({
+const storedTaskSchema = z.object({
   task: z.string().describe('Name of the Task.'),
   uid: z.string().describe('uid of the Task; its members carry it.'),
   phase: z.enum(taskPhases).describe('Where the task is in its life.'),
@@ -49,19 +49,19 @@ const storedTaskSchema = z.strictObject({
   networks: z.array(addressesSchema).describe('Addresses by network.'),
 });
 
-const mesosTaskSchema = z.strictObject({
+const mesosTaskSchema = z.object({
   taskId: z.string().describe('TaskID.'),
   state: z.string().describe('TaskState, as the master says.'),
   agentId: z.string().describe('Agent, as the master says.'),
 });
 export type DriftMesosTask = z.infer<typeof mesosTaskSchema>;
 
-const containerSchema = z.strictObject({
+const containerSchema = z.object({
   containerId: z.string().describe('Container of the executor.'),
   networks: z.array(addressesSchema).describe('Addresses by CNI network.'),
 });
 
-const memberSchema = z.strictObject({
+const memberSchema = z.object({
   path: z.string().describe('ZooKeeper path.'),
   node: z.string().describe('Name of the node.'),
   host: z.string().optional().describe('Host of the serviceEndpoint; absent if it has none.'),
@@ -70,10 +70,10 @@ const memberSchema = z.strictObject({
 });
 export type DriftMember = z.infer<typeof memberSchema>;
 
-const runSchema = z.strictObject({
+const runSchema = z.object({
   etcd: storedTaskSchema.describe('The Task.'),
   mesos: z
-    .strictObject({
+    .object({
       tasks: z.array(mesosTaskSchema).optional().describe('By the master; absent: not read.'),
       container: containerSchema.optional().describe('By the agent; absent: none, or not asked.'),
     })
@@ -82,7 +82,7 @@ const runSchema = z.strictObject({
 });
 export type DriftRun = z.infer<typeof runSchema>;
 
-const instanceSchema = z.strictObject({
+const instanceSchema = z.object({
   instance: z.int().describe('Number of the instance.'),
   verdict: z.enum(driftVerdicts).describe('The worst of its findings.'),
   spec: wantedSchema.describe('What the Job wants.'),
@@ -91,14 +91,14 @@ const instanceSchema = z.strictObject({
 });
 export type DriftInstance = z.infer<typeof instanceSchema>;
 
-const unexplainedSchema = z.strictObject({
+const unexplainedSchema = z.object({
   ...findingSchema.shape,
   mesosTask: mesosTaskSchema.optional().describe('Task of our framework that etcd does not know.'),
   member: memberSchema.optional().describe('Member of ours whose Task does not exist.'),
 });
 export type DriftUnexplained = z.infer<typeof unexplainedSchema>;
 
-const truthSchema = z.strictObject({
+const truthSchema = z.object({
   name: z.string().describe('Mesos master, Mesos agent HOST, or ZooKeeper PATH.'),
   readable: z.boolean().describe('Whether it could be read.'),
   message: z.string().optional().describe('Why not.'),
@@ -124,7 +124,7 @@ const head = {
 };
 
 /** The drift of one Job. `metadata` is the Job's. */
-export const jobDriftSchema = z.strictObject({
+export const jobDriftSchema = z.object({
   ...head,
   kind: z.literal('JobDrift'),
   ...jobFields,
@@ -132,7 +132,7 @@ export const jobDriftSchema = z.strictObject({
 export type JobDrift = z.infer<typeof jobDriftSchema>;
 
 /** What no Job explains, over all namespaces. `metadata` is the Framework's. */
-export const frameworkDriftSchema = z.strictObject({
+export const frameworkDriftSchema = z.object({
   ...head,
   kind: z.literal('FrameworkDrift'),
   ...shared,

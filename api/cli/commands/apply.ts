@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ApiError } from '../../machinery/errors.ts';
-import { mapBounded } from '../apply/bounded.ts';
+import { mapBounded } from '../bounded.ts';
 import { inOrder, isPrerequisite, prerequisitesOf } from '../apply/order.ts';
 import { undoItem, writeItem, type Written } from '../apply/write.ts';
 import type { Connection } from '../connection.ts';

@@ -6,7 +6,11 @@ import { ensureCertificates, type Certificates } from '../../../hack/local/certi
 import { systemClock, type Clock } from '../../../api/machinery/clock.ts';
 import { systemRandom } from '../../../api/machinery/random.ts';
 import type { AnyResource } from '../../../api/machinery/resource.ts';
-import { createApiServer, type ApiServer } from '../../../api/server/server.ts';
+import {
+  createApiServer,
+  type ApiServer,
+  type ApiServerOptions,
+} from '../../../api/server/server.ts';
 import { MemoryStorage } from '../../../api/storage/memory.ts';
 import type { Storage } from '../../../api/storage/storage.ts';
 
@@ -27,6 +31,7 @@ export async function startServer(
   resources: readonly AnyResource[],
   storage: Storage = new MemoryStorage({ clock: systemClock() }),
   clock: Clock = systemClock(),
+  more: Pick<ApiServerOptions, 'reporters'> = {},
 ): Promise<RunningServer> {
   const directory = await mkdtemp(join(tmpdir(), 'mesocosm-api-'));
   const certificates = ensureCertificates(directory);
@@ -39,6 +44,7 @@ export async function startServer(
     resources,
     clock,
     random: systemRandom(),
+    ...more,
     logger: { info: () => undefined, warn: complain, error: complain },
     version: '0.0.0',
     serverSetRoots: [{ prefix: '/mesocosm/<namespace>/' }],

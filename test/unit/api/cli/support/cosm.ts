@@ -5,6 +5,7 @@ import { createClient } from '../../../../../api/client/resource-client.ts';
 import type { Client } from '../../../../../api/client/client.ts';
 import type { Context, Output } from '../../../../../api/cli/context.ts';
 import { main } from '../../../../../api/cli/main.ts';
+import type { Reporters } from '../../../../../api/server/endpoint.ts';
 import { systemClock, type Clock } from '../../../../../api/machinery/clock.ts';
 import { resources } from '../../../../../api/v1/resources.ts';
 import { writeKubeconfig } from '../../../../../hack/local/certificates.ts';
@@ -50,8 +51,8 @@ export interface Cosm {
 }
 
 /** cosm in this process, against a real API server over HTTPS and memory storage. */
-export async function startCosm(): Promise<Cosm> {
-  const server = await startServer(resources);
+export async function startCosm(reporters: Reporters = {}): Promise<Cosm> {
+  const server = await startServer(resources, undefined, undefined, { reporters });
   const directory = mkdtempSync(join(tmpdir(), 'cosm-'));
   const kubeconfig = join(directory, 'kubeconfig');
   writeKubeconfig(kubeconfig, `https://127.0.0.1:${server.port}`, server.certificates);
