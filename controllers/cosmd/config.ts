@@ -12,6 +12,13 @@ const zooKeeperPath = z
     /^(\/[A-Za-z0-9_.:@-]+)+$/,
     'must be an absolute ZooKeeper path without a slash at the end',
   );
+/** Where namespaces may publish: the API puts each of them in for `<namespace>`. */
+const serverSetPrefix = z
+  .string()
+  .regex(
+    /^(\/([A-Za-z0-9_.:@-]|<namespace>)+)+$/,
+    'must be an absolute ZooKeeper path without a slash at the end; <namespace> in it stands for each',
+  );
 const hostPort = z.string().regex(/^.+:\d+$/, 'must be host:port');
 
 const mastersSchema = z.union(
@@ -127,7 +134,7 @@ export const configSchema = z.strictObject({
   serverSetRoots: z
     .array(
       z.strictObject({
-        prefix: zooKeeperPath.describe('Paths below it may be published on.'),
+        prefix: serverSetPrefix.describe('Paths below it may be published on.'),
         namespaces: z
           .array(z.string().min(1))
           .optional()

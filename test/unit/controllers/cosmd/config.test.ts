@@ -36,6 +36,14 @@ describe('the configuration of cosmd', () => {
     expect(config.featureGates.ContainerNetworking).toBe(true);
   });
 
+  it('takes <namespace> in the roots of ServerSets, and nothing else in angle brackets', () => {
+    const roots = (prefix: string): string => `${whole}serverSetRoots: [{prefix: ${prefix}}]\n`;
+    const config = parseConfig(roots('/aurora/<namespace>'), 'cosmd.yaml', ['api', 'controllers']);
+    expect(config.serverSetRoots).toEqual([{ prefix: '/aurora/<namespace>' }]);
+    expect(refusal(roots('/aurora/<team>'))).toContain('serverSetRoots[0].prefix: must be');
+    expect(refusal(roots('/aurora/'))).toContain('<namespace> in it stands for each');
+  });
+
   it('names file, line, column and field of everything that is wrong', () => {
     const text = whole
       .replace('clusterName: dev', 'clusterName: Dev!')
