@@ -21,6 +21,13 @@ export type ClaimHolder = z.infer<typeof holderSchema>;
 
 export const addressClaimSpecSchema = z.strictObject({
   network: z.string().min(1).describe('Name of the Network object.'),
+  cniName: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'CNI network of the address: it has one holder, under however many names the network is offered. The name of the Network if absent.',
+    ),
   ip: z.string().refine(isAddress, 'must be an IPv4 or IPv6 address').describe('The address.'),
   holder: holderSchema.describe('Who has it. Handed on only once the Task is dead.'),
 });
@@ -56,6 +63,11 @@ export function claimName(network: string, ip: string): string {
   return `${network}-${hexAddress(ip)}`;
 }
 
+/** Equal for claims of one address, under whatever name its CNI network is offered. */
+export function wireKey(spec: Pick<AddressClaimSpec, 'network' | 'cniName' | 'ip'>): string {
+  return `${spec.cniName ?? spec.network} ${spec.ip}`;
+}
+
 function validate(claim: AddressClaim, context: { old?: KubeObject }): FieldError[] {
   const { network, ip } = claim.spec;
   const errors: FieldError[] = [];
@@ -75,10 +87,11 @@ function validate(claim: AddressClaim, context: { old?: KubeObject }): FieldErro
     });
   }
   const old = context.old === undefined ? undefined : addressClaimResource.parse(context.old);
-  if (old?.ok === true && !jsonEqual([old.value.spec.network, old.value.spec.ip], [network, ip])) {
+  const fixed = (spec: AddressClaimSpec) => [spec.network, spec.cniName, spec.ip];
+  if (old?.ok === true && !jsonEqual(fixed(old.value.spec), fixed(claim.spec))) {
     errors.push({
       field: 'spec',
-      message: 'Forbidden: network and ip of a claim do not change',
+      message: 'Forbidden: network, cniName and ip of a claim do not change',
       reason: 'FieldValueForbidden',
     });
   }

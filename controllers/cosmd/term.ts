@@ -37,6 +37,7 @@ import type { Leadership } from '../runtime/leadership.ts';
 import type { Runnable } from '../runtime/runnable.ts';
 import { createContradictionsController } from '../network/contradictions.ts';
 import { createAddressObserver, observerIndexers, type AgentAccess } from '../network/observer.ts';
+import { networkNames } from '../scheduler/network-names.ts';
 import { createScheduler, type Scheduler, type SchedulerConfig } from '../scheduler/scheduler.ts';
 import { serverSetIndexers, taskIndexers as memberTaskIndexers } from '../serverset/caches.ts';
 import { createServerSetController } from '../serverset/controller.ts';
@@ -134,8 +135,9 @@ export function createTerm(options: TermOptions): Term {
   claims.follow(informers.claims);
   const claimLoop = createClaimController({
     ...context,
-    informers: { claims: informers.claims, tasks: informers.tasks, jobs: informers.jobs },
+    informers,
     view: claims,
+    cniNameOf: networkNames(informers),
     recorder: recorder('claim-controller'),
     logger: log.child({ component: 'claims' }),
   });

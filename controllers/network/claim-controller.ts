@@ -3,18 +3,33 @@ import type { Client } from '../../api/client/client.ts';
 import type { Clock } from '../../api/machinery/clock.ts';
 import { isApiError } from '../../api/machinery/errors.ts';
 import { objectKey } from '../../api/machinery/metadata.ts';
-import { addressClaimResource, claimFinalizer, claimName } from '../../api/v1/address-claim.ts';
-import type { AddressClaim } from '../../api/v1/address-claim.ts';
+import {
+  addressClaimResource,
+  claimFinalizer,
+  claimName,
+  wireKey,
+} from '../../api/v1/address-claim.ts';
+import type { AddressClaim, AddressClaimSpec } from '../../api/v1/address-claim.ts';
 import { canonicalAddress } from '../../api/v1/addresses.ts';
 import { apiVersion } from '../../api/v1/group.ts';
+import type { Network } from '../../api/v1/network.ts';
 import { jobResource, type Job } from '../../api/v1/job.ts';
 import { isDead, taskResource, type Task } from '../../api/v1/task.ts';
 import { Controller, type Result } from '../runtime/controller.ts';
 import type { EventRecorder } from '../runtime/event-recorder.ts';
 import type { Informer } from '../runtime/informer.ts';
+import { isTransient } from '../scheduler/fenced-writer.ts';
 import { planClaim, type ClaimPlan, type ClaimState } from './claim-plan.ts';
 import type { ClaimView } from './claim-view.ts';
-import { assignedOn, claimNames, instanceKey, isKeptBy, wantsAddresses } from './claims.ts';
+import {
+  assignedOn,
+  claimNames,
+  instanceKey,
+  isKeptBy,
+  wantsAddresses,
+  type CniNameOf,
+} from './claims.ts';
+import { WireGuard } from './wire-guard.ts';
 
 export interface ClaimControllerOptions {
   /** Fenced: every write is refused once somebody else leads. */
@@ -24,9 +39,13 @@ export interface ClaimControllerOptions {
     /** With the indexers below. */
     tasks: Informer<Task>;
     jobs: Informer<Job>;
+    /** That `cniNameOf` looks at. */
+    networks: Pick<Informer<Network>, 'synced'>;
   };
   /** Follows the claims' informer already. */
   view: ClaimView;
+  /** CNI names of the networks of Tasks. */
+  cniNameOf: CniNameOf;
   recorder: Pick<EventRecorder, 'record'>;
   clock: Clock;
   logger: Logger;
@@ -43,11 +62,12 @@ export const claimTaskIndexers = {
 /** The loop that gives addresses to Tasks and takes them back: reconcile = write(plan(address)). */
 export function createClaimController(options: ClaimControllerOptions): Controller {
   const { informers, view, clock, logger } = options;
-  const claims = new Claims(options);
+  const guard = new WireGuard(view, (name) => controller.enqueue(name));
+  const claims = new Claims(options, guard);
   const controller = new Controller({
     name: 'claims',
     reconcile: (name) => claims.reconcile(name),
-    waitFor: Object.values(informers),
+    waitFor: [informers.claims, informers.tasks, informers.jobs, informers.networks],
     clock,
     logger,
     concurrency: 8,
@@ -70,12 +90,15 @@ function concernedBy(task: Task, view: ClaimView): Set<string> {
 
 class Claims {
   readonly #options: ClaimControllerOptions;
+  readonly #guard: WireGuard;
 
-  constructor(options: ClaimControllerOptions) {
+  constructor(options: ClaimControllerOptions, guard: WireGuard) {
     this.#options = options;
+    this.#guard = guard;
   }
 
   async reconcile(name: string): Promise<Result> {
+    if (this.#guard.isUnsettled(name)) await this.#readBack(name);
     const state = await this.#stateOf(name);
     if (state === undefined) return {};
     const plan = planClaim(state);
@@ -91,14 +114,15 @@ class Claims {
     const address = claim?.spec ?? addressOf(name, named);
     if (address === undefined) return undefined;
     const { network, ip } = address;
-    const contenders = [...named, ...this.#successors(claim)];
+    const contenders = [...named, ...this.#successors(claim)].filter(isContender);
     return {
       network,
       ip,
       claim,
       holder: claim === undefined ? undefined : await this.#holderOf(claim),
+      cniNameOf: (task) => this.#options.cniNameOf(network, task),
       isKept: claim !== undefined && (await this.#isKept(claim)),
-      contenders: [...new Set(contenders)].filter(isContender),
+      contenders: [...new Set(contenders)],
       now: clock.now(),
       agentLostGraceMs,
     };
@@ -147,15 +171,7 @@ class Claims {
       case 'Wait':
         return;
       case 'Create':
-        try {
-          const { spec } = plan;
-          const metadata = { name, finalizers: [claimFinalizer] };
-          view.put(await claims.create({ apiVersion, kind: 'AddressClaim', metadata, spec }));
-        } catch (error) {
-          if (!isApiError(error, 'AlreadyExists')) throw error;
-          // Somebody was first, or it was us and the answer was lost: the next plan sees who.
-          view.put(await claims.get({ name }));
-        }
+        if (this.#guard.reserve(wireKey(plan.spec), name)) await this.#create(name, plan.spec);
         return;
       case 'HandOver': {
         const { claim, holder } = plan;
@@ -171,6 +187,32 @@ class Claims {
         await this.#release(plan.claim);
         logger.info({ claim: name, from: plan.claim.spec.holder.task }, 'released');
     }
+  }
+
+  async #create(name: string, spec: AddressClaimSpec): Promise<void> {
+    const claims = this.#options.client.of(addressClaimResource);
+    const metadata = { name, finalizers: [claimFinalizer] };
+    try {
+      const made = await claims.create({ apiVersion, kind: 'AddressClaim', metadata, spec });
+      this.#options.view.put(made);
+    } catch (error) {
+      if (isTransient(error)) throw error;
+      if (!isApiError(error, 'AlreadyExists')) {
+        this.#guard.settle(name);
+        throw error;
+      }
+      // Somebody was first, or it was us and the answer was lost: the next plan sees who.
+      await this.#readBack(name);
+      return;
+    }
+    this.#guard.settle(name);
+  }
+
+  /** Until it is known what came of a create, the address is reserved. */
+  async #readBack(name: string): Promise<void> {
+    const stored = await this.#options.client.of(addressClaimResource).find({ name });
+    if (stored !== undefined) this.#options.view.put(stored);
+    this.#guard.settle(name);
   }
 
   /** Marked first, so that nobody takes it over once the finalizer is gone. */

@@ -18,6 +18,8 @@ export interface ClaimState {
   holder: Task | undefined;
   /** The Job of the holder keeps the address for the instance. */
   isKept: boolean;
+  /** CNI network that a Task joins by the name of this one. */
+  cniNameOf: (task: Task) => string | undefined;
   /** Live Tasks that need the claim. */
   contenders: readonly Task[];
   /** Wall time in milliseconds. */
@@ -37,6 +39,9 @@ export type ClaimPlan =
   | { action: 'Say'; claim: AddressClaim; status: AddressClaimStatus }
   | { action: 'Wait'; wakeAt: number };
 
+/** Time between two looks for a Network that there is not. */
+const networkPatienceMs = 10_000;
+
 /** States in which Mesos says that a task is over because its agent is. */
 const agentLostStates: readonly string[] = ['TASK_GONE', 'TASK_GONE_BY_OPERATOR'];
 
@@ -46,7 +51,10 @@ export function planClaim(state: ClaimState): ClaimPlan {
   const [first] = inOrder(contenders);
   if (claim === undefined) {
     if (first === undefined) return { action: 'None' };
-    return { action: 'Create', spec: { network, ip, holder: holderOf(first) } };
+    const cniName = state.cniNameOf(first);
+    // Without it nobody can tell whose the address is there; an operator may offer the network yet.
+    if (cniName === undefined) return { action: 'Wait', wakeAt: state.now + networkPatienceMs };
+    return { action: 'Create', spec: { network, cniName, ip, holder: holderOf(first) } };
   }
   if (state.holder !== undefined && !isDead(state.holder)) return observe(claim, state.holder);
   return graceOf(claim, state) ?? succeed(claim, state);
@@ -101,7 +109,8 @@ function graceOf(claim: AddressClaim, state: ClaimState): ClaimPlan | undefined 
 }
 
 /** The holder is dead. First comes the next run of its instance. */
-function succeed(claim: AddressClaim, { contenders, isKept }: ClaimState): ClaimPlan {
+function succeed(claim: AddressClaim, state: ClaimState): ClaimPlan {
+  const { contenders, isKept, cniNameOf } = state;
   if (claim.metadata.deletionTimestamp !== undefined) return { action: 'Release', claim };
   const waiting = inOrder(contenders);
   const key = instanceKeyOf(claim.spec.holder);
@@ -109,5 +118,8 @@ function succeed(claim: AddressClaim, { contenders, isKept }: ClaimState): Claim
   if (own === undefined && isKept) return { action: 'None' };
   const next = own ?? waiting[0];
   if (next === undefined) return { action: 'Release', claim };
+  // The Network stands for another CNI network now, where the address may be somebody else's.
+  const { network, cniName = network } = claim.spec;
+  if ((cniNameOf(next) ?? network) !== cniName) return { action: 'Release', claim };
   return { action: 'HandOver', claim, holder: holderOf(next) };
 }

@@ -1,4 +1,4 @@
-import type { AddressClaim } from '../../api/v1/address-claim.ts';
+import { wireKey, type AddressClaim } from '../../api/v1/address-claim.ts';
 import type { Informer } from '../runtime/informer.ts';
 import { BoundedMap } from '../runtime/bounded-map.ts';
 import { instanceKeyOf, type ClaimLookup } from './claims.ts';
@@ -16,6 +16,7 @@ export class ClaimView implements ClaimLookup {
     instance: new Map<string, Map<string, AddressClaim>>(),
     job: new Map<string, Map<string, AddressClaim>>(),
     task: new Map<string, Map<string, AddressClaim>>(),
+    wire: new Map<string, Map<string, AddressClaim>>(),
   };
   readonly #gone = new BoundedMap<string, true>(maxTombstones);
   readonly #listeners: ((claim: AddressClaim) => void)[] = [];
@@ -43,6 +44,10 @@ export class ClaimView implements ClaimLookup {
 
   ofJob(uid: string): readonly AddressClaim[] {
     return [...(this.#indexes.job.get(uid)?.values() ?? [])];
+  }
+
+  ofWire(key: string): readonly AddressClaim[] {
+    return [...(this.#indexes.wire.get(key)?.values() ?? [])];
   }
 
   heldBy(taskUid: string): readonly AddressClaim[] {
@@ -83,12 +88,14 @@ export class ClaimView implements ClaimLookup {
     }
   }
 
-  #keysOf({ spec: { holder } }: AddressClaim) {
-    const { instance, job, task } = this.#indexes;
+  #keysOf({ spec }: AddressClaim) {
+    const { holder } = spec;
+    const { instance, job, task, wire } = this.#indexes;
     return [
       [instance, instanceKeyOf(holder)],
       [job, holder.jobUid],
       [task, holder.taskUid],
+      [wire, wireKey(spec)],
     ] as const;
   }
 }

@@ -1,6 +1,6 @@
 import { controllerOf } from '../../api/machinery/metadata.ts';
 import type { AddressClaim, ClaimHolder } from '../../api/v1/address-claim.ts';
-import { claimName } from '../../api/v1/address-claim.ts';
+import { claimName, wireKey } from '../../api/v1/address-claim.ts';
 import { canonicalAddress, familyOf } from '../../api/v1/addresses.ts';
 import type { Job } from '../../api/v1/job.ts';
 import { jobDefaults } from '../../api/v1/job.ts';
@@ -19,7 +19,12 @@ export interface ClaimLookup {
   get(name: string): AddressClaim | undefined;
   /** The claims that are kept for an instance; see instanceKey. */
   ofInstance(key: string): readonly AddressClaim[];
+  /** The claims of one address of a CNI network; see wireKey. */
+  ofWire(key: string): readonly AddressClaim[];
 }
+
+/** The CNI network that a Task joins by the name of a Network; undefined if nothing is known of it. */
+export type CniNameOf = (network: string, task: Task) => string | undefined;
 
 /** Addresses by the name of the Network object, in canonical form. */
 export type Requested = ReadonlyMap<string, readonly string[]>;
@@ -63,11 +68,12 @@ export function staticRequests(attachments: readonly NetworkAttachment[] = []): 
 }
 
 /** May the Task be launched, and with which addresses? */
-export function addressGate(task: Task, claims: ClaimLookup): Gate {
+export function addressGate(task: Task, claims: ClaimLookup, cniNameOf: CniNameOf): Gate {
   const requested = new Map(staticRequests(task.spec.networks));
   for (const [network, ips] of requested) {
     for (const ip of ips) {
-      const closed = closedBy(task, claims.get(claimName(network, ip)), `${ip} on ${network}`);
+      const asked = { network, ip, cniName: cniNameOf(network, task) };
+      const closed = closedBy(task, asked, claims);
       if (closed !== undefined) return closed;
     }
   }
@@ -75,7 +81,8 @@ export function addressGate(task: Task, claims: ClaimLookup): Gate {
     if (sticky !== true) continue;
     const kept = stickyClaims(claims.ofInstance(instanceKey(task)), name);
     for (const claim of kept) {
-      const closed = closedBy(task, claim, `${claim.spec.ip} on ${name}`);
+      const asked = { network: name, ip: claim.spec.ip, cniName: cniNameOf(name, task) };
+      const closed = closedBy(task, asked, claims);
       if (closed !== undefined) return closed;
     }
     if (kept.length > 0)
@@ -87,12 +94,38 @@ export function addressGate(task: Task, claims: ClaimLookup): Gate {
   return { kind: 'Open', requested };
 }
 
-function closedBy(task: Task, claim: AddressClaim | undefined, what: string): Gate | undefined {
+function closedBy(
+  task: Task,
+  asked: Pick<AddressClaim['spec'], 'network' | 'ip' | 'cniName'>,
+  claims: ClaimLookup,
+): Gate | undefined {
+  const { network, ip, cniName } = asked;
+  const what = `${ip} on ${network}`;
+  if (cniName === undefined) {
+    const message = `there is no network "${network}"`;
+    return { kind: 'Closed', reason: 'ClaimPending', message };
+  }
+  const name = claimName(network, ip);
+  // An address has one holder, whatever the Networks are called by which tasks join its CNI network.
+  const twin = claims.ofWire(wireKey(asked)).find(({ metadata }) => metadata.name !== name);
+  if (twin !== undefined)
+    return heldBy(twin, task, `${what} (${twin.spec.network} is the same CNI network)`);
+  const claim = claims.get(name);
   if (claim === undefined) {
     return { kind: 'Closed', reason: 'ClaimPending', message: `${what} is not claimed yet` };
   }
+  if (claim.spec.holder.taskUid !== task.metadata.uid) return heldBy(claim, task, what);
+  if (wireKey(claim.spec) === wireKey(asked)) return undefined;
+  const before = claim.spec.cniName ?? network;
+  return {
+    kind: 'Closed',
+    reason: 'ClaimPending',
+    message: `${what} is claimed on CNI network "${before}", and the Network names "${cniName}" now: delete task ${task.metadata.name} to have the next one claim it there`,
+  };
+}
+
+function heldBy(claim: AddressClaim, task: Task, what: string): Gate {
   const { holder } = claim.spec;
-  if (holder.taskUid === task.metadata.uid) return undefined;
   const detail = claim.status?.message;
   const why = detail === undefined ? '' : `: ${detail}`;
   return instanceKeyOf(holder) === instanceKey(task)

@@ -143,7 +143,7 @@ class MesosScheduler implements Scheduler {
       clock,
       logger,
     });
-    const gate = (task: Task): Gate => addressGate(task, options.claims);
+    const gate = (task: Task): Gate => addressGate(task, options.claims, cniNameOf);
     const gating = { view, writer, launches, gate, events: options.events, clock, logger };
     this.#gateReporter = gateReporter(gating);
     this.#launcher = new Launcher({

@@ -150,6 +150,7 @@ class Model {
       claim,
       holder: seen[uid] ?? this.stored.tasks[uid],
       isKept,
+      cniNameOf: () => 'dev-net',
       contenders,
       now: this.now,
       agentLostGraceMs: 45_000,
@@ -188,7 +189,7 @@ class Model {
     if (task === undefined || task.status?.mesos !== undefined || isDead(task)) return;
     const { uid, resourceVersion } = task.metadata;
     const claims = Object.values(this.cached(staleClaims).claims);
-    const gate = addressGate(task, lookup(...claims));
+    const gate = addressGate(task, lookup(...claims), (network) => network);
     if (gate.kind === 'Closed') return;
     if (this.stored.tasks[uid]?.metadata.resourceVersion !== resourceVersion) return;
     this.launches += 1;

@@ -1,5 +1,5 @@
 import type { AddressClaim, ClaimHolder } from '../../../../api/v1/address-claim.ts';
-import { claimName } from '../../../../api/v1/address-claim.ts';
+import { claimName, wireKey } from '../../../../api/v1/address-claim.ts';
 import type { Task, TaskStatus } from '../../../../api/v1/task.ts';
 import type { NetworkAttachment } from '../../../../api/v1/template.ts';
 import type { ClaimLookup } from '../../../../controllers/network/claims.ts';
@@ -76,7 +76,7 @@ export function claimOf(
       creationTimestamp: iso(began),
       finalizers: ['mesocosm.dev/claim'],
     },
-    spec: { network: 'dev-net', ip, holder: holder(task, job) },
+    spec: { network: 'dev-net', cniName: 'dev-net', ip, holder: holder(task, job) },
     ...rest,
   };
 }
@@ -84,6 +84,7 @@ export function claimOf(
 export function lookup(...claims: AddressClaim[]): ClaimLookup {
   return {
     get: (name) => claims.find(({ metadata }) => metadata.name === name),
+    ofWire: (key) => claims.filter(({ spec }) => wireKey(spec) === key),
     ofInstance: (key) => claims.filter(({ spec }) => instanceKeyOf(spec.holder) === key),
   };
 }

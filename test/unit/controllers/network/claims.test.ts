@@ -1,8 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import type { AddressClaim } from '../../../../api/v1/address-claim.ts';
 import type { Job } from '../../../../api/v1/job.ts';
+import type { Task } from '../../../../api/v1/task.ts';
 import { planClaim, type ClaimState } from '../../../../controllers/network/claim-plan.ts';
-import { addressGate, claimNames, isKeptBy } from '../../../../controllers/network/claims.ts';
+import {
+  addressGate,
+  claimNames,
+  isKeptBy,
+  type ClaimLookup,
+} from '../../../../controllers/network/claims.ts';
 import { began, claimOf, iso, lookup, waitingTask, withStatus } from './claim-objects.ts';
 
 const ip = '10.0.0.1';
@@ -10,40 +16,73 @@ const first = waitingTask('web-0-a', 'web', { ips: [ip] });
 const rival = waitingTask('db-0-a', 'db', { ips: [ip] }, began + 1000);
 const sticky = waitingTask('web-0-b', 'web', { sticky: true });
 
+const gateOf = (task: Task, claims: ClaimLookup, cniName: string | undefined = 'dev-net') =>
+  addressGate(task, claims, () => cniName);
+
 describe('the gate of a Task', () => {
   it('is open to what asks for no address', () => {
     const plain = waitingTask('web-0-a', 'web', {});
-    expect(addressGate(plain, lookup())).toEqual({ kind: 'Open', requested: new Map() });
+    expect(gateOf(plain, lookup())).toEqual({ kind: 'Open', requested: new Map() });
   });
 
   it('is closed until the claim names it, and says who has the address', () => {
-    expect(addressGate(first, lookup())).toMatchObject({ reason: 'ClaimPending' });
+    expect(gateOf(first, lookup())).toMatchObject({ reason: 'ClaimPending' });
     const held = lookup(claimOf(ip, 'web-0-a', 'web'));
-    expect(addressGate(first, held)).toEqual({
+    expect(gateOf(first, held)).toEqual({
       kind: 'Open',
       requested: new Map([['dev-net', [ip]]]),
     });
-    expect(addressGate(rival, held)).toEqual({
+    expect(gateOf(rival, held)).toEqual({
       kind: 'Closed',
       reason: 'AddressTaken',
       message: '10.0.0.1 on dev-net is held by Job prod/web (task web-0-a)',
     });
   });
 
+  it('is closed while somebody has the address under another name of the CNI network', () => {
+    const alias = claimOf(ip, 'db-0-a', 'db');
+    const other = {
+      ...alias,
+      metadata: { ...alias.metadata, name: 'alias-0a000001' },
+      spec: { ...alias.spec, network: 'alias' },
+    };
+    expect(gateOf(first, lookup(other))).toEqual({
+      kind: 'Closed',
+      reason: 'AddressTaken',
+      message:
+        '10.0.0.1 on dev-net (alias is the same CNI network) is held by Job prod/db (task db-0-a)',
+    });
+    const both = lookup(claimOf(ip, 'web-0-a', 'web'), other);
+    expect(gateOf(first, both)).toMatchObject({ reason: 'AddressTaken' });
+    expect(gateOf(first, lookup(claimOf(ip, 'web-0-a', 'web')))).toMatchObject({ kind: 'Open' });
+  });
+
+  it('is closed if the Network has come to mean another CNI network, or is none', () => {
+    const held = lookup(claimOf(ip, 'web-0-a', 'web'));
+    expect(gateOf(first, held, 'Calico_Net')).toMatchObject({
+      reason: 'ClaimPending',
+      message:
+        '10.0.0.1 on dev-net is claimed on CNI network "dev-net", and the Network names "Calico_Net" now: delete task web-0-a to have the next one claim it there',
+    });
+    expect(addressGate(first, held, () => undefined)).toMatchObject({
+      message: 'there is no network "dev-net"',
+    });
+  });
+
   it('is closed while the run before has it', () => {
     const next = waitingTask('web-0-b', 'web', { ips: [ip] });
-    expect(addressGate(next, lookup(claimOf(ip, 'web-0-a', 'web')))).toMatchObject({
+    expect(gateOf(next, lookup(claimOf(ip, 'web-0-a', 'web')))).toMatchObject({
       kind: 'Closed',
       reason: 'ClaimPending',
     });
   });
 
   it('lets a first run go without, and holds later ones to the address that was given', () => {
-    expect(addressGate(sticky, lookup())).toEqual({ kind: 'Open', requested: new Map() });
-    expect(addressGate(sticky, lookup(claimOf(ip, 'web-0-a', 'web')))).toMatchObject({
+    expect(gateOf(sticky, lookup())).toEqual({ kind: 'Open', requested: new Map() });
+    expect(gateOf(sticky, lookup(claimOf(ip, 'web-0-a', 'web')))).toMatchObject({
       reason: 'ClaimPending',
     });
-    expect(addressGate(sticky, lookup(claimOf(ip, 'web-0-b', 'web')))).toMatchObject({
+    expect(gateOf(sticky, lookup(claimOf(ip, 'web-0-b', 'web')))).toMatchObject({
       kind: 'Open',
       requested: new Map([['dev-net', [ip]]]),
     });
@@ -59,7 +98,7 @@ describe('the gate of a Task', () => {
       claimOf('fd00::1', 'web-0-b', 'web'),
       claimOf(ip, 'web-0-b', 'web'),
     ];
-    expect(addressGate(sticky, lookup(...claims))).toMatchObject({
+    expect(gateOf(sticky, lookup(...claims))).toMatchObject({
       requested: new Map([['dev-net', [ip, 'fd00::1']]]),
     });
   });
@@ -92,6 +131,7 @@ function plan(rest: Partial<ClaimState>) {
     claim: undefined,
     holder: undefined,
     isKept: false,
+    cniNameOf: () => 'dev-net',
     contenders: [],
     now: began,
     agentLostGraceMs: graceMs,
@@ -184,6 +224,25 @@ describe('a claim', () => {
     const releaseTime = iso(began - 1);
     const status = { state: 'AgentLost' as const, releaseTime, holderUid: 'uid-of-web-0-z' };
     expect(plan({ claim: { ...claim, status }, holder: gone }).action).toBe('Say');
+  });
+});
+
+describe('a claim of a Network that is another CNI network now', () => {
+  const next = waitingTask('web-0-b', 'web', { ips: [ip] });
+  const cniNameOf = (): string => 'Calico_Net';
+
+  it('is released, not handed on: the address there may be somebody else’s', () => {
+    const state = { claim, holder: dead, contenders: [next], isKept: true };
+    expect(plan(state).action).toBe('HandOver');
+    expect(plan({ ...state, cniNameOf }).action).toBe('Release');
+  });
+
+  it('is made for the CNI network of its time, and not before there is one', () => {
+    expect(plan({ contenders: [next], cniNameOf })).toMatchObject({
+      action: 'Create',
+      spec: { network: 'dev-net', cniName: 'Calico_Net', ip },
+    });
+    expect(plan({ contenders: [next], cniNameOf: () => undefined }).action).toBe('Wait');
   });
 });
 

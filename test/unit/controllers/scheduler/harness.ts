@@ -18,6 +18,7 @@ import { EventRecorder } from '../../../../controllers/runtime/event-recorder.ts
 import { Informer } from '../../../../controllers/runtime/informer.ts';
 import { LeaderElection } from '../../../../controllers/runtime/leader-election.ts';
 import { Manager } from '../../../../controllers/runtime/manager.ts';
+import { networkNames } from '../../../../controllers/scheduler/network-names.ts';
 import {
   createScheduler,
   type Scheduler,
@@ -168,8 +169,9 @@ export function startScheduler(options: StartOptions): RunningScheduler {
       claims.follow(informers.claims);
       const claimLoop = createClaimController({
         client: leadership.client,
-        informers: { claims: informers.claims, tasks: informers.tasks, jobs: informers.jobs },
+        informers,
         view: claims,
+        cniNameOf: networkNames(informers),
         recorder: events,
         ...common,
       });
