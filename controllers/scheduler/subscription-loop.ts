@@ -141,7 +141,8 @@ export class SubscriptionLoop implements Runnable {
     const { transport, config, startsSuppressed, verifyLease, clock } = this.#options;
     if (!(await verifyLease())) throw new RefusedError('we do not hold the lease');
     const suppressed = startsSuppressed();
-    const subscription = await transport.subscribe(subscribeCall(config, id, suppressed), signal);
+    const call = subscribeCall(config, id, suppressed);
+    const subscription = await transport.subscribe(call, signal, verifyLease);
     const overdue = clock.after(subscribedWithinMs, () => subscription.close());
     try {
       await this.#follow(subscription, id, suppressed, signal, () => overdue.cancel());

@@ -29,7 +29,7 @@ export class CallLane {
     this.client = options.http.connect(options.master);
   }
 
-  /** Never rejects. `mayLeave` is asked when the call's turn has come. */
+  /** Never rejects. `mayLeave` is asked when the call's turn has come, and once it is connected. */
   send(call: SchedulerCall, mayLeave: () => boolean): Promise<CallOutcome> {
     const { maxWaiting } = this.options;
     if (this.waiting >= maxWaiting) {
@@ -40,7 +40,7 @@ export class CallLane {
     const outcome = this.tail.then(async () => {
       this.waiting--;
       if (this.closed) return unsent('the subscription is closed');
-      return mayLeave() ? this.post(call) : unsent('the caller may not call any more');
+      return mayLeave() ? this.post(call, mayLeave) : unsent('the caller may not call any more');
     });
     this.tail = outcome;
     return outcome;
@@ -53,7 +53,7 @@ export class CallLane {
     void this.client.close();
   }
 
-  private async post(call: SchedulerCall): Promise<CallOutcome> {
+  private async post(call: SchedulerCall, mayLeave: () => boolean): Promise<CallOutcome> {
     const { http, streamId, master } = this.options;
     let body: Uint8Array;
     try {
@@ -63,7 +63,7 @@ export class CallLane {
     }
     try {
       const headers = { 'mesos-stream-id': streamId };
-      return outcomeOf(await http.exchange(this.client, schedulerPath, body, headers));
+      return outcomeOf(await http.exchange(this.client, schedulerPath, body, headers, mayLeave));
     } catch (error) {
       const cause = requestError(error, master);
       const never = cause instanceof MesosRequestError && cause.code === 'Unreachable';

@@ -1,7 +1,7 @@
 /** HTTP to masters and agents: redirects, deadlines, credentials and bounded bodies. */
 import { Buffer } from 'node:buffer';
 import { gzipSync } from 'node:zlib';
-import { Client } from 'undici';
+import { buildConnector, Client } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { Clock } from '../../api/machinery/clock.ts';
 import { contentTypes } from './codec.ts';
@@ -14,14 +14,23 @@ export interface Credential {
   readonly secret: string;
 }
 
+/** All in PEM. */
+export interface TlsOptions {
+  /** Who signs the servers' certificates; the system's authorities if absent. */
+  readonly ca?: string | Buffer;
+  /** What we show. */
+  readonly cert?: string | Buffer;
+  readonly key?: string | Buffer;
+}
+
 export interface HttpOptions {
   readonly clock: Clock;
   /** Default protobuf. */
   readonly format?: Format;
   /** Sent as HTTP Basic. Never part of an error or a log. */
   readonly credential?: Credential;
-  /** If present, masters and agents are asked over TLS, with this CA (PEM) instead of the system's. */
-  readonly tls?: { readonly ca?: string };
+  /** If present, masters and agents are asked over TLS. */
+  readonly tls?: TlsOptions;
   /** Milliseconds until a request counts as unanswered. Default 30,000. */
   readonly requestTimeoutMs?: number;
   /** Bytes of an answer's body, other than a stream's. Default 256 MiB. */
@@ -48,8 +57,11 @@ export interface ShortAnswer {
 
 export interface HttpClient {
   readonly format: Format;
-  /** A connection to one address, with no timeouts of its own; the caller closes it. */
-  connect(address: MesosAddress): Client;
+  /**
+   * A connection to one address, with no timeouts of its own; the caller closes it. `mayLeave` is asked
+   * once it stands, before the first byte of a request; if it says no, requests fail as Unreachable.
+   */
+  connect(address: MesosAddress, mayLeave?: () => Promise<boolean>): Client;
   /**
    * Posts a body, gzipped unless it is small; resolves with the answer's head. The signal covers the
    * body too.
@@ -57,13 +69,15 @@ export interface HttpClient {
   post(client: Client, path: string, body: Uint8Array, options: PostOptions): Promise<Answer>;
   /**
    * Posts a body, gzipped unless it is small, and resolves with the whole answer: for the many calls
-   * whose answers are empty, at half the cost of `post` and `read`. Rejects if no head came in time.
+   * whose answers are empty, at half the cost of `post` and `read`. Rejects if no head came in time, and
+   * as Unreachable if `mayLeave`, asked once there is a connection to write to, says no.
    */
   exchange(
     client: Client,
     path: string,
     body: Uint8Array,
     headers: Readonly<Record<string, string>>,
+    mayLeave?: () => boolean,
   ): Promise<ShortAnswer>;
   /** Reads an answer's body. Throws MesosRequestError BadAnswer if it is longer than the bound. */
   read(answer: Answer, maxBytes?: number): Promise<Uint8Array>;
@@ -123,13 +137,15 @@ export function httpClient(options: HttpOptions): HttpClient {
 
   const http: HttpClient = {
     format,
-    connect: (address) =>
-      new Client(origin(scheme, address), {
+    connect: (address, mayLeave) => {
+      const connector = buildConnector({ timeout: requestTimeoutMs, ...tls });
+      return new Client(origin(scheme, address), {
         headersTimeout: 0,
         bodyTimeout: 0,
         pipelining: 1,
-        connect: { timeout: requestTimeoutMs, ...(tls?.ca === undefined ? {} : { ca: tls.ca }) },
-      }),
+        connect: mayLeave === undefined ? connector : guarded(connector, mayLeave),
+      });
+    },
 
     post: async (client, path, body, { signal, headers }) => {
       const request = posted(path, body, headers);
@@ -137,8 +153,8 @@ export function httpClient(options: HttpOptions): HttpClient {
       return { status: statusCode, headers: answer.headers, body: answer.body };
     },
 
-    exchange: (client, path, body, headers) =>
-      exchange(client, posted(path, body, headers), clock, requestTimeoutMs),
+    exchange: (client, path, body, headers, mayLeave = always) =>
+      exchange(client, posted(path, body, headers), mayLeave, { clock, requestTimeoutMs }),
 
     read: async (answer, maxBytes = maxResponseBytes) => {
       const chunks: Uint8Array[] = [];
@@ -205,13 +221,42 @@ export function httpClient(options: HttpOptions): HttpClient {
   return http;
 }
 
+const always = (): boolean => true;
+
+function withheld(): MesosRequestError {
+  return new MesosRequestError('Unreachable', 'the caller may not call any more');
+}
+
+/** Making a connection takes its time, in which what was true may have ceased to be. */
+function guarded(
+  connector: buildConnector.connector,
+  mayLeave: () => Promise<boolean>,
+): buildConnector.connector {
+  return (options, done) => {
+    connector(options, (error, socket) => {
+      if (socket === null) {
+        done(error, null);
+        return;
+      }
+      const refuse = (reason: Error): void => {
+        socket.destroy();
+        done(reason, null);
+      };
+      mayLeave().then((may) => {
+        if (may) done(null, socket);
+        else refuse(withheld());
+      }, refuse);
+    });
+  };
+}
+
 type PostedRequest = Dispatcher.DispatchOptions & { method: 'POST' };
 
 function exchange(
   client: Client,
   request: PostedRequest,
-  clock: Clock,
-  timeoutMs: number,
+  mayLeave: () => boolean,
+  { clock, requestTimeoutMs: timeoutMs }: { clock: Clock; requestTimeoutMs: number },
 ): Promise<ShortAnswer> {
   return new Promise((resolve, reject) => {
     let sent: Dispatcher.DispatchController | undefined;
@@ -232,6 +277,7 @@ function exchange(
     client.dispatch(request, {
       onRequestStart: (controller) => {
         sent = controller;
+        if (!mayLeave()) late ??= withheld();
         if (late !== undefined) controller.abort(late);
       },
       onResponseStart: (_, code) => {

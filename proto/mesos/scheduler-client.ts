@@ -33,11 +33,11 @@ export function mesosSchedulerClient(options: SchedulerClientOptions): Scheduler
   const http = httpClient(options);
   const { encode } = codec('mesos.v1.scheduler.Call', http.format);
   return {
-    subscribe: async (call, signal) => {
+    subscribe: async (call, signal, mayLeave) => {
       const body = encode(call);
       const leader = await options.detector.detect(signal);
       return http.follow(leader, async (master) => {
-        const client = http.connect(master);
+        const client = http.connect(master, mayLeave);
         try {
           const answer = await openStream(options, http, client, body, master, signal);
           const redirect = http.redirection(answer, master);

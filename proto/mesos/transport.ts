@@ -13,8 +13,16 @@ export interface SchedulerTransport {
   /**
    * Finds the leading master and subscribes there. `call` is a SUBSCRIBE.
    * Rejects with MesosRequestError. The signal ends the attempt and the subscription.
+   *
+   * To find and to reach the leader may take long: `mayLeave` is asked once there is a connection,
+   * right before the call leaves, and before each one that a redirect asks for; if it says no, or
+   * rejects, nothing is sent. A transport that takes no time need not ask.
    */
-  subscribe(call: SchedulerCall, signal: AbortSignal): Promise<Subscription>;
+  subscribe(
+    call: SchedulerCall,
+    signal: AbortSignal,
+    mayLeave?: () => Promise<boolean>,
+  ): Promise<Subscription>;
 }
 
 /** One event stream, and the calls that belong to it. */
