@@ -52,6 +52,10 @@ export const configSchema = z.strictObject({
       masters: mastersSchema.describe('zk://host:port/path, or a list of host:port.'),
       principal: z.string().min(1).optional().describe('Principal that we authenticate as.'),
       secretFile: path.optional().describe('File with the secret of the principal.'),
+      tls: z
+        .strictObject(tlsSchema)
+        .optional()
+        .describe('Masters and agents are asked over https; caFile: the system if absent.'),
       roles: z
         .array(z.string().min(1))
         .min(1)
@@ -264,6 +268,10 @@ function absentSections(config: Config, roles: readonly Role[]): string[] {
   need(
     (mesos?.principal === undefined) === (mesos?.secretFile === undefined),
     'mesos.secretFile: principal and secretFile go together',
+  );
+  need(
+    (mesos?.tls?.certFile === undefined) === (mesos?.tls?.keyFile === undefined),
+    'mesos.tls.keyFile: certFile and keyFile go together',
   );
   faults.push(...zooKeeperFaults(config.zookeeper));
   need(

@@ -14,7 +14,7 @@ import { Manager } from '../runtime/manager.ts';
 import type { Runnable } from '../runtime/runnable.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import { ConfigError, type Config } from './config.ts';
-import { credentialOf, findMasters, type Masters } from './masters.ts';
+import { accessOf, findMasters, type Masters } from './masters.ts';
 import { createTerm } from './term.ts';
 import { openServerSets } from './zookeeper.ts';
 
@@ -48,7 +48,7 @@ export class Controllers implements Runnable {
     }
     this.#context = context;
     this.#identity = `${hostname()}_${random.uuid()}`;
-    this.#http = { clock, ...credentialOf(mesos) };
+    this.#http = { clock, ...accessOf(mesos) };
     this.#masters = findMasters(mesos.masters, this.#http, { clock, random });
     this.#zookeeper = openServerSets(zookeeper, {
       clock,

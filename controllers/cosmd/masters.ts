@@ -7,7 +7,7 @@ import {
 } from '../../proto/mesos/detector.ts';
 import { httpClient, type HttpOptions } from '../../proto/mesos/http.ts';
 import { openZooKeeper } from '../../proto/zookeeper/network-client.ts';
-import { ConfigError, readText, type Config } from './config.ts';
+import { ConfigError, readBytes, readText, type Config } from './config.ts';
 
 /** How the leading master is found, and how to stop looking. */
 export interface Masters {
@@ -15,12 +15,29 @@ export interface Masters {
   close(): Promise<void>;
 }
 
-/** Whom masters and agents are told that we are. */
-export function credentialOf(mesos: NonNullable<Config['mesos']>): Pick<HttpOptions, 'credential'> {
-  const { principal, secretFile } = mesos;
+type MesosConfig = NonNullable<Config['mesos']>;
+
+/** How masters and agents are reached, and whom they are told that we are. */
+export function accessOf(mesos: MesosConfig): Pick<HttpOptions, 'credential' | 'tls'> {
+  return { ...credentialOf(mesos), ...tlsOf(mesos) };
+}
+
+function credentialOf({ principal, secretFile }: MesosConfig): Pick<HttpOptions, 'credential'> {
   if (principal === undefined || secretFile === undefined) return {};
   const secret = readText(secretFile, 'mesos.secretFile').trim();
   return { credential: { principal, secret } };
+}
+
+function tlsOf({ tls }: MesosConfig): Pick<HttpOptions, 'tls'> {
+  if (tls === undefined) return {};
+  const { caFile, certFile, keyFile } = tls;
+  return {
+    tls: {
+      ...(caFile === undefined ? {} : { ca: readBytes(caFile, 'mesos.tls.caFile') }),
+      ...(certFile === undefined ? {} : { cert: readBytes(certFile, 'mesos.tls.certFile') }),
+      ...(keyFile === undefined ? {} : { key: readBytes(keyFile, 'mesos.tls.keyFile') }),
+    },
+  };
 }
 
 /** `zk://host:port,…/path`, or a list of `host:port` of which one names the leader. */

@@ -6,7 +6,7 @@ import type { Reporters } from '../../../api/server/endpoint.ts';
 import type { HttpOptions } from '../../../proto/mesos/http.ts';
 import { agentClient, masterClient } from '../../../proto/mesos/operator-client.ts';
 import type { Config } from '../config.ts';
-import { credentialOf, findMasters } from '../masters.ts';
+import { accessOf, findMasters } from '../masters.ts';
 import { openServerSets } from '../zookeeper.ts';
 import { DriftInspector } from './inspector.ts';
 import { driftSources } from './sources.ts';
@@ -56,7 +56,7 @@ function open(
   mesos: NonNullable<Config['mesos']>,
   zookeeper: NonNullable<Config['zookeeper']>,
 ): { inspector: DriftInspector; close(): Promise<void> } {
-  const http: HttpOptions = { clock, ...credentialOf(mesos) };
+  const http: HttpOptions = { clock, ...accessOf(mesos) };
   const masters = findMasters(mesos.masters, http, { clock, random });
   const log = logger.child({ component: 'drift' });
   const members = openServerSets(zookeeper, { clock, random, logger: log });

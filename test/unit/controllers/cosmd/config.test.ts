@@ -78,6 +78,14 @@ describe('the configuration of cosmd', () => {
     );
   });
 
+  it('refuses half a certificate for Mesos', () => {
+    const tls = (fields: string): string =>
+      refusal(whole.replace('  masters', `  tls: {${fields}}\n  masters`));
+    expect(tls('certFile: cert.pem')).toContain('mesos.tls.keyFile: certFile and keyFile');
+    expect(tls('caFile: ca.pem')).toBe('accepted');
+    expect(tls('')).toBe('accepted');
+  });
+
   it('refuses an ACL for a digest user that it does not have, and half a certificate', () => {
     const zookeeper = (more: string): string =>
       refusal(whole.replace('connect: 127.0.0.1:2181', `connect: 127.0.0.1:2181\n  ${more}`));

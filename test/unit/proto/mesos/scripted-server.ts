@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { IncomingHttpHeaders, RequestListener, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
+import type { ServerOptions } from 'node:https';
 import { gunzipSync } from 'node:zlib';
 import { encodeRecord } from '../../../../proto/mesos/recordio.ts';
 import type { MesosAddress } from '../../../../proto/mesos/transport.ts';
@@ -26,7 +27,7 @@ export interface ScriptedServer {
 
 export async function startServer(
   answer: (request: Received, index: number) => void,
-  tls?: { cert: string; key: string },
+  tls?: ServerOptions,
 ): Promise<ScriptedServer> {
   const received: Received[] = [];
   const waiting = new Map<number, (request: Received) => void>();
