@@ -12,9 +12,14 @@ export function familyOf(address: string): IPFamily {
   return isIPv4(address) ? 'IPv4' : 'IPv6';
 }
 
-/** The one form of an address in which equal ones compare equal (RFC 5952, by way of the URL standard). */
+/**
+ * The one form of an address in which equal ones compare equal (RFC 5952, by way of the URL standard).
+ * What is no address stays as it is.
+ */
 export function canonicalAddress(address: string): string {
-  return isIPv6(address) ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
+  return isAddress(address) && isIPv6(address)
+    ? new URL(`http://[${address}]`).hostname.slice(1, -1)
+    : address;
 }
 
 /** 8 hexadecimal digits for IPv4, 32 for IPv6: no two addresses have the same. */

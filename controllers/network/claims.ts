@@ -128,6 +128,10 @@ function heldBy(claim: AddressClaim, task: Task, what: string): Gate {
   const { holder } = claim.spec;
   const detail = claim.status?.message;
   const why = detail === undefined ? '' : `: ${detail}`;
+  const isSibling = holder.jobUid === ownerUidOf(task);
+  const exchange = isSibling
+    ? `. Instances that take over each other's addresses must stop together: allow it by updateStrategy.maxUnavailable`
+    : '';
   return instanceKeyOf(holder) === instanceKey(task)
     ? {
         kind: 'Closed',
@@ -137,7 +141,7 @@ function heldBy(claim: AddressClaim, task: Task, what: string): Gate {
     : {
         kind: 'Closed',
         reason: 'AddressTaken',
-        message: `${what} is held by Job ${holder.namespace}/${holder.job} (task ${holder.task})${why}`,
+        message: `${what} is held by Job ${holder.namespace}/${holder.job} (task ${holder.task})${why}${exchange}`,
       };
 }
 

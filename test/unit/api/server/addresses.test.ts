@@ -86,6 +86,35 @@ describe('a static address', () => {
     );
   });
 
+  it('has one claim, whichever of several API servers is asked for it', async () => {
+    const other = await startHarness({ storage: api.storage });
+    try {
+      const holder = { namespace: 'prod', job: 'db', jobUid: 'u1', instance: 0 };
+      for (let round = 1; round < 30; round += 1) {
+        const ip = `10.0.0.${round}`;
+        const metadata = { name: `dev-net-0a0000${round.toString(16).padStart(2, '0')}` };
+        const create = (server: Harness, task: string) =>
+          server.send('POST', `${root}/addressclaims`, {
+            body: {
+              apiVersion: 'mesocosm.dev/v1',
+              kind: 'AddressClaim',
+              metadata,
+              spec: { network: 'dev-net', ip, holder: { ...holder, task, taskUid: task } },
+            },
+          });
+        const [first, second] = await Promise.all([create(api, 'a'), create(other, 'b')]);
+        expect([first.code, second.code].sort()).toEqual([201, 409]);
+        const winner = first.code === 201 ? 'a' : 'b';
+        for (const server of [api, other]) {
+          const { body } = await server.send('GET', `${root}/addressclaims/${metadata.name}`);
+          expect(at(body, 'spec.holder.task')).toBe(winner);
+        }
+      }
+    } finally {
+      await other.server.stop();
+    }
+  });
+
   it('is not shared by way of the scale subresource', async () => {
     const body = job([{ name: 'dev-net', ips: ['10.0.0.20'] }]);
     expect((await api.send('POST', jobs, { body })).code).toBe(201);

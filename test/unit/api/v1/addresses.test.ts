@@ -30,6 +30,7 @@ describe('an address', () => {
     expect(claimName('dev-net', 'fd29:13::10')).toBe(name);
     expect(canonicalAddress('FD29:13:0::0010')).toBe('fd29:13::10');
     expect(hexAddress('::')).toBe('0'.repeat(32));
+    expect(canonicalAddress('fe80::1%eth0')).toBe('fe80::1%eth0');
   });
 
   it('of either family has a name of its own', () => {

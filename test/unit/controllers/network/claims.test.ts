@@ -69,6 +69,16 @@ describe('the gate of a Task', () => {
     });
   });
 
+  it('says how instances of one Job may take over each other’s addresses', () => {
+    const sibling = waitingTask('web-1-b', 'web', { ips: [ip] });
+    const second = { ...sibling, spec: { ...sibling.spec, instance: 1 } };
+    const gate = gateOf(second, lookup(claimOf(ip, 'web-0-a', 'web')));
+    expect(gate).toMatchObject({ reason: 'AddressTaken' });
+    expect(gate.kind === 'Closed' && gate.message).toMatch(
+      /held by Job prod\/web \(task web-0-a\)\. .*maxUnavailable$/,
+    );
+  });
+
   it('is closed while the run before has it', () => {
     const next = waitingTask('web-0-b', 'web', { ips: [ip] });
     expect(gateOf(next, lookup(claimOf(ip, 'web-0-a', 'web')))).toMatchObject({
