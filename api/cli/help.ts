@@ -47,6 +47,15 @@ Examples:
   cosm describe job web
   cosm describe task/web-0-4k7x2m9q1z`;
 
+export const explain = `
+Examples:
+  cosm explain job
+  cosm explain job.spec.template.spec.containers.readinessProbe
+  cosm explain job.spec --recursive
+  cosm explain jobdrift                           what cosm drift -o json prints
+
+kubectl explain says the same.`;
+
 export const remove = `
 A task is killed only after its members have been withdrawn from ZooKeeper. If ZooKeeper is away, that
 waits; --force goes on without: clients may then find addresses of tasks that are gone, until ZooKeeper
@@ -114,10 +123,15 @@ export const framework = `
 If Mesos no longer knows our framework while tasks of it may run, nothing is subscribed until an operator
 decides: adopt the id under which the tasks run, or, if they are all dead, reset.
 
+Each leader has a greater epoch than the one before, and ZooKeeper remembers it. After etcd was restored or
+emptied epochs begin anew, and nothing is published (EpochAhead). If no other control plane of the same
+clusterName runs, take-epoch lets the leader go on, once, over exactly the epoch that you name.
+
 Examples:
   cosm framework
   cosm framework adopt 3f6b2a7e-…-0001
-  cosm framework reset --confirm-all-dead`;
+  cosm framework reset --confirm-all-dead
+  cosm framework take-epoch 1048576`;
 
 export const serverset = `
 release  If more members would go at once than the brake allows, as their tasks became unreachable, they

@@ -79,6 +79,13 @@ function addObjectCommands(program: Command, context: Context): void {
     .addHelpText('after', help.describe)
     .action(lazily(context, () => import('./commands/describe.ts')));
   program
+    .command('explain')
+    .description('Say what the fields of a kind mean, as the server describes them.')
+    .argument('<field>', 'KIND or KIND.FIELD.FIELD...')
+    .option('--recursive', 'all fields below, without their descriptions')
+    .addHelpText('after', help.explain)
+    .action(lazily(context, () => import('./commands/explain.ts')));
+  program
     .command('delete')
     .description('Delete objects. What a Job owns is stopped and deleted with it.')
     .argument('[kind...]', 'KIND NAME... or KIND/NAME...')
@@ -170,6 +177,12 @@ function addClusterCommands(program: Command, context: Context): void {
     .description('Replace the tasks that were lost all at once, which is held until you say so.')
     .option('--name <name>', 'the framework, if there are several')
     .action(lazily(context, async () => ({ run: (await decisions()).release })));
+  framework
+    .command('take-epoch')
+    .description('Let the leader write over a greater epoch in ZooKeeper: after etcd was restored.')
+    .argument('<epoch>', 'the one that the condition EpochAhead names')
+    .option('--name <name>', 'the framework, if there are several')
+    .action(lazily(context, async () => ({ run: (await decisions()).takeEpoch })));
   const serverset = program
     .command('serverset')
     .description('Decide about members in ZooKeeper that the controllers leave to an operator.')
