@@ -136,6 +136,72 @@ describe('a static address', () => {
   });
 });
 
+describe('addresses by instance', { timeout: 90_000 }, () => {
+  it('come and go with their instances, and change places when these stop together', async () => {
+    const [low, high] = [`${staticPrefix}210`, `${staticPrefix}211`];
+    const asking = (...ips: string[]) => ({
+      name: 'static-net',
+      ipsByInstance: ips.map((ip) => [ip]),
+    });
+    const having = (...ips: string[]): Promise<Task[]> =>
+      eventually(`the tasks have ${ips.join(' and ')}`, async () => {
+        const tasks = await running(cluster.client, 'many', ips.length);
+        const seen = tasks.map((task) => ipsOf(task).join());
+        if (seen.join() !== ips.join()) throw new Error(`they have ${seen.join()}`);
+        const holders = await Promise.all(ips.map(holderOf));
+        expect(holders).toEqual(tasks.map(({ metadata }) => metadata.name));
+        return tasks;
+      });
+    const job = { ...web('many', asking(low, high)) };
+    await cluster.client
+      .of(jobResource)
+      .create({
+        ...job,
+        spec: { ...job.spec, replicas: 2, updateStrategy: { maxUnavailable: 2 } },
+      });
+    await having(low, high);
+
+    await change(cluster.client, 'many', { replicas: 1 });
+    await eventually('the claim is gone', async () => (await holderOf(high)) === undefined);
+    await change(cluster.client, 'many', { replicas: 2 });
+    await having(low, high);
+
+    await change(cluster.client, 'many', { template: { spec: { networks: [asking(high, low)] } } });
+    const tasks = await having(high, low);
+
+    // Made anew at once: it waits for the tasks of the one before.
+    await cluster.client.of(jobResource).delete({ namespace, name: 'many' });
+    await eventually('it may be created again', async () => {
+      await cluster.client.of(jobResource).create(web('many', { name: 'static-net', ips: [high] }));
+      return true;
+    });
+    const [heir] = await having(high);
+    expect(tasks.map(({ metadata }) => metadata.name)).not.toContain(heir?.metadata.name);
+    await remove(cluster.client, 'many');
+  });
+
+  it('have one holder under all names of a network', async () => {
+    const ip = `${staticPrefix}212`;
+    await cluster.client.of(networkResource).create({
+      apiVersion: 'mesocosm.dev/v1',
+      kind: 'Network',
+      metadata: { name: 'alias-net' },
+      spec: { cniName: 'static-net', staticRanges: [`${staticPrefix}200-${staticPrefix}250`] },
+    });
+    const jobs = cluster.client.of(jobResource);
+    await jobs.create(web('named', { name: 'static-net', ips: [ip] }));
+    await running(cluster.client, 'named', 1);
+    await jobs.create(web('renamed', { name: 'alias-net', ips: [ip] }));
+    expect(await stalled('renamed', 'AddressTaken')).toMatch(
+      /static-net is the same CNI network\) is held by Job default\/named/,
+    );
+    await remove(cluster.client, 'named');
+    const [heir] = await running(cluster.client, 'renamed', 1);
+    expect(ipsOf(heir)).toEqual([ip]);
+    await remove(cluster.client, 'renamed');
+  });
+});
+
 describe('a sticky address', () => {
   it('stays with the instance when the Job is updated', async () => {
     await cluster.client
