@@ -13,6 +13,8 @@ export const frameworkAnnotations = {
   reset: 'mesocosm.dev/reset-confirm-all-dead',
   /** "true": the tasks that ReplacingHeld is about shall be replaced. */
   releaseReplacing: 'mesocosm.dev/release-replacing',
+  /** The epoch in ZooKeeper, greater than that of the leader, which the leader shall write over. */
+  takeEpoch: 'mesocosm.dev/take-epoch',
 } as const;
 
 /** Type of the condition that keeps the job loop from replacing tasks. */
@@ -63,7 +65,10 @@ export const frameworkResource = defineResource<Framework>({
   categories: ['mesocosm'],
   namespaced: false,
   description: 'Our registration with Mesos; one object, named after the cluster.',
-  fields: { spec: frameworkSpecSchema, status: frameworkStatusSchema.optional() },
+  fields: {
+    spec: frameworkSpecSchema.describe('Empty: it is configured where cosmd runs.'),
+    status: frameworkStatusSchema.optional().describe('Whether and as whom we are registered.'),
+  },
   subresources: { status: true, reports: [frameworkDriftReport] },
   columns: [
     {

@@ -22,6 +22,7 @@ import { ServerSetLookup } from './caches.ts';
 import { isEnding, isMarked } from './desired.ts';
 import { Drains } from './drains.ts';
 import { EpochFence } from './fence.ts';
+import { mayLowerEpoch } from './lower-epoch.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { LinkWatch } from './link-watch.ts';
 import { MemberWriter } from './member-writer.ts';
@@ -86,7 +87,11 @@ class Loop implements ServerSetController {
     this.#options = options;
     const { leadership, zookeeper, caches, events, clusterName, clock, logger } = options;
     const lookup = new ServerSetLookup(caches);
-    const fence = new EpochFence({ ...options, path: options.epochPath });
+    const fence = new EpochFence({
+      ...options,
+      path: options.epochPath,
+      mayLower: (epoch) => mayLowerEpoch(leadership.client, clusterName, epoch),
+    });
     const link = new LinkWatch(zookeeper, clock);
     const brake = new Brake(options.brake ?? defaultBrake, clock);
     const onChange = (path: string): void => this.#pathChanged(path);

@@ -13,6 +13,8 @@ export interface EpochFenceOptions {
   leadership: Pick<Leadership, 'epoch' | 'stillHolding' | 'verify'>;
   /** Who leads, for people who read the node. */
   holder: string;
+  /** Whether an operator says that this epoch, greater than ours, is no leader's any more. */
+  mayLower: (epoch: number) => Promise<boolean>;
   logger: Logger;
 }
 
@@ -155,11 +157,15 @@ export class EpochFence {
   }
 
   async #assertGreatest(stored: EpochNode | undefined): Promise<void> {
-    const { leadership, path } = this.#options;
+    const { leadership, path, mayLower, logger } = this.#options;
     if (stored === undefined || stored.epoch <= leadership.epoch) return;
     if (!(await leadership.verify())) throw new DeposedError('another leader has taken over');
+    if (await mayLower(stored.epoch)) {
+      logger.warn({ path, stored: stored.epoch, epoch: leadership.epoch }, 'epoch lowered');
+      return;
+    }
     throw new EpochAheadError(
-      `ZooKeeper's ${path} carries epoch ${stored.epoch} of ${stored.holder ?? 'somebody'}, greater than ours (${leadership.epoch}), though we lead: was the store restored or emptied? If no other control plane named like this one runs, delete that node`,
+      `ZooKeeper's ${path} carries epoch ${stored.epoch} of ${stored.holder ?? 'somebody'}, greater than ours (${leadership.epoch}), though we lead: was the store restored or emptied? If no other control plane named like this one runs, say so with: cosm framework take-epoch ${stored.epoch}`,
     );
   }
 

@@ -45,6 +45,22 @@ export const release = deciding(() => ({
   said: 'will replace the tasks that were held',
 }));
 
+/** `framework take-epoch EPOCH`: ZooKeeper remembers this leader; it is none any more. */
+export const takeEpoch = deciding(({ args }) => {
+  const [epoch = ''] = args;
+  if (!/^[1-9]\d*$/.test(epoch)) {
+    throw new CommandError(
+      'usage',
+      `"${epoch}" is no epoch: give the number that the condition EpochAhead of a ServerSet names`,
+    );
+  }
+  return {
+    annotation: frameworkAnnotations.takeEpoch,
+    value: epoch,
+    said: `will write over epoch ${epoch} in ZooKeeper`,
+  };
+});
+
 function deciding(decide: Decision): (invocation: Invocation) => Promise<void> {
   return async (invocation) => {
     const { context, options } = invocation;

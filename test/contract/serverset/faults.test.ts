@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { frameworkResource } from '../../../api/v1/framework.ts';
 import type { Task } from '../../../api/v1/task.ts';
 import { parentOf } from '../../../proto/zookeeper/paths.ts';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
@@ -151,6 +152,38 @@ describe('ZooKeeper away', () => {
   });
 });
 
+describe('a session that expires with all members', () => {
+  it('takes none of them along: another session of ours goes on with the same nodes', async () => {
+    const proxy = await proxied();
+    await cluster.lead({ connectString: proxy.connectString });
+    const sets = ['web', 'api'];
+    for (const name of sets) await cluster.publish(name, { drainSeconds: 0 });
+    const tasks: Task[] = [];
+    for (const [index, name] of sets.entries()) {
+      for (let instance = 0; instance < 15; instance += 1) {
+        tasks.push(await cluster.ready(name, instance, `10.0.${index}.${instance + 1}`));
+      }
+    }
+    const all = async () =>
+      (await Promise.all(sets.map((name) => cluster.members(`/aurora/prod/${name}`)))).flat();
+    await until(async () => (await all()).length === 30, 'all are members');
+    const before = await all();
+    const sessions = async (): Promise<string[]> =>
+      (await cluster.server.command('dump')).match(/0x[0-9a-f]{8,}/g) ?? [];
+    const own = `0x${cluster.operator.sessionId.toString(16)}`;
+    const [ours] = (await sessions()).filter((id) => id !== own);
+    proxy.refuse();
+    await until(async () => !(await sessions()).includes(ours!), 'our session has expired');
+    expect(await all()).toEqual(before);
+    const { stat } = await cluster.operator.getChildren(path);
+    proxy.resume();
+    await cluster.stopTask(tasks[0]!);
+    await until(async () => (await all()).length === 29, 'it is withdrawn', 20_000);
+    expect(await all()).toEqual(before.filter(({ task }) => task !== tasks[0]!.metadata.uid));
+    expect((await cluster.operator.getChildren(path)).stat.cversion).toBe(stat.cversion + 1);
+  }, 40_000);
+});
+
 describe('of two leaders', () => {
   it('the one with the older epoch writes nothing to ZooKeeper', async () => {
     const deposed = await cluster.lead();
@@ -185,6 +218,35 @@ describe('of two leaders', () => {
     );
     expect(await cluster.members(path)).toEqual([]);
     expect(JSON.stringify(await epochNode())).toBe(ahead);
+  });
+
+  it('the one with the older epoch goes on once an operator names the epoch that is over', async () => {
+    const ahead = JSON.stringify({ epoch: 1e9, holder: 'before-the-restore' });
+    await cluster.foreign('/aurora/.mesocosm/east', 'x');
+    await cluster.operator.create(epochPath, Buffer.from(ahead));
+    const frameworks = cluster.client.of(frameworkResource);
+    const metadata = { name: 'east' };
+    const apiVersion = 'mesocosm.dev/v1' as const;
+    await frameworks.create({ apiVersion, kind: 'Framework', metadata, spec: {} });
+    const decide = (epoch: string): Promise<unknown> =>
+      frameworks.patch(
+        metadata,
+        { metadata: { annotations: { 'mesocosm.dev/take-epoch': epoch } } },
+        { type: 'merge' },
+      );
+    await decide('999999999');
+    const leader = await cluster.lead();
+    await cluster.publish('web');
+    await cluster.ready('web', 0);
+    await cluster.says('web', 'Stalled', 'True', 'EpochAhead');
+    expect(JSON.stringify(await epochNode())).toBe(ahead);
+
+    await decide('1000000000');
+    await cluster.ready('web', 1);
+    await cluster.shows(path, ['10.0.0.1', '10.0.0.2']);
+    expect(await epochNode()).toMatchObject({ epoch: leader.epoch });
+    // It is used up: it would not count a second time.
+    expect((await frameworks.get(metadata)).metadata.annotations ?? {}).toEqual({});
   });
 
   it('the next one keeps the framework id that the last one mirrored', async () => {

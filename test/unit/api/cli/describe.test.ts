@@ -259,9 +259,14 @@ describe('cosm framework', () => {
       'framework.mesocosm.dev/dev will subscribe as F-2\n',
     );
     expect((await cosm.run(['framework', 'reset', '--confirm-all-dead'])).code).toBe(0);
+    expect((await cosm.run(['framework', 'take-epoch', 'mine'])).code).toBe(2);
+    expect((await cosm.run(['framework', 'take-epoch', '77'])).stdout).toBe(
+      'framework.mesocosm.dev/dev will write over epoch 77 in ZooKeeper\n',
+    );
     expect((await frameworks.get({ name: 'dev' })).metadata.annotations).toEqual({
       'mesocosm.dev/adopt-framework': 'F-2',
       'mesocosm.dev/reset-confirm-all-dead': 'true',
+      'mesocosm.dev/take-epoch': '77',
     });
     expect(JSON.parse((await cosm.run(['framework', '-o', 'json'])).stdout)).toMatchObject({
       frameworks: [{ status: { id: 'F-1' } }],
