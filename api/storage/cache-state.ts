@@ -13,7 +13,10 @@ export interface CachedEntry<T> {
   readonly createRevision: Revision;
   /** Bytes that the stored value takes. */
   readonly size: number;
-  /** Room for the form in which the object is served, made once a revision by who serves it. */
+  /**
+   * Room for the form in which the object is served, made once a revision by who serves it. Emptied some
+   * time after the object has been replaced: only a reader that is far behind would still ask for it.
+   */
   serialised: Uint8Array | undefined;
 }
 
@@ -68,6 +71,9 @@ export interface CacheLimits {
   /** Bytes of stored values that the events of all resources together may stand for. */
   bytes: number;
 }
+
+/** Events of a resource after which hardly a reader still has what the first of them replaced to read. */
+const followersLag = 1_024;
 
 /** `/<group>/<plural>/` of a key or prefix below it; undefined for keys that are no object's. */
 export function resourceOf(key: string): string | undefined {
@@ -203,6 +209,10 @@ export class CacheState<T> {
 
   #log(resource: CachedResource<T>, event: LoggedEvent<T>): void {
     resource.log.append(event);
+    const read = resource.log.newestBut(followersLag);
+    if (read !== undefined && read.type !== 'broken' && read.previous !== undefined) {
+      read.previous.serialised = undefined;
+    }
     resource.logBytes += sizeOf(event);
     this.#logBytes += sizeOf(event);
     while (resource.log.size > this.#limits.events) this.#dropOldest(resource);

@@ -34,6 +34,12 @@ export class RevisionLog<E extends { readonly modRevision: Revision }> {
     return this.#start < this.#events.length ? this.#events.at(-1) : undefined;
   }
 
+  /** The event that `count` others have followed. */
+  newestBut(count: number): E | undefined {
+    const index = this.#events.length - 1 - count;
+    return index < this.#start ? undefined : this.#events[index];
+  }
+
   append(event: E): void {
     this.#events.push(event);
   }

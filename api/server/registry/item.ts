@@ -17,8 +17,18 @@ export function itemOf(key: string, object: KubeObject, modRevision: Revision): 
 
 /** The object as clients get it, in JSON. */
 export function jsonOf(item: Item): Uint8Array {
-  item.serialised ??= Buffer.from(JSON.stringify(item.object));
+  item.serialised ??= lasting(JSON.stringify(item.object));
   return item.serialised;
+}
+
+/**
+ * Bytes that are kept for long. Buffer.from cuts small ones from a block of 8 KiB that it shares with
+ * whatever is made next to them, and one that is kept keeps the whole block.
+ */
+function lasting(text: string): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
+  bytes.write(text);
+  return bytes;
 }
 
 /** The object in a stored value, with the resourceVersion that the value itself does not carry. */

@@ -43,6 +43,7 @@ describe('RevisionLog', () => {
           }
           expect(log.floor).toBe(floor);
           expect(log.size).toBe(model.length);
+          expect(log.newestBut(after)).toEqual(model.at(-1 - after));
           if (after < floor) {
             expect(() => log.read(after, limit)).toThrow(StorageError);
             return;
