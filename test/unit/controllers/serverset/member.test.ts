@@ -90,6 +90,22 @@ describe('the published address', () => {
     },
   };
 
+  it('is never published with port 0, the wish for any port', () => {
+    const status = {
+      networks: [],
+      ports: [],
+      mesos: { taskId: 't', agentHostname: 'agent1.example' },
+    };
+    const without = task({ ...onAgent, status });
+    expect(endpointsOf(without, { primaryPort: 'http' })).toEqual({
+      reason: 'has no number for port http',
+    });
+    expect(endpointsOf(without, { primaryPort: 'admin' })).toMatchObject({
+      additional: { admin: { port: 9990 } },
+    });
+    expect(endpointsOf(without, { primaryPort: 'admin' })).not.toHaveProperty('additional.http');
+  });
+
   it('is the host name of the agent and the port from the offer without networks', () => {
     const status = {
       networks: [],
