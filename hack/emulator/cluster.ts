@@ -40,6 +40,11 @@ export class SimulatedCluster implements MasterNode {
     return this.#info;
   }
 
+  /** It has one master, which leads or is not there. */
+  standbyMetrics(): Record<string, number> {
+    return {};
+  }
+
   start(): void {
     this.startMaster();
     this.agents.startAll();

@@ -29,7 +29,7 @@ interface Slot {
   readonly info: AgentInfo;
   readonly ip: string;
   readonly runtime: SimulatedRuntime;
-  readonly checkpoint: Checkpoint;
+  checkpoint: Checkpoint;
   agent: Agent | undefined;
   link: { close(): void } | undefined;
 }
@@ -120,6 +120,12 @@ export class SimulatedAgents {
 
   heal(index: number): void {
     this.#connect(this.#slot(index));
+  }
+
+  /** Empties the work directory of an agent that is down: it comes back as another one. */
+  wipe(index: number): void {
+    const slot = this.#slot(index);
+    if (slot.agent === undefined) slot.checkpoint = memoryCheckpoint();
   }
 
   /** SIGUSR1: tasks end, the agent says good-bye. */

@@ -1,128 +1,74 @@
 import type {
-  ContainerStatus,
-  Resource,
+  AgentProcessIO,
+  MasterEvent,
+  Offer,
   SchedulerEvent,
   TaskStatus,
 } from '../../proto/mesos/generated/messages.ts';
+import { normal, stable } from './replay-normal.ts';
+
+export type ReplayEvent = SchedulerEvent | MasterEvent | AgentProcessIO;
 
 export interface TimedEvent {
   /** Milliseconds since the scenario began. */
   readonly t: number;
-  readonly event: SchedulerEvent;
+  readonly event: ReplayEvent;
 }
 
+/** False where other frameworks took part in the recording's cluster at the same time. */
 export interface Comparison {
-  /**
-   * Which addresses a default executor's updates other than RUNNING carry is a race in Mesos: each
-   * is filled in from the nested container as it is when the agent looks.
-   */
-  readonly racyNetworks: (status: TaskStatus) => boolean;
-  /** False where other frameworks took part in the recording's cluster at the same time. */
   readonly offeredResources: boolean;
 }
 
+/** The status in an UPDATE for the framework; subscribers of the operator API repeat it. */
+export function statusOf(event: ReplayEvent): TaskStatus | undefined {
+  return 'update' in event ? event.update.status : undefined;
+}
+
+export function offersOf(event: ReplayEvent): readonly Offer[] {
+  return 'offers' in event ? (event.offers.offers ?? []) : [];
+}
+
 /** What must be the same in a recording and its replay: everything but ids, times and addresses. */
-export function essence(event: SchedulerEvent, comparison: Comparison): string {
-  const { update, offers, failure, subscribed, error } = event;
-  if (update !== undefined) return `UPDATE ${stable(statusOf(update.status, comparison))}`;
-  if (offers !== undefined) {
-    const list = (offers.offers ?? []).map((offer) => ({
-      hostname: offer.hostname,
-      url: offer.url,
-      attributes: offer.attributes,
-      role: offer.allocation_info,
-      executors: comparison.offeredResources ? offer.executor_ids : undefined,
-      resources: comparison.offeredResources ? resourcesOf(offer.resources) : undefined,
+export function essence(event: ReplayEvent, { offeredResources }: Comparison): unknown {
+  if ('update' in event) {
+    return { type: event.type, status: essentialStatus(event.update.status, offeredResources) };
+  }
+  if ('task_updated' in event) {
+    const { status, ...updated } = event.task_updated;
+    const essential = essentialStatus(status, offeredResources);
+    return normal({ type: event.type, ...updated, status: essential });
+  }
+  if ('offers' in event && !offeredResources) {
+    const offers = offersOf(event).map((offer) => ({
+      ...offer,
+      resources: undefined,
+      executor_ids: undefined,
     }));
-    return `OFFERS ${stable(list)}`;
+    return normal({ type: event.type, offers });
   }
-  if (failure !== undefined) {
-    const { agent_id, executor_id, status } = failure;
-    return `FAILURE ${stable({ agent: agent_id !== undefined, executor_id, status })}`;
-  }
-  if (subscribed !== undefined) {
-    const { master_info } = subscribed;
-    return `SUBSCRIBED ${stable({ ...subscribed, framework_id: undefined, master_info: { ...master_info, id: undefined } })}`;
-  }
-  return error === undefined ? String(event.type) : `ERROR ${error.message}`;
+  return normal(event);
 }
 
-function statusOf(status: TaskStatus, comparison: Comparison): unknown {
-  return {
-    task: status.task_id.value,
-    state: status.state,
-    source: status.source,
-    reason: status.reason,
-    message: status.message === undefined ? undefined : messageFor(status.message, comparison),
-    uuid: status.uuid !== undefined,
-    agent: status.agent_id !== undefined,
-    executor: status.executor_id?.value,
-    // Each repeats what the other check said last, which is a race between the two.
-    healthy: status.reason === 'REASON_TASK_CHECK_STATUS_UPDATED' ? undefined : status.healthy,
-    check:
-      status.reason === 'REASON_TASK_HEALTH_CHECK_STATUS_UPDATED' ? undefined : status.check_status,
-    unreachable: status.unreachable_time !== undefined,
-    limitation: status.limitation,
-    timestamp: status.timestamp !== undefined,
-    container:
-      status.container_status === undefined
-        ? undefined
-        : containerOf(status.container_status, comparison.racyNetworks(status)),
-  };
-}
-
-function messageFor(message: string, { offeredResources }: Comparison): string {
-  const text = messageOf(message);
-  return offeredResources ? text : text.replace(/(than available ).*/, '$1');
-}
-
-function containerOf(container: ContainerStatus, racy: boolean): unknown {
-  const { container_id, network_infos, executor_pid } = container;
-  return {
-    id: container_id !== undefined,
-    parent: container_id?.parent !== undefined,
-    ...(racy
+function essentialStatus(status: TaskStatus, offeredResources: boolean): unknown {
+  const { healthy, check_status, container_status, message, ...rest } = status;
+  const { reason, state } = status;
+  // Which addresses a default executor's updates other than RUNNING carry is a race in Mesos: each
+  // is filled in from the nested container as it is when the agent looks.
+  const racy = container_status?.container_id?.parent !== undefined && state !== 'TASK_RUNNING';
+  const { network_infos, executor_pid, ...container } = container_status ?? {};
+  return normal({
+    ...rest,
+    ...(message === undefined
       ? {}
-      : {
-          pid: executor_pid !== undefined,
-          // Mesos' order is that of a hash table, and another one after a restart.
-          networks: (network_infos ?? [])
-            .map(({ ip_addresses, ...network }) => ({
-              ...network,
-              addresses: (ip_addresses ?? []).map(({ protocol, ip_address }) => [
-                protocol,
-                ip_address?.includes('/'),
-              ]),
-            }))
-            .sort((a, b) => ((a.name ?? '') < (b.name ?? '') ? -1 : 1)),
-        }),
-  };
-}
-
-/** JSON with keys in order. */
-function stable(value: unknown): string {
-  return JSON.stringify(value, (_key, item: unknown) =>
-    typeof item === 'object' && item !== null && !Array.isArray(item)
-      ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : item,
-  );
-}
-
-const uuid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
-
-/** Ids are ids, and the kernel's memory statistics are the machine's. */
-export function messageOf(message: string): string {
-  return message
-    .replace(uuid, 'ID')
-    .replace(/ID-[OS]\d+/g, 'ID')
-    .replace(/ID-\d{4}/g, 'ID')
-    .replace(/(MEMORY STATISTICS: \n)[^]*/, '$1');
-}
-
-function resourcesOf(resources: readonly Resource[] | undefined): string[] {
-  return (resources ?? []).map(({ name, scalar, ranges, allocation_info }) =>
-    stable([name, scalar, ranges, allocation_info]),
-  );
+      : { message: offeredResources ? message : message.replace(/(than available ).*/, '$1') }),
+    // Each repeats what the other check said last, which is a race between the two.
+    ...(reason === 'REASON_TASK_CHECK_STATUS_UPDATED' ? {} : { healthy }),
+    ...(reason === 'REASON_TASK_HEALTH_CHECK_STATUS_UPDATED' ? {} : { check_status }),
+    ...(container_status === undefined
+      ? {}
+      : { container_status: racy ? container : { ...container, network_infos, executor_pid } }),
+  });
 }
 
 function isOfCheck(reason: TaskStatus['reason']): reason is NonNullable<TaskStatus['reason']> {
@@ -133,14 +79,18 @@ function isOfCheck(reason: TaskStatus['reason']): reason is NonNullable<TaskStat
 }
 
 /** Events of one lane have an order of their own; those of different lanes are concurrent. */
-export function laneOf({ update, failure, type }: SchedulerEvent): string {
-  if (update !== undefined) {
-    const { task_id, reason } = update.status;
+export function laneOf(event: ReplayEvent): string {
+  const status =
+    statusOf(event) ?? ('task_updated' in event ? event.task_updated.status : undefined);
+  if (status !== undefined) {
+    const { task_id, reason } = status;
     // A task's check and health check run side by side.
     return `task ${task_id.value} ${isOfCheck(reason) ? reason : ''}`;
   }
-  if (failure !== undefined) return `failure ${failure.executor_id?.value ?? ''}`;
-  return type === 'RESCIND' || type === 'OFFERS' ? 'offers' : (type ?? 'UNKNOWN');
+  if ('failure' in event) {
+    return `failure ${event.failure.executor_id?.value ?? ''}`;
+  }
+  return event.type === 'RESCIND' || event.type === 'OFFERS' ? 'offers' : (event.type ?? 'UNKNOWN');
 }
 
 /** Two events further apart than this in a recording must come in the same order in its replay. */
@@ -175,7 +125,7 @@ function positions(events: readonly TimedEvent[], comparison: Comparison): Map<s
     if (event.type === 'HEARTBEAT') continue;
     // When what is offered depends on frameworks that the recording does not show.
     if (event.type === 'OFFERS' && !comparison.offeredResources) continue;
-    const name = essence(event, comparison);
+    const name = stable(essence(event, comparison));
     const count = seen.get(name) ?? 0;
     seen.set(name, count + 1);
     result.set(`${name} #${count}`, index);

@@ -1,50 +1,87 @@
-import type { SchedulerEvent } from '../../proto/mesos/generated/messages.ts';
+import type { OfferID, TaskStatus } from '../../proto/mesos/generated/messages.ts';
+import { offersOf, statusOf, type ReplayEvent } from './replay-events.ts';
 
 /** One run's events, of all its streams, as far as they are known. */
-export interface Run {
-  readonly streams: readonly (readonly SchedulerEvent[])[];
+export type Run = readonly (readonly ReplayEvent[])[];
+
+const named = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?:-(?:[SO]\d+|\d{4}))?/g;
+
+/** The ids of the recorded run that a text names: a whole text, or in the parts of a path. */
+export function idsIn(recorded: Run, text: string): string[] {
+  const parts = [text, ...(text.match(named) ?? [])];
+  return [...new Set(parts)].filter((id) => correspondingId(recorded, recorded, id) !== undefined);
 }
 
 /**
  * Names of a recording and what they are called in the replay: the n-th offer of a stream, the
- * n-th update of a task, the framework of a stream and the agent of the first offer correspond.
+ * n-th update of a task and the containers in it, the framework of a stream and the n-th agent that
+ * is offered correspond.
  */
 export function correspondingId(recorded: Run, replayed: Run, id: string): string | undefined {
-  for (const [index, events] of recorded.streams.entries()) {
-    const other = replayed.streams[index] ?? [];
+  for (const [index, events] of recorded.entries()) {
+    const other = replayed[index] ?? [];
     if (frameworkOf(events) === id) return frameworkOf(other);
-    const offer = offersOf(events).findIndex((candidate) => candidate.id.value === id);
-    if (offer >= 0) return offersOf(other)[offer]?.id.value;
+    for (const ids of [offerIds, inverseOfferIds]) {
+      const at = ids(events).indexOf(id);
+      if (at >= 0) return ids(other)[at];
+    }
   }
-  const events = recorded.streams.flat();
-  const others = replayed.streams.flat();
-  if (agentOf(events) === id) return agentOf(others);
-  const status = events.find(({ update }) => update?.status.uuid === id)?.update?.status;
-  if (status === undefined) return undefined;
-  const task = status.task_id.value;
-  return uuidsOf(others, task)[uuidsOf(events, task).indexOf(id)];
+  const events = recorded.flat();
+  const others = replayed.flat();
+  const agent = agentIds(events).indexOf(id);
+  if (agent >= 0) return agentIds(others)[agent];
+  for (const nameIn of [uuidIn, containerIn, parentIn]) {
+    const status = statuses(events).find((candidate) => nameIn(candidate) === id);
+    if (status === undefined) continue;
+    const task = status.task_id.value;
+    const at = namesOf(events, task, nameIn).indexOf(id);
+    return namesOf(others, task, nameIn)[at];
+  }
+  return undefined;
 }
 
-/** True for what a recording calls something: what is not is passed on as it is. */
-export function isRecordedId(recorded: Run, text: string): boolean {
-  return correspondingId(recorded, recorded, text) !== undefined;
+function frameworkOf(events: readonly ReplayEvent[]): string | undefined {
+  for (const event of events) {
+    if (event.type !== 'SUBSCRIBED' || !('subscribed' in event)) continue;
+    const { subscribed } = event;
+    if ('framework_id' in subscribed) return subscribed.framework_id.value;
+  }
+  return undefined;
 }
 
-function frameworkOf(events: readonly SchedulerEvent[]): string | undefined {
-  return events.find(({ subscribed }) => subscribed !== undefined)?.subscribed?.framework_id.value;
+function offerIds(events: readonly ReplayEvent[]): string[] {
+  return events.flatMap(offersOf).map(({ id }) => id.value);
 }
 
-function offersOf(events: readonly SchedulerEvent[]) {
-  return events.flatMap(({ offers }) => offers?.offers ?? []);
+function inverseOfferIds(events: readonly ReplayEvent[]): string[] {
+  return events
+    .flatMap((event) =>
+      'inverse_offers' in event ? (event.inverse_offers.inverse_offers ?? []) : [],
+    )
+    .map(({ id }: { id: OfferID }) => id.value);
 }
 
-function agentOf(events: readonly SchedulerEvent[]): string | undefined {
-  return offersOf(events)[0]?.agent_id.value;
+function agentIds(events: readonly ReplayEvent[]): string[] {
+  return [...new Set(events.flatMap(offersOf).map(({ agent_id }) => agent_id.value))];
 }
 
-function uuidsOf(events: readonly SchedulerEvent[], task: string): string[] {
-  const uuids = events.flatMap(({ update }) =>
-    update?.status.task_id.value === task ? (update.status.uuid ?? []) : [],
+function statuses(events: readonly ReplayEvent[]): TaskStatus[] {
+  return events.flatMap((event) => statusOf(event) ?? []);
+}
+
+const uuidIn = ({ uuid }: TaskStatus): string | undefined => uuid;
+const containerIn = ({ container_status }: TaskStatus): string | undefined =>
+  container_status?.container_id?.value;
+const parentIn = ({ container_status }: TaskStatus): string | undefined =>
+  container_status?.container_id?.parent?.value;
+
+function namesOf(
+  events: readonly ReplayEvent[],
+  task: string,
+  nameIn: (status: TaskStatus) => string | undefined,
+): string[] {
+  const names = statuses(events).flatMap((status) =>
+    status.task_id.value === task ? (nameIn(status) ?? []) : [],
   );
-  return [...new Set(uuids)];
+  return [...new Set(names)];
 }

@@ -1,18 +1,14 @@
-import { seededRandom } from '../../api/machinery/random.ts';
-import { SimulatedCluster } from '../../hack/emulator/cluster.ts';
 import type { ApiResponse } from '../../hack/emulator/http/messages.ts';
-import { programOf, type Step } from '../../hack/emulator/agent/simulated/program.ts';
-import type { SimulatedNetwork } from '../../hack/emulator/agent/simulated/networks.ts';
-import { pong } from '../../hack/emulator/master/agents.ts';
-import { agentResources } from '../../hack/emulator/simulated-agents.ts';
-import { codec } from '../../proto/mesos/codec.ts';
+import { codec, type MessageName } from '../../proto/mesos/codec.ts';
 import { CodecError } from '../../proto/mesos/errors.ts';
-import type { CommandInfo, SchedulerEvent } from '../../proto/mesos/generated/messages.ts';
 import { RecordDecoder } from '../../proto/mesos/recordio.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
-import { bodyBytes, isStream, recordsOf, type Exchange, type Recording } from './recordings.ts';
-import type { TimedEvent } from './replay-events.ts';
-import { correspondingId, isRecordedId, type Run } from './replay-ids.ts';
+import { bodyBytes, responseHeader, type Exchange, type Recording } from './recordings.ts';
+import { actionsOf, type Action } from './replay-actions.ts';
+import { agentPort, allocationInterval, ReplayCluster } from './replay-cluster.ts';
+import { offersOf, type TimedEvent } from './replay-events.ts';
+import { correspondingId, idsIn, type Run } from './replay-ids.ts';
+import { eventCodec, recordedStreams } from './replay-streams.ts';
 
 /** What came of one recorded request. */
 export interface ReplayedExchange {
@@ -20,35 +16,17 @@ export interface ReplayedExchange {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
-  /** Of a stream: its index in `streams`. */
+  /** Of a stream: its index in `replayed`. */
   readonly stream: number | undefined;
 }
 
 export interface Replay {
-  readonly scenario: string;
   readonly exchanges: readonly ReplayedExchange[];
   readonly recorded: readonly (readonly TimedEvent[])[];
   readonly replayed: readonly (readonly TimedEvent[])[];
   /** How each stream ended in the replay: true if the master ended it. */
   readonly endedByMaster: readonly boolean[];
 }
-
-/** Something that was done to the cluster from outside, at a time of the recording. */
-interface Action {
-  readonly t: number;
-  readonly act: () => void;
-}
-
-/** The networks of the recorded agent. */
-const networks: Record<string, SimulatedNetwork> = {
-  'dev-net': { ipv4: '172.29.11.10' },
-  'data-net': { ipv4: '172.29.12.10' },
-  'dual-net': { ipv4: '172.29.13.10', ipv6: 'fd29:13::10' },
-  'spy-net': { ipv4: '172.29.14.10' },
-  'v031-net': { ipv4: '172.29.15.10', unreadable: true },
-  'tiny-net': { ipv4: '172.29.16.10', capacity: 1 },
-  'portmap-net': { ipv4: '172.29.17.10' },
-};
 
 /**
  * Sends every request of a recording to an emulated cluster, in the order in which the master
@@ -61,8 +39,8 @@ export async function replay(recording: Recording): Promise<Replay> {
 class Replayer {
   readonly #recording: Recording;
   readonly #clock = new VirtualClock();
-  readonly #cluster: SimulatedCluster;
-  readonly #recorded: TimedEvent[][];
+  readonly #cluster: ReplayCluster;
+  readonly #recorded: readonly TimedEvent[][];
   readonly #replayed: TimedEvent[][] = [];
   readonly #endedByMaster: boolean[] = [];
   readonly #streamIds = new Map<string, string>();
@@ -71,56 +49,33 @@ class Replayer {
 
   constructor(recording: Recording) {
     this.#recording = recording;
-    this.#recorded = recording.exchanges.filter(isStream).map((item) => this.#timed(item));
-    this.#cluster = new SimulatedCluster({
-      clock: this.#clock,
-      random: seededRandom(1),
-      agents: 1,
-      networks,
-      agentIp: () => '172.29.0.1',
-      agentInfo: () => ({
-        hostname: 'agent1.test',
-        port: 5051,
-        resources: agentResources({ cpus: 8, mem: 8192, disk: 20000, ports: [31000, 32000] }),
-        attributes: [
-          { name: 'rack', type: 'TEXT', text: { value: 'a' } },
-          { name: 'zone', type: 'TEXT', text: { value: 'z1' } },
-        ],
-      }),
-      // The recorded master was started with these; its interval lost 1.5 ms each time.
-      timings: { agentPingTimeout: 2000, maxAgentPingTimeouts: 3, allocationInterval: 1001.5 },
-      // A default executor took longer to leave once its agent had been away.
-      agentTimings: { executorExit: recording.scenario.startsWith('agentloss') ? 1450 : 250 },
-      runtime: {
-        launchDelay: ({ id, command, container }) => {
-          if (id.parent !== undefined) return 200;
-          if (command !== undefined && container?.network_infos === undefined) return 220;
-          return container?.network_infos?.[0]?.name === 'tiny-net' ? 440 : 320;
-        },
-        // Mesos looks for ended processes at intervals of up to a second.
-        signalDelay: ({ id }, signal) =>
-          id.parent !== undefined ? 110 : signal === 'SIGTERM' ? 40 : 1050,
-        probeDelay: ({ type }) => (type === 'COMMAND' ? 330 : 60),
-        program: ({ command }) => recordedProgram(command),
-      },
-    });
+    this.#recorded = recordedStreams(recording);
+    this.#cluster = new ReplayCluster(
+      recording.scenario,
+      this.#clock,
+      agentAddress(this.#recorded.flat()),
+    );
   }
 
   async run(): Promise<Replay> {
-    this.#cluster.start();
-    // Let the agent register; then begin so that allocations fall where they did.
-    await this.#clock.advance(2 * 1001.5 + 1001.5 - this.#allocationPhase());
-    this.#begin = this.#clock.monotonic();
     const exchanges: ReplayedExchange[] = [];
-    for (const step of this.#steps()) {
-      await this.#advanceTo(step.t);
-      if ('act' in step) step.act();
-      else exchanges.push(await this.#send(step.exchange));
-      await this.#clock.advance(0);
+    try {
+      const ports = this.#recording.exchanges.map(({ req }) => req.port);
+      this.#cluster.start(ports.includes(5052) ? [5050, 5052] : [5050]);
+      // Let the agent register; then begin so that allocations fall where they did.
+      await this.#clock.advance(500);
+      const { ledSince } = this.#cluster.masters;
+      this.#begin = ledSince + 4 * allocationInterval - this.#allocationPhase();
+      for (const step of this.#steps()) {
+        await this.#advanceTo(step.t);
+        if ('act' in step) step.act();
+        else exchanges.push(await this.#send(step.exchange));
+        await this.#clock.advance(0);
+      }
+    } finally {
+      this.#cluster.stop();
     }
-    this.#cluster.stop();
     return {
-      scenario: this.#recording.scenario,
       exchanges,
       recorded: this.#recorded,
       replayed: this.#replayed,
@@ -133,7 +88,8 @@ class Replayer {
       t: exchange.res.t_ms,
       exchange,
     }));
-    return [...requests, ...this.#closings(), ...this.#actions()].sort((a, b) => a.t - b.t);
+    const actions = actionsOf(this.#recording, this.#recorded.flat(), this.#cluster);
+    return [...requests, ...this.#closings(), ...actions].sort((a, b) => a.t - b.t);
   }
 
   #closings(): Action[] {
@@ -147,60 +103,10 @@ class Replayer {
       }));
   }
 
-  /** What the timeline says was done to the agent and its executors. */
-  #actions(): Action[] {
-    const { agents } = this.#cluster;
-    return this.#recording.timeline.flatMap(({ t, k, v }): Action[] => {
-      const text = k === 'phase' ? String(v) : k;
-      if (/kill -9 agent/.test(text)) {
-        return [{ t: this.#disconnectionAfter(t), act: () => agents.kill(0) }];
-      }
-      if (/start agent/.test(text)) {
-        const registration = this.#registrationAfter(t);
-        return [
-          { t: registration, act: () => agents.start(0) },
-          // A recovering agent answers pings before it registers.
-          { t: t + 500, act: () => this.#answerPings() },
-        ];
-      }
-      if (/SIGUSR1 agent/.test(text)) return [{ t, act: () => agents.unregister(0) }];
-      if (/kill -9 (command )?executor/.test(text)) {
-        const task = this.#newestTask(t);
-        return [{ t, act: () => void agents.crashExecutor(task) }];
-      }
-      return [];
-    });
-  }
-
-  /** The note was made before the signal was sent; the lost connection shows as a RESCIND. */
-  #disconnectionAfter(t: number): number {
-    const events = this.#recorded.flat().filter((item) => item.t > t);
-    const rescind = events.find(({ event }) => event.type === 'RESCIND')?.t ?? Infinity;
-    return Math.min(rescind, t + signalMs);
-  }
-
-  /** A started agent first waits for its executors; its registration shows as an offer. */
-  #registrationAfter(t: number): number {
-    const events = this.#recorded.flat().filter((item) => item.t > t);
-    return (events.find(({ event }) => event.type === 'OFFERS')?.t ?? t) - 15;
-  }
-
-  #answerPings(): void {
-    for (const agent of this.#cluster.leading?.state.agents.values() ?? []) pong(agent);
-  }
-
-  #newestTask(t: number): string {
-    const events = this.#recorded.flat().filter((item) => item.t < t);
-    return (
-      events.findLast(({ event }) => event.update !== undefined)?.event.update?.status.task_id
-        .value ?? ''
-    );
-  }
-
   /** When within its interval the recorded master allocated: seen at an offer that nobody asked for. */
   #allocationPhase(): number {
     const offers = this.#recorded.flat().filter(({ event }) => event.type === 'OFFERS');
-    return (offers[1]?.t ?? 0) % 1001.5;
+    return (offers[1]?.t ?? 0) % allocationInterval;
   }
 
   async #send(exchange: Exchange): Promise<ReplayedExchange> {
@@ -210,22 +116,22 @@ class Replayer {
     if (recordedStream !== undefined) {
       headers['mesos-stream-id'] = this.#streamIds.get(recordedStream) ?? recordedStream;
     }
-    const answer = this.#cluster.handle({
+    const answer = this.#cluster.handle(req.port, {
       method: req.method,
-      target: req.path,
+      target: encodeTarget(await this.#translateText(decodeURIComponent(req.path))),
       headers,
-      body: await this.#translate(bodyBytes(req.body)),
+      body: req.method === 'POST' ? await this.#translate(exchange) : new Uint8Array(),
     });
     if (answer.kind === 'response') return { exchange, stream: undefined, ...plain(answer) };
     const stream = this.#replayed.length;
     const events: TimedEvent[] = [];
     this.#replayed.push(events);
     this.#endedByMaster.push(false);
-    const recordedId = streamIdOf(exchange);
+    const recordedId = responseHeader(exchange.res, 'mesos-stream-id');
     const id = answer.headers['Mesos-Stream-Id'];
     if (recordedId !== undefined && id !== undefined) this.#streamIds.set(recordedId, id);
     const decoder = new RecordDecoder();
-    const event = codec('mesos.v1.scheduler.Event', this.#recording.format);
+    const event = eventCodec(exchange, this.#recording.format);
     const session = answer.open({
       write: (chunk) => {
         for (const record of decoder.push(chunk)) {
@@ -241,30 +147,36 @@ class Replayer {
   }
 
   /** The call with the replay's ids; waits for those that the master has not given yet. */
-  async #translate(body: Uint8Array): Promise<Uint8Array> {
-    const call = codec('mesos.v1.scheduler.Call', this.#recording.format);
+  async #translate({ req }: Exchange): Promise<Uint8Array> {
+    const body = bodyBytes(req.body);
+    const call = codec(callMessage(req), this.#recording.format);
     let decoded;
     try {
       decoded = call.decode(body);
     } catch (error) {
-      // Malformed on purpose: sent as it is.
+      // Malformed on purpose, or a stream: sent as it is.
       if (error instanceof CodecError) return body;
       throw error;
     }
-    if (decoded.type === undefined) return body;
-    const recorded = runOf(this.#recorded);
-    const names = stringsOf(decoded).filter((text) => isRecordedId(recorded, text));
-    const ids = new Map<string, string>();
-    for (const name of names) {
-      const madeUp = decoded.type === 'SUBSCRIBE' && this.#frameworkOf(name) === undefined;
-      ids.set(name, madeUp ? name : await this.#idOf(recorded, name));
+    if (decoded.type === undefined || decoded.type === 'UNKNOWN') return body;
+    const texts = new Map<string, string>();
+    for (const text of stringsOf(decoded)) {
+      // A framework id that no stream has yielded yet was made up by the client.
+      const subscribes = decoded.type === 'SUBSCRIBE';
+      texts.set(text, await this.#translateText(text, subscribes));
     }
-    return call.encode(renamed(decoded, ids));
+    return call.encode(renamed(decoded, texts));
   }
 
-  /** A framework id that no stream has yielded yet was made up by the client. */
-  #frameworkOf(name: string): string | undefined {
-    return correspondingId(runOf(this.#recorded), runOf(this.#replayed), name);
+  async #translateText(text: string, mayBeMadeUp = false): Promise<string> {
+    const recorded = runOf(this.#recorded);
+    let translated = text.replace(recordedWorkDir, this.#cluster.paths.workDir);
+    for (const id of idsIn(recorded, translated)) {
+      const known = correspondingId(recorded, runOf(this.#replayed), id);
+      if (known === undefined && mayBeMadeUp) continue;
+      translated = translated.replaceAll(id, known ?? (await this.#idOf(recorded, id)));
+    }
+    return translated;
   }
 
   async #idOf(recorded: Run, name: string): Promise<string> {
@@ -282,46 +194,34 @@ class Replayer {
     const ms = this.#begin + t - this.#clock.monotonic();
     if (ms > 0) await this.#clock.advance(ms);
   }
-
-  #timed(exchange: Exchange): TimedEvent[] {
-    const body = bodyBytes(exchange.res.body);
-    const event = codec('mesos.v1.scheduler.Event', this.#recording.format);
-    let offset = 0;
-    return recordsOf(body).map((record) => {
-      const start = offset;
-      offset += String(record.length).length + 1 + record.length;
-      return { t: arrivalOf(exchange, start), event: event.decode(record) };
-    });
-  }
 }
 
-/** When the chunk arrived in which a byte was. */
-function arrivalOf({ res }: Exchange, offset: number): number {
-  let position = 0;
-  for (const [t, length] of res.chunks ?? []) {
-    position += length;
-    if (offset < position) return t;
-  }
-  return res.t_ms;
+/** What the recorded agent advertised. */
+function agentAddress(recorded: readonly TimedEvent[]): string {
+  const [offer] = recorded.flatMap(({ event }) => offersOf(event));
+  return offer?.url?.address.ip ?? '127.0.0.1';
 }
 
-/** What the recorded commands do that a reading of their shell text does not tell. */
-function recordedProgram(command: CommandInfo | undefined): Step[] {
-  if (command?.value?.includes('Buffer.alloc') === true) {
-    return [{ do: 'sleep', ms: 430 }, { do: 'exhaustMemory' }];
-  }
-  const program = programOf(command);
-  const [first] = program;
-  return first?.do === 'exit' || first?.do === 'signal'
-    ? [{ do: 'sleep', ms: reapMs }, ...program]
-    : program;
+/** Where the recorded agent kept its files; the one in queries was not renamed in the recording. */
+const recordedWorkDir = /\/var\/lib\/mesos\/agent\b|\/tmp\/mesos\/run\/agent\b/g;
+
+function callMessage({
+  path,
+  port,
+}: Exchange['req']): Extract<MessageName, `mesos.v1.${string}.Call`> {
+  if (path.endsWith('scheduler')) return 'mesos.v1.scheduler.Call';
+  return port === agentPort ? 'mesos.v1.agent.Call' : 'mesos.v1.master.Call';
 }
 
-/** Between the note of a kill and the kill, where no RESCIND shows it. */
-const signalMs = 1140;
-
-/** How long Mesos took to see that a command had ended. */
-const reapMs = 160;
+function encodeTarget(path: string): string {
+  const [route = '', query] = path.split('?', 2);
+  if (query === undefined) return route;
+  const fields = query.split('&').map((field) => {
+    const [name = '', value = ''] = field.split('=', 2);
+    return `${name}=${encodeURIComponent(value)}`;
+  });
+  return `${route}?${fields.join('&')}`;
+}
 
 function plain({ status, headers, body }: ApiResponse) {
   return { status, headers, body };
@@ -339,13 +239,8 @@ function headersOf(rawHead: string): Record<string, string | undefined> {
   );
 }
 
-function streamIdOf({ res }: Exchange): string | undefined {
-  const headers = res.raw_headers ?? [];
-  return headers[headers.indexOf('Mesos-Stream-Id') + 1];
-}
-
 function runOf(streams: readonly (readonly TimedEvent[])[]): Run {
-  return { streams: streams.map((events) => events.map(({ event }): SchedulerEvent => event)) };
+  return streams.map((events) => events.map(({ event }) => event));
 }
 
 function stringsOf(value: unknown): string[] {
@@ -354,17 +249,17 @@ function stringsOf(value: unknown): string[] {
   return Object.values(value).flatMap(stringsOf);
 }
 
-function renamed<T>(value: T, ids: ReadonlyMap<string, string>): T {
+function renamed<T>(value: T, texts: ReadonlyMap<string, string>): T {
   const copy = structuredClone(value);
-  rename(copy, ids);
+  rename(copy, texts);
   return copy;
 }
 
-function rename(value: unknown, ids: ReadonlyMap<string, string>): void {
+function rename(value: unknown, texts: ReadonlyMap<string, string>): void {
   if (typeof value !== 'object' || value === null) return;
   for (const [key, item] of Object.entries(value)) {
-    const id = typeof item === 'string' ? ids.get(item) : undefined;
-    if (id === undefined) rename(item, ids);
-    else Reflect.set(value, key, id);
+    const text = typeof item === 'string' ? texts.get(item) : undefined;
+    if (text === undefined) rename(item, texts);
+    else Reflect.set(value, key, text);
   }
 }

@@ -1,5 +1,3 @@
-import type { Clock } from '../../../api/machinery/clock.ts';
-import type { Random } from '../../../api/machinery/random.ts';
 import type {
   AgentInfo,
   DrainConfig,
@@ -12,50 +10,44 @@ import { newTask } from '../master/offers.ts';
 import { isTerminal } from '../master/state.ts';
 import { addStatus } from '../master/tasks.ts';
 import type { Link, ToAgent, ToMaster } from '../protocol.ts';
-import type { Checkpoint, CheckpointContent } from './checkpoint.ts';
+import type { CheckpointContent } from './checkpoint.ts';
 import { CommandExecutor, type Executor } from './command-executor.ts';
 import { DefaultExecutor } from './default-executor.ts';
 import { drainPolicy, type Draining } from './draining.ts';
+import type { AgentOptions } from './options.ts';
 import { PendingSave } from './pending-save.ts';
 import { recoverExecutor, saveExecutor } from './recovery.ts';
 import { droppedStatus, reregistration } from './registration.ts';
-import type { Runtime } from './runtime.ts';
 import { forwarded, TaskTable } from './task-table.ts';
-import { defaultExecutorTimings, type ExecutorContext, type ExecutorTimings } from './task-run.ts';
+import { defaultExecutorTimings, type ExecutorContext } from './task-run.ts';
 import { UpdateStreams } from './updates.ts';
 
-export interface AgentOptions {
-  clock: Clock;
-  random: Random;
-  /** Without id: the master gives one, unless the checkpoint has it. */
-  info: AgentInfo;
-  /** The advertised address. */
-  ip: string;
-  runtime: Runtime;
-  checkpoint?: Checkpoint;
-  timings?: Partial<ExecutorTimings> & { updateRetryMin?: number; updateRetryMax?: number };
-  /** The master does not want the agent any more; its tasks are ended when this is called. */
-  onShutdown?: () => void;
-}
+export type { AgentOptions } from './options.ts';
 
 /** A Mesos agent without its process: fed with messages of the master and events of containers. */
 export class Agent {
   readonly info: AgentInfo;
   readonly ip: string;
   readonly frameworks = new Map<string, FrameworkInfo>();
+  /** Milliseconds since the epoch. */
+  readonly started: number;
   id: string | undefined;
+  /** Set once the master said DRAIN, until the agent's next life. */
+  draining: Draining | undefined;
   readonly #options: AgentOptions;
   readonly #context: ExecutorContext;
   readonly #updates: UpdateStreams;
   readonly #tasks = new TaskTable();
-  #drain: Draining | undefined;
   #link: Link<ToMaster> | undefined;
   #stopped = false;
+  /** It does not register before it has heard of its executors. */
+  #recovering = false;
   readonly #saves: PendingSave;
 
   constructor(options: AgentOptions) {
     const { clock, random, timings = {} } = options;
     this.#options = options;
+    this.started = clock.now();
     this.info = options.info;
     this.ip = options.ip;
     this.#updates = new UpdateStreams({
@@ -89,8 +81,7 @@ export class Agent {
   /** A connection to the leading master is open: the agent introduces itself. */
   connected(link: Link<ToMaster>): { receive(message: ToAgent): void; closed(): void } {
     this.#link = link;
-    if (this.id === undefined) link.send({ type: 'REGISTER', agent: this.info, ip: this.ip });
-    else link.send(this.#reregistration(this.id));
+    if (!this.#recovering) this.#introduce(link);
     return {
       receive: (message) => {
         if (this.#link === link && !this.#stopped) this.#receive(message);
@@ -101,6 +92,11 @@ export class Agent {
         this.#updates.pause();
       },
     };
+  }
+
+  #introduce(link: Link<ToMaster>): void {
+    if (this.id === undefined) link.send({ type: 'REGISTER', agent: this.info, ip: this.ip });
+    else link.send(this.#reregistration(this.id));
   }
 
   /** Ends the process only: containers go on, and a later life takes them up from the checkpoint. */
@@ -142,9 +138,13 @@ export class Agent {
     return this.#tasks.executors;
   }
 
-  /** Set once the master said DRAIN, until the agent's next life. */
-  get draining(): Draining | undefined {
-    return this.#drain;
+  /** Seconds. */
+  get uptime(): number {
+    return (this.#options.clock.now() - this.started) / 1000;
+  }
+
+  get isRegistered(): boolean {
+    return this.#link !== undefined && this.id !== undefined;
   }
 
   #receive(message: ToAgent): void {
@@ -198,7 +198,7 @@ export class Agent {
 
   /** Every task is killed with the grace of its own policy, or less if the master allows less. */
   #drainTasks(config: DrainConfig): void {
-    this.#drain = { config, since: this.#options.clock.now() };
+    this.draining = { config, since: this.#options.clock.now() };
     for (const executor of this.executors.values()) {
       for (const run of executor.runs) {
         executor.kill(run.id, drainPolicy(run.info, config), 'REASON_AGENT_DRAINING');
@@ -344,28 +344,21 @@ export class Agent {
     this.frameworks.delete(frameworkId);
     this.#updates.dropFramework(frameworkId);
     this.#tasks.forgetFinished(frameworkId);
-    for (const [key, executor] of this.executors) {
-      if (executor.frameworkId !== frameworkId) continue;
-      executor.discard(() => {
-        this.#tasks.executors.delete(key);
-        this.#save();
-      });
-    }
+    this.#discard(
+      (executor) => executor.frameworkId === frameworkId,
+      () => undefined,
+    );
   }
 
   #discardAll(done: () => void): void {
-    let left = this.executors.size;
     for (const id of this.frameworks.keys()) this.#updates.dropFramework(id);
     this.frameworks.clear();
     this.#tasks.forgetFinished();
-    if (left === 0) done();
-    for (const [key, executor] of [...this.executors]) {
-      executor.discard(() => {
-        this.#tasks.executors.delete(key);
-        this.#save();
-        if (--left === 0) done();
-      });
-    }
+    this.#discard(() => true, done);
+  }
+
+  #discard(matches: (executor: Executor) => boolean, done: () => void): void {
+    this.#tasks.discard(matches, () => this.#save(), done);
   }
 
   #recover(saved: CheckpointContent): void {
@@ -381,6 +374,12 @@ export class Agent {
       });
     }
     this.#save();
+    if (saved.executors.length === 0) return;
+    this.#recovering = true;
+    this.#options.clock.after(this.#context.timings.recovery, () => {
+      this.#recovering = false;
+      if (this.#link !== undefined && !this.#stopped) this.#introduce(this.#link);
+    });
   }
 
   #save(): void {

@@ -1,16 +1,10 @@
-import { closeSync, fstatSync, openSync, readSync, readdirSync, statSync } from 'node:fs';
-import { userInfo } from 'node:os';
-import { join } from 'node:path';
 import { codec, contentTypes } from '../../../proto/mesos/codec.ts';
-import type {
-  AgentCall,
-  AgentResponse,
-  AgentResponseGetContainersContainer,
-  FileInfo,
-} from '../../../proto/mesos/generated/messages.ts';
+import type { AgentCall, AgentResponse } from '../../../proto/mesos/generated/messages.ts';
+import { withEmptyLists, type ShownLists } from '../http/empty-lists.ts';
 import {
   acceptedFormat,
   decodeCall,
+  json,
   methodNotAllowed,
   requestFormat,
   respond,
@@ -18,19 +12,24 @@ import {
   type ApiAnswer,
   type ApiRequest,
 } from '../http/messages.ts';
-import { isTerminal } from '../master/state.ts';
 import { versionInfo } from '../master/version.ts';
 import type { Agent } from './agent.ts';
-import type { Executor } from './command-executor.ts';
-import { DefaultExecutor } from './default-executor.ts';
-import { resolveFile, type AgentPaths } from './process/paths.ts';
+import { filesPage, listFiles, readFile } from './files.ts';
+import { agentMetrics, legacyContainers, legacyState } from './legacy.ts';
+import type { AgentPaths } from './process/paths.ts';
+import { containersOf, getExecutors, getFrameworks, getTasks } from './views.ts';
 
 /** Answers the agent's operator API. Without `paths` (simulated agents) there are no files. */
 export function agentApi(agent: Agent, paths?: AgentPaths): (request: ApiRequest) => ApiAnswer {
   return (request) => {
-    const [path = '/'] = request.target.split('?', 1);
+    const [path = '/', query = ''] = request.target.split('?', 2);
     const route = path.replace(/^\/slave\(\d+\)/, '');
     if (route === '/health') return respond(200);
+    const page = pages[route];
+    if (page !== undefined) return json(page(agent, paths));
+    const files = { paths, agentId: agent.id ?? '' };
+    const file = filesPage(files, route, new URLSearchParams(query));
+    if (file !== undefined) return file;
     if (route !== '/api/v1') return text(404, '404 Not Found.');
     if (request.method !== 'POST') return methodNotAllowed(request.method, 'POST');
     const format = requestFormat(request);
@@ -47,13 +46,43 @@ export function agentApi(agent: Agent, paths?: AgentPaths): (request: ApiRequest
     const result = agentCall(agent, paths, decoded.call);
     if (result === 'not found') return text(404, '');
     if (typeof result === 'string') return text(400, result);
+    const written = accepted === 'json' ? result : withCheckpoint(result);
+    const body = codec('mesos.v1.agent.Response', accepted).encode(written);
     return respond(
       200,
       { 'Content-Type': contentTypes[accepted] },
-      codec('mesos.v1.agent.Response', accepted).encode(result),
+      accepted === 'json' ? withEmptyLists(body, shownLists) : body,
     );
   };
 }
+
+/** In protobuf, a field of the unversioned interface comes through. */
+function withCheckpoint(response: AgentResponse): AgentResponse {
+  const info = response.get_agent?.agent_info;
+  if (info === undefined) return response;
+  const agent_info = { ...info, checkpoint: true };
+  return { ...response, get_agent: { ...response.get_agent, agent_info } };
+}
+
+const shownLists: ShownLists = {
+  get_tasks: [
+    'pending_tasks',
+    'queued_tasks',
+    'launched_tasks',
+    'terminated_tasks',
+    'completed_tasks',
+  ],
+  get_frameworks: ['frameworks', 'completed_frameworks'],
+  get_executors: ['executors', 'completed_executors'],
+};
+
+/** What a GET shows. */
+const pages: Readonly<Record<string, (agent: Agent, paths: AgentPaths | undefined) => object>> = {
+  '/state': legacyState,
+  '/containers': legacyContainers,
+  '/metrics/snapshot': agentMetrics,
+  '/version': () => versionInfo,
+};
 
 /** The answer to one call; a text if it is refused. */
 export function agentCall(
@@ -69,7 +98,10 @@ export function agentCall(
       return { type: 'GET_VERSION', get_version: { version_info: versionInfo } };
     case 'GET_AGENT': {
       const id = agent.id === undefined ? {} : { id: { value: agent.id } };
-      return { type: 'GET_AGENT', get_agent: { agent_info: { ...agent.info, ...id } } };
+      return {
+        type: 'GET_AGENT',
+        get_agent: { agent_info: { ...agent.info, ...id }, ...drainOf(agent) },
+      };
     }
     case 'GET_TASKS':
       return { type: 'GET_TASKS', get_tasks: getTasks(agent) };
@@ -88,132 +120,38 @@ export function agentCall(
       };
     case 'GET_OPERATIONS':
       return { type: 'GET_OPERATIONS', get_operations: {} };
+    case 'GET_RESOURCE_PROVIDERS':
+      return { type: 'GET_RESOURCE_PROVIDERS', get_resource_providers: {} };
+    case 'GET_LOGGING_LEVEL':
+      return { type: 'GET_LOGGING_LEVEL', get_logging_level: { level: 0 } };
+    case 'GET_METRICS':
+      return {
+        type: 'GET_METRICS',
+        get_metrics: {
+          metrics: Object.entries(agentMetrics(agent)).map(([name, value]) => ({ name, value })),
+        },
+      };
     case 'GET_CONTAINERS': {
       const nested = call.get_containers?.show_nested === true;
       const containers = executors.flatMap((executor) => containersOf(executor, nested));
       return { type: 'GET_CONTAINERS', get_containers: { containers } };
     }
     case 'LIST_FILES':
-      return listFiles(agent, paths, call.list_files?.path ?? '');
+      return listFiles({ paths, agentId: agent.id ?? '' }, call.list_files?.path ?? '');
     case 'READ_FILE': {
       const { path = '', offset = 0, length } = call.read_file ?? {};
-      return readFile(agent, paths, path, offset, length);
+      return readFile({ paths, agentId: agent.id ?? '' }, path, offset, length);
     }
     default:
       return "Failed to validate agent::Call: Expecting 'type' to be present";
   }
 }
 
-function getTasks(agent: Agent): NonNullable<AgentResponse['get_tasks']> {
-  const tasks = agent.tasks();
+function drainOf(agent: Agent): Partial<NonNullable<AgentResponse['get_agent']>> {
+  const { draining } = agent;
+  if (draining === undefined) return {};
   return {
-    launched_tasks: tasks.filter(({ state }) => !isTerminal(state)),
-    terminated_tasks: tasks.filter(({ state }) => isTerminal(state)),
+    drain_config: draining.config,
+    estimated_drain_start_time: { nanoseconds: Math.floor(draining.since / 1000) * 1e9 },
   };
-}
-
-function getFrameworks(agent: Agent): NonNullable<AgentResponse['get_frameworks']> {
-  return { frameworks: [...agent.frameworks.values()].map((info) => ({ framework_info: info })) };
-}
-
-function getExecutors(executors: readonly Executor[]): NonNullable<AgentResponse['get_executors']> {
-  return {
-    executors: executors.map(({ executorId, frameworkId, ...executor }) => ({
-      executor_info:
-        'info' in executor && executor instanceof DefaultExecutor
-          ? executor.info
-          : { executor_id: { value: executorId }, framework_id: { value: frameworkId } },
-    })),
-  };
-}
-
-function containersOf(executor: Executor, nested: boolean): AgentResponseGetContainersContainer[] {
-  const started = executor.started();
-  if (started === undefined) return [];
-  const { id } = executor.spec();
-  const own: AgentResponseGetContainersContainer = {
-    framework_id: { value: executor.frameworkId },
-    executor_id: { value: executor.executorId },
-    executor_name: executorName(executor),
-    container_id: id,
-    container_status: {
-      container_id: id,
-      network_infos: [...started.networks],
-      executor_pid: started.pid,
-    },
-  };
-  if (!nested || !(executor instanceof DefaultExecutor)) return [own];
-  const inner = executor.runs.flatMap(({ containerId, started: container, over }) =>
-    container === undefined || over
-      ? []
-      : [
-          {
-            container_id: containerId,
-            container_status: {
-              container_id: containerId,
-              network_infos: [...container.networks],
-              executor_pid: container.pid,
-            },
-          },
-        ],
-  );
-  return [own, ...inner];
-}
-
-function executorName(executor: Executor): string {
-  if (executor instanceof DefaultExecutor) return executor.info.name ?? '';
-  const value = executor.spec().command?.value ?? '';
-  const shown = value.length > 15 ? `${value.slice(0, 12)}...` : value;
-  return `Command Executor (Task: ${executor.executorId}) (Command: sh -c '${shown}')`;
-}
-
-function listFiles(
-  agent: Agent,
-  paths: AgentPaths | undefined,
-  path: string,
-): AgentResponse | string {
-  const directory = paths && resolveFile(paths, agent.id ?? '', path);
-  if (directory === undefined || !statSync(directory).isDirectory()) return 'not found';
-  const { username } = userInfo();
-  const infos = readdirSync(directory)
-    .sort()
-    .map((name): FileInfo => {
-      const stat = statSync(join(directory, name));
-      return {
-        path: join(path, name),
-        nlink: stat.nlink,
-        size: stat.size,
-        mtime: { nanoseconds: Math.floor(stat.mtimeMs / 1000) * 1e9 },
-        mode: stat.mode,
-        uid: username,
-        gid: username,
-      };
-    });
-  return { type: 'LIST_FILES', list_files: { file_infos: infos } };
-}
-
-/** Mesos gives at most this much of a file at once. */
-const maxRead = 16 * 2 ** 20;
-
-function readFile(
-  agent: Agent,
-  paths: AgentPaths | undefined,
-  path: string,
-  offset: number,
-  length: number | undefined,
-): AgentResponse | string {
-  const file = paths && resolveFile(paths, agent.id ?? '', path);
-  if (file === undefined) return 'not found';
-  if (statSync(file).isDirectory()) return 'Cannot read a directory';
-  const descriptor = openSync(file, 'r');
-  try {
-    const { size } = fstatSync(descriptor);
-    const wanted = Math.max(0, Math.min(length ?? maxRead, maxRead, size - offset));
-    const buffer = Buffer.alloc(wanted);
-    const read = readSync(descriptor, buffer, 0, wanted, offset);
-    const data = buffer.subarray(0, read).toString('base64');
-    return { type: 'READ_FILE', read_file: { size, data } };
-  } finally {
-    closeSync(descriptor);
-  }
 }

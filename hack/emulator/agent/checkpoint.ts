@@ -30,7 +30,7 @@ const savedExecutor = z.object({
   groups: z.array(z.array(savedTask)),
 });
 
-const checkpointContent = z.object({
+export const checkpointContent = z.object({
   agentId: z.string().optional(),
   frameworks: z.array(object<FrameworkInfo>()),
   executors: z.array(savedExecutor),

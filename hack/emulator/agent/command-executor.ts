@@ -31,8 +31,8 @@ export interface Executor {
   started(): StartedContainer | undefined;
 }
 
-/** Mesos runs a command task under a command executor, which takes resources of its own. */
-const executorMemory = 32;
+/** Mebibytes: Mesos runs a command task under an executor, which takes resources of its own. */
+export const commandExecutorMemory = 32;
 
 export interface CommandExecutorOptions {
   context: ExecutorContext;
@@ -88,8 +88,11 @@ export class CommandExecutor implements Executor {
       taskId: info.task_id.value,
       ...(command === undefined ? {} : { command }),
       ...(container === undefined ? {} : { container }),
-      ...(memory === undefined ? {} : { memory: (memory / 1000 + executorMemory) * 2 ** 20 }),
+      ...(memory === undefined
+        ? {}
+        : { memory: (memory / 1000 + commandExecutorMemory) * 2 ** 20 }),
       user: command?.user ?? framework.user,
+      ...(context.timings.commandExecutorWaits ? { waitsForAgent: true } : {}),
     };
   }
 

@@ -35,6 +35,8 @@ export interface ContainerSpec {
   /** Bytes for the container and those within; absent: no limit. */
   readonly memory?: number;
   readonly user: string;
+  /** The executor tells an agent that comes back how its command ended; others are gone by then. */
+  readonly waitsForAgent?: boolean;
 }
 
 export interface StartedContainer {

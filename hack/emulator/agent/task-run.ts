@@ -33,7 +33,7 @@ export interface ExecutorContext {
   changed(): void;
 }
 
-/** Milliseconds. */
+/** How executors behave in time; milliseconds. */
 export interface ExecutorTimings {
   /** From TASK_STARTING to TASK_RUNNING. */
   running: number;
@@ -43,6 +43,13 @@ export interface ExecutorTimings {
   executorExit: number;
   /** The same after SHUTDOWN, when it does not wait for acknowledgements. */
   shutdownExit: number;
+  /** From the start of an agent that had executors to its registration: it waits for them. */
+  recovery: number;
+  /**
+   * Whether a command executor waits for an agent that is away with the news of its task's end, as
+   * with Mesos' --http_command_executor; else it leaves, and the task is taken to have failed.
+   */
+  commandExecutorWaits: boolean;
 }
 
 export const defaultExecutorTimings: ExecutorTimings = {
@@ -50,6 +57,8 @@ export const defaultExecutorTimings: ExecutorTimings = {
   linger: 1_100,
   executorExit: 250,
   shutdownExit: 130,
+  recovery: 100,
+  commandExecutorWaits: false,
 };
 
 /** Mesos' grace between SIGTERM and SIGKILL if no kill policy says otherwise. */

@@ -35,6 +35,20 @@ export class TaskTable {
     );
   }
 
+  /** Ends executors without a word; `changed` after each, `done` after the last. */
+  discard(matches: (executor: Executor) => boolean, changed: () => void, done: () => void): void {
+    const ending = [...this.executors].filter(([, executor]) => matches(executor));
+    let left = ending.length;
+    if (left === 0) done();
+    for (const [key, executor] of ending) {
+      executor.discard(() => {
+        this.executors.delete(key);
+        changed();
+        if (--left === 0) done();
+      });
+    }
+  }
+
   finished(task: Task): void {
     this.#finished.set(`${task.framework_id.value}/${task.task_id.value}`, task);
   }

@@ -74,7 +74,8 @@ export function reregister(
   for (const kill of agent.missedKills.splice(0)) link.send(kill);
   if (unreachable[id] !== undefined) announceReturn(m, agent);
   startDraining(m, agent);
-  allocateSoon(m);
+  // One that was only disconnected is offered at the next interval.
+  if (known === undefined) allocateSoon(m);
   return agent;
 }
 

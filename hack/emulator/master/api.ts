@@ -1,11 +1,13 @@
 import { codec, contentTypes, type Format } from '../../../proto/mesos/codec.ts';
 import type {
+  MasterEvent,
   MasterInfo,
   SchedulerCall,
   SchedulerCallType,
   SchedulerEvent,
 } from '../../../proto/mesos/generated/messages.ts';
 import { encodeRecord } from '../../../proto/mesos/recordio.ts';
+import { withEmptyLists, type ShownLists } from '../http/empty-lists.ts';
 import {
   acceptedFormat,
   decodeCall,
@@ -30,7 +32,7 @@ import {
 } from './legacy.ts';
 import { maintenanceStatus } from './maintenance.ts';
 import type { Master } from './master.ts';
-import { masterMetrics, standbyMetrics } from './metrics.ts';
+import { masterMetrics } from './metrics.ts';
 import { operatorCall } from './operator.ts';
 import type { EventStream, MasterState, OperatorStream } from './state.ts';
 import { versionInfo } from './version.ts';
@@ -40,6 +42,8 @@ import { getState } from './views.ts';
 export interface MasterNode {
   readonly leading: Master | undefined;
   readonly leader: MasterInfo | undefined;
+  /** Of a master that does not lead. */
+  standbyMetrics(): Record<string, number>;
 }
 
 /** Answers one request as a Mesos master does. */
@@ -52,9 +56,7 @@ export function masterApi(node: MasterNode): (request: ApiRequest) => ApiAnswer 
     if (route === '/version') return json(versionInfo);
     if (route === '/metrics/snapshot') {
       return json(
-        node.leading === undefined
-          ? standbyMetrics(process.uptime())
-          : masterMetrics(node.leading.state),
+        node.leading === undefined ? node.standbyMetrics() : masterMetrics(node.leading.state),
       );
     }
     if (!routes.has(route)) return text(404, '404 Not Found.');
@@ -113,12 +115,20 @@ function operator(master: Master, format: Format, request: ApiRequest): ApiAnswe
   const result = operatorCall(master.state, decoded.call);
   if (typeof result === 'string') return text(400, result);
   if (result === undefined) return respond(200);
+  const body = codec('mesos.v1.master.Response', accepted).encode(result);
   return respond(
     200,
     { 'Content-Type': contentTypes[accepted] },
-    codec('mesos.v1.master.Response', accepted).encode(result),
+    accepted === 'json' ? withEmptyLists(body, shownLists) : body,
   );
 }
+
+const shownLists: ShownLists = {
+  get_tasks: ['tasks', 'completed_tasks', 'unreachable_tasks'],
+  get_agents: ['agents', 'recovered_agents'],
+  get_frameworks: ['frameworks', 'completed_frameworks'],
+  get_executors: ['executors'],
+};
 
 /** The stream of a subscriber of the operator API: the state, then what changes. */
 function operatorStream(m: MasterState, format: Format): ApiStream {
@@ -130,7 +140,8 @@ function operatorStream(m: MasterState, format: Format): ApiStream {
     open: (sink) => {
       const stream: OperatorStream = {
         send: (event) => {
-          sink.write(encodeRecord(encoder.encode(event)));
+          const written = format === 'json' ? withoutCheckpoint(event) : event;
+          sink.write(encodeRecord(encoder.encode(written)));
         },
         end: () => {
           sink.end();
@@ -157,6 +168,15 @@ function operatorStream(m: MasterState, format: Format): ApiStream {
       };
     },
   };
+}
+
+/** In JSON, events about one agent leave out what only the unversioned interface knows. */
+function withoutCheckpoint(event: MasterEvent): MasterEvent {
+  if (event.agent_added === undefined) return event;
+  const { agent } = event.agent_added;
+  const agent_info = { ...agent.agent_info };
+  delete agent_info.checkpoint;
+  return { ...event, agent_added: { agent: { ...agent, agent_info } } };
 }
 
 function notAcceptable(): ApiResponse {
@@ -250,17 +270,24 @@ const members: Partial<Record<SchedulerCallType, keyof SchedulerCall>> = {
   KILL: 'kill',
   SHUTDOWN: 'shutdown',
   ACKNOWLEDGE: 'acknowledge',
-  ACKNOWLEDGE_OPERATION_STATUS: 'acknowledge_operation_status',
   RECONCILE: 'reconcile',
-  RECONCILE_OPERATIONS: 'reconcile_operations',
-  MESSAGE: 'message',
   REQUEST: 'request',
   UPDATE_FRAMEWORK: 'update_framework',
 };
 
+/**
+ * Refused like calls without a type. UNKNOWN makes a real master exit; the others are of operations
+ * and custom executors, which are not emulated.
+ */
+const unsupported: ReadonlySet<SchedulerCallType> = new Set([
+  'UNKNOWN',
+  'ACKNOWLEDGE_OPERATION_STATUS',
+  'RECONCILE_OPERATIONS',
+  'MESSAGE',
+]);
+
 export function validateCall(call: SchedulerCall): string | undefined {
-  // UNKNOWN makes a real master exit; this one refuses it like a call without a type.
-  if (call.type === undefined || call.type === 'UNKNOWN') return expecting('type');
+  if (call.type === undefined || unsupported.has(call.type)) return expecting('type');
   const member = members[call.type];
   if (call.type === 'SUBSCRIBE') {
     if (call.subscribe === undefined) return expecting('subscribe');

@@ -1,17 +1,16 @@
 import type { Clock } from '../../../api/machinery/clock.ts';
-import type { Random } from '../../../api/machinery/random.ts';
 import { codec } from '../../../proto/mesos/codec.ts';
 import type { MasterInfo } from '../../../proto/mesos/generated/messages.ts';
 import type { ZooKeeperClient } from '../../../proto/zookeeper/client.ts';
 import { ensurePath } from '../../../proto/zookeeper/ensure-path.ts';
 import { isZooKeeperError } from '../../../proto/zookeeper/errors.ts';
-import { openZooKeeper } from '../../../proto/zookeeper/network-client.ts';
 
 export interface ElectionOptions {
   clock: Clock;
-  random: Random;
-  /** `zk://host:port,…/path`. */
-  zk: string;
+  /** Closed with the election. */
+  client: ZooKeeperClient;
+  /** Where the masters' nodes are. */
+  path: string;
   info: MasterInfo;
   /** Mesos' --zk_session_timeout; also how long an opinion outlives the connection. */
   sessionTimeout?: number;
@@ -35,16 +34,10 @@ export class Election {
   #opinion: { cancel(): void } | undefined;
 
   constructor(options: ElectionOptions) {
-    const { hosts, path } = parseZkUrl(options.zk);
     this.#options = options;
+    const { clock, client, path, sessionTimeout = 10_000 } = options;
     this.#path = path;
-    const { clock, random, sessionTimeout = 10_000 } = options;
-    this.#client = openZooKeeper({
-      connectString: hosts,
-      clock,
-      random,
-      sessionTimeoutMs: sessionTimeout,
-    });
+    this.#client = client;
     this.#client.subscribe((event) => {
       if (event.type === 'connected') {
         this.#opinion?.cancel();

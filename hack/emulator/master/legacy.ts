@@ -1,8 +1,4 @@
-import type {
-  FrameworkInfo,
-  InverseOffer,
-  Task,
-} from '../../../proto/mesos/generated/messages.ts';
+import type { FrameworkInfo, InverseOffer, Task } from '../../../proto/mesos/generated/messages.ts';
 import {
   accountedResources,
   minus,

@@ -19,7 +19,6 @@ import * as tasks from './tasks.ts';
 
 /** The metric that counts calls of a type. */
 const metrics: Partial<Record<SchedulerCallType, string>> = {
-  ACCEPT: 'messages_launch_tasks',
   DECLINE: 'messages_decline_offers',
   KILL: 'messages_kill_task',
   ACKNOWLEDGE: 'messages_status_update_acknowledgement',
@@ -103,6 +102,9 @@ export class Master {
         frameworks.removeFramework(m, framework);
         break;
       case 'ACCEPT':
+        for (const { type } of call.accept?.operations ?? []) {
+          if (type === 'LAUNCH') m.count('messages_launch_tasks');
+        }
         if (call.accept !== undefined) accept(m, framework, call.accept);
         break;
       case 'DECLINE':

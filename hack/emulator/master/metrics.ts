@@ -8,11 +8,11 @@ export function masterMetrics(m: MasterState): Record<string, number> {
   const active = frameworks.filter(({ stream }) => stream !== undefined).length;
   const connected = agents.filter(({ link }) => link !== undefined);
   const inactive = connected.filter(({ id }) => m.deactivated.has(id)).length;
-  return prefixed('master/', {
-    ...followerMetrics(m.clock.now() / 1000 - m.startTime, true),
+  const metrics = {
     ...counters(m),
     ...resources(m),
     ...tasks(m),
+    elected: 1,
     frameworks_active: active,
     frameworks_connected: active,
     frameworks_disconnected: frameworks.length - active,
@@ -24,16 +24,18 @@ export function masterMetrics(m: MasterState): Record<string, number> {
     slaves_disconnected: agents.length - connected.length,
     slaves_inactive: agents.length - connected.length + inactive,
     slaves_unreachable: Object.keys(m.registry.read().unreachable).length,
-  });
+    uptime_secs: m.clock.now() / 1000 - m.startTime,
+  };
+  return Object.fromEntries(
+    Object.entries(metrics)
+      .map(([name, value]) => [`master/${name}`, value] as const)
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
 }
 
-/** What a master that does not lead has to say. */
-export function standbyMetrics(uptimeSeconds: number): Record<string, number> {
-  return prefixed('master/', followerMetrics(uptimeSeconds, false));
-}
-
-function followerMetrics(uptimeSeconds: number, leads: boolean): Record<string, number> {
-  return { elected: leads ? 1 : 0, uptime_secs: uptimeSeconds };
+/** Of a master that does not lead: it knows of nothing, but says so under every name. */
+export function standbyMetrics(standby: MasterState): Record<string, number> {
+  return { ...masterMetrics(standby), 'master/elected': 0 };
 }
 
 const counted = [
@@ -117,12 +119,4 @@ function tasks(m: MasterState): Record<string, number> {
 
 function isActive(state: string): boolean {
   return activeStates.includes(state.replace('TASK_', ''));
-}
-
-function prefixed(prefix: string, metrics: Record<string, number>): Record<string, number> {
-  return Object.fromEntries(
-    Object.entries(metrics)
-      .map(([name, value]) => [prefix + name, value] as const)
-      .sort(([a], [b]) => (a < b ? -1 : 1)),
-  );
 }

@@ -72,7 +72,7 @@ export function operatorCall(
     case 'GET_QUOTA':
       return { type: 'GET_QUOTA', get_quota: { status: {} } };
     case 'GET_WEIGHTS':
-      return { type: 'GET_WEIGHTS', get_weights: {} };
+      return { type: 'GET_WEIGHTS' };
     case 'UPDATE_MAINTENANCE_SCHEDULE':
       return updateSchedule(m, call.update_maintenance_schedule?.schedule ?? {});
     case 'START_MAINTENANCE':

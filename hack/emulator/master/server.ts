@@ -1,42 +1,43 @@
 import type { Clock } from '../../../api/machinery/clock.ts';
 import type { Random } from '../../../api/machinery/random.ts';
-import type { MasterInfo } from '../../../proto/mesos/generated/messages.ts';
+import { openZooKeeper } from '../../../proto/zookeeper/network-client.ts';
 import { serve, type ListeningServer } from '../http/server.ts';
 import { acceptAgents } from '../link-socket.ts';
 import { masterApi, type MasterNode } from './api.ts';
-import { Election } from './election.ts';
+import { ElectedMaster, type ElectedMasterOptions } from './elected-master.ts';
+import { parseZkUrl } from './election.ts';
 import { masterInfo } from './info.ts';
-import { Master } from './master.ts';
-import type { Registry } from './registry.ts';
-import type { MasterTimings } from './state.ts';
 
-export interface MasterServerOptions {
+export interface MasterServerOptions extends Omit<ElectedMasterOptions, 'info' | 'zooKeeper'> {
   clock: Clock;
   random: Random;
   host: string;
   port: number;
-  registry: Registry;
-  timings?: Partial<MasterTimings>;
-  /** Without it this is the only master and leads at once. */
+  /** `zk://host:port,…/path`. Without it this is the only master and leads at once. */
   zk?: string;
   zkSessionTimeout?: number;
-  /** This master has begun to lead. */
-  leads?: (master: Master) => void;
-  /** A leader that lost its ZooKeeper session exits. */
-  exit: () => void;
-  log: (message: string) => void;
 }
 
 /** One master process: HTTP, agents' connections, and leadership. */
 export class MasterServer implements MasterNode {
-  leading: Master | undefined;
-  leader: MasterInfo | undefined;
   readonly #options: MasterServerOptions;
   #server: ListeningServer | undefined;
-  #election: Election | undefined;
+  #master: ElectedMaster | undefined;
 
   constructor(options: MasterServerOptions) {
     this.#options = options;
+  }
+
+  get leading(): MasterNode['leading'] {
+    return this.#master?.leading;
+  }
+
+  get leader(): MasterNode['leader'] {
+    return this.#master?.leader;
+  }
+
+  standbyMetrics(): Record<string, number> {
+    return this.#master?.standbyMetrics() ?? {};
   }
 
   get port(): number {
@@ -44,51 +45,32 @@ export class MasterServer implements MasterNode {
   }
 
   async start(): Promise<void> {
-    const { clock, random, host, port, zk, zkSessionTimeout, exit, log } = this.#options;
+    const { random, host, port } = this.#options;
     this.#server = await serve(masterApi(this), { host, port });
     acceptAgents(this.#server.server, this);
-    const info = masterInfo(random.uuid(), host, this.#server.port);
-    if (zk === undefined) {
-      this.#lead(info);
-      return;
-    }
-    this.#election = new Election({
-      clock,
-      random,
-      zk,
-      info,
-      ...(zkSessionTimeout === undefined ? {} : { sessionTimeout: zkSessionTimeout }),
-      changed: (leader) => {
-        log(leader === undefined ? 'no master leads' : `${leader.pid ?? leader.id} leads`);
-        this.leader = leader;
-        if (leader?.id === info.id) this.#lead(info);
-      },
-      lost: () => {
-        log('lost leadership: the ZooKeeper session is gone');
-        exit();
-      },
-      log,
+    this.#master = new ElectedMaster({
+      ...this.#options,
+      info: masterInfo(random.uuid(), host, this.#server.port),
+      ...this.#zooKeeper(),
     });
+    this.#master.start();
   }
 
   async stop(): Promise<void> {
-    this.leading?.stop();
-    this.leading = undefined;
-    await this.#election?.close();
+    await this.#master?.stop();
     await this.#server?.close();
   }
 
-  #lead(info: MasterInfo): void {
-    const { clock, random, registry, timings } = this.#options;
-    this.leader = info;
-    this.leading = new Master({
+  #zooKeeper(): Pick<ElectedMasterOptions, 'zooKeeper'> {
+    const { clock, random, zk, zkSessionTimeout = 10_000 } = this.#options;
+    if (zk === undefined) return {};
+    const { hosts, path } = parseZkUrl(zk);
+    const client = openZooKeeper({
+      connectString: hosts,
       clock,
       random,
-      info,
-      registry,
-      ...(timings === undefined ? {} : { timings }),
+      sessionTimeoutMs: zkSessionTimeout,
     });
-    this.leading.start();
-    this.#options.leads?.(this.leading);
+    return { zooKeeper: { client, path, sessionTimeout: zkSessionTimeout } };
   }
 }

@@ -166,13 +166,9 @@ export function getRoles(
     name,
     weight: 1,
     frameworks: frameworks.map(({ id }) => ({ value: id })),
-    resources: accountedResources(sum(frameworks.map(({ allocated }) => allocated)), name).map(
-      ({ name: resource, type, scalar, ranges }) => ({
-        name: resource,
-        type,
-        ...(scalar === undefined ? {} : { scalar }),
-        ...(ranges === undefined ? {} : { ranges }),
-      }),
+    resources: accountedResources(sum(frameworks.map(({ allocated }) => allocated)), name).flatMap(
+      ({ name: resource, type, scalar }) =>
+        scalar === undefined ? [] : [{ name: resource, type, scalar }],
     ),
   }));
 }

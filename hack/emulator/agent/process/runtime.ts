@@ -139,7 +139,8 @@ export class ProcessRuntime implements Runtime {
         return;
       }
       // A default executor waits for the agent with the news; a command executor does not.
-      const status = spec.id.parent === undefined ? undefined : readStatus(this.#options.paths, id);
+      const waits = spec.id.parent !== undefined || spec.waitsForAgent === true;
+      const status = waits ? readStatus(this.#options.paths, id) : undefined;
       if (status === undefined) this.#terminated(container, constants.signals.SIGKILL);
       else this.#exited(container, status);
     });

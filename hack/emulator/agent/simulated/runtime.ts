@@ -40,6 +40,8 @@ interface SimulatedContainer {
   ignoresTerm: boolean;
   started: boolean;
   over: boolean;
+  /** A signal that ends it was sent. */
+  dying: boolean;
   /** The wait status that the command ended with. */
   ended: number | undefined;
 }
@@ -66,6 +68,7 @@ export class SimulatedRuntime implements Runtime {
       ignoresTerm: false,
       started: false,
       over: false,
+      dying: false,
       ended: undefined,
     };
     this.#containers.set(spec.id.value, container);
@@ -95,7 +98,8 @@ export class SimulatedRuntime implements Runtime {
     const status = container?.ended;
     this.#options.clock.after(0, () => {
       // A default executor waits for the agent; a command executor leaves after a second.
-      if (spec.id.parent !== undefined && status !== undefined) events.exited(status);
+      const waits = spec.id.parent !== undefined || spec.waitsForAgent === true;
+      if (waits && status !== undefined) events.exited(status);
       else events.terminated(9);
     });
   }
@@ -104,6 +108,9 @@ export class SimulatedRuntime implements Runtime {
     const container = this.#containers.get(id);
     if (container === undefined || container.over) return;
     if (signal === 'SIGTERM' && container.ignoresTerm) return;
+    // What SIGTERM has ended is only not buried yet.
+    if (container.dying) return;
+    container.dying = true;
     const status = signal === 'SIGTERM' ? 15 : 9;
     container.timer?.cancel();
     const delay = this.#options.signalDelay?.(container.spec, signal) ?? defaultSignalDelay;
