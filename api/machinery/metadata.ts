@@ -2,24 +2,27 @@ import { z } from 'zod';
 
 /** metav1.OwnerReference. */
 export const ownerReferenceSchema = z.strictObject({
-  apiVersion: z.string(),
-  kind: z.string(),
-  name: z.string(),
-  uid: z.string(),
-  controller: z.boolean().optional(),
-  blockOwnerDeletion: z.boolean().optional(),
+  apiVersion: z.string().describe('Group and version of the owner.'),
+  kind: z.string().describe('Kind of the owner.'),
+  name: z.string().describe('Name of the owner.'),
+  uid: z.string().describe('uid of the owner.'),
+  controller: z.boolean().optional().describe('Whether the owner manages the object.'),
+  blockOwnerDeletion: z
+    .boolean()
+    .optional()
+    .describe('Whether a foreground deletion of the owner waits for the object.'),
 });
 export type OwnerReference = z.infer<typeof ownerReferenceSchema>;
 
 /** One entry of metadata.managedFields; kept as clients sent it until server-side apply. */
 export const managedFieldsEntrySchema = z.strictObject({
-  manager: z.string().optional(),
-  operation: z.string().optional(),
-  apiVersion: z.string().optional(),
-  time: z.string().optional(),
-  fieldsType: z.string().optional(),
-  fieldsV1: z.record(z.string(), z.unknown()).optional(),
-  subresource: z.string().optional(),
+  manager: z.string().optional().describe('Who set the fields.'),
+  operation: z.string().optional().describe('Apply or Update.'),
+  apiVersion: z.string().optional().describe('Version that the fields are of.'),
+  time: z.string().optional().describe('When they were set last.'),
+  fieldsType: z.string().optional().describe('FieldsV1.'),
+  fieldsV1: z.record(z.string(), z.unknown()).optional().describe('The fields, as a tree.'),
+  subresource: z.string().optional().describe('Subresource that they were set through.'),
 });
 
 /** metav1.ObjectMeta as stored and served. The server owns uid, resourceVersion, generation and the timestamps. */

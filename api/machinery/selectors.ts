@@ -2,16 +2,25 @@ import { z } from 'zod';
 
 /** metav1.LabelSelector. An empty selector matches everything. */
 export const labelSelectorSchema = z.strictObject({
-  matchLabels: z.record(z.string(), z.string()).optional(),
+  matchLabels: z
+    .record(z.string(), z.string())
+    .optional()
+    .describe('Labels that must be there with these values.'),
   matchExpressions: z
     .array(
       z.strictObject({
-        key: z.string(),
-        operator: z.enum(['In', 'NotIn', 'Exists', 'DoesNotExist']),
-        values: z.array(z.string()).optional(),
+        key: z.string().describe('Name of the label.'),
+        operator: z
+          .enum(['In', 'NotIn', 'Exists', 'DoesNotExist'])
+          .describe('How the label is compared.'),
+        values: z
+          .array(z.string())
+          .optional()
+          .describe('Values for In and NotIn; none for others.'),
       }),
     )
-    .optional(),
+    .optional()
+    .describe('Further requirements; all of them must hold.'),
 });
 export type LabelSelector = z.infer<typeof labelSelectorSchema>;
 

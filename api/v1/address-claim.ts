@@ -107,7 +107,10 @@ export const addressClaimResource = defineResource<AddressClaim>({
   categories: ['mesocosm'],
   namespaced: false,
   description: 'Who holds an address of a network. Made by controllers.',
-  fields: { spec: addressClaimSpecSchema, status: addressClaimStatusSchema.optional() },
+  fields: {
+    spec: addressClaimSpecSchema.describe('Which address, and who holds it.'),
+    status: addressClaimStatusSchema.optional().describe('Whether the holder still needs it.'),
+  },
   subresources: { status: true },
   columns: [
     {

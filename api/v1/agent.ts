@@ -11,16 +11,22 @@ const agentSpecSchema = z.strictObject({
 
 const agentStatusSchema = z.strictObject({
   id: z.string().optional().describe('AgentID that Mesos gave it.'),
-  hostname: z.string().optional(),
-  address: z.strictObject({ ip: z.string().optional(), port: z.int() }).optional(),
+  hostname: z.string().optional().describe('Host name, as Mesos writes it.'),
+  address: z
+    .strictObject({
+      ip: z.string().optional().describe('Address; the host name is used if it is absent.'),
+      port: z.int().describe('Port of its HTTP API.'),
+    })
+    .optional()
+    .describe('Where it can be asked.'),
   version: z.string().optional().describe('Version of Mesos.'),
   active: z.boolean().optional().describe('Registered and connected when last seen.'),
   attributes: z.record(z.string(), z.string()).optional().describe('Attributes in text form.'),
   resources: z
     .strictObject({
-      cpus: z.number().optional(),
-      memMiB: z.number().optional(),
-      diskMiB: z.number().optional(),
+      cpus: z.number().optional().describe('Cores.'),
+      memMiB: z.number().optional().describe('Memory in MiB.'),
+      diskMiB: z.number().optional().describe('Disk in MiB.'),
       ports: z.string().optional().describe('Ranges: 31000-32000,33000-33010.'),
     })
     .optional()
@@ -37,7 +43,7 @@ const agentStatusSchema = z.strictObject({
   networks: z
     .array(
       z.strictObject({
-        cniName: z.string(),
+        cniName: z.string().describe('Name of the CNI network.'),
         source: z
           .enum(['Attribute', 'Launch'])
           .describe('Its attribute cni_networks lists it, or a task got an address on it there.'),
@@ -46,7 +52,12 @@ const agentStatusSchema = z.strictObject({
     .optional()
     .describe('CNI networks that it is known to have. Of others it is not known, see README.'),
   unknownNetworks: z
-    .array(z.strictObject({ cniName: z.string(), until: z.string() }))
+    .array(
+      z.strictObject({
+        cniName: z.string().describe('Name of the CNI network.'),
+        until: z.string().describe('Until when no task is placed here that joins it.'),
+      }),
+    )
     .optional()
     .describe('CNI networks that a launch found missing; tried again after the time given.'),
   conditions: z.array(conditionSchema).optional().describe('Ready.'),
@@ -82,7 +93,10 @@ export const agentResource = defineResource<Agent>({
   categories: ['mesocosm'],
   namespaced: false,
   description: 'A Mesos agent as observed.',
-  fields: { spec: agentSpecSchema, status: agentStatusSchema.optional() },
+  fields: {
+    spec: agentSpecSchema.describe('What operators want of it.'),
+    status: agentStatusSchema.optional().describe('What Mesos says of it.'),
+  },
   subresources: { status: true },
   columns: [
     {

@@ -8,8 +8,14 @@ const namespaceSpecSchema = z.strictObject({
   finalizers: z.array(z.string()).optional().describe('Who must empty the namespace first.'),
 });
 const namespaceStatusSchema = z.strictObject({
-  phase: z.enum(['Active', 'Terminating']).optional(),
-  conditions: z.array(z.record(z.string(), z.unknown())).optional(),
+  phase: z
+    .enum(['Active', 'Terminating'])
+    .optional()
+    .describe('Terminating: nothing can be created in it any more.'),
+  conditions: z
+    .array(z.record(z.string(), z.unknown()))
+    .optional()
+    .describe('What keeps a terminating namespace.'),
 });
 
 export interface Namespace extends KubeObject {
@@ -29,7 +35,10 @@ export const namespaceResource = defineResource<Namespace>({
   strategicMerge: true,
   unknownFields: 'prune',
   description: 'A scope for names.',
-  fields: { spec: namespaceSpecSchema.optional(), status: namespaceStatusSchema.optional() },
+  fields: {
+    spec: namespaceSpecSchema.optional().describe('What is wanted of the namespace.'),
+    status: namespaceStatusSchema.optional().describe('Whether it can be used.'),
+  },
   subresources: { status: true },
   columns: [
     {
@@ -49,13 +58,13 @@ export const namespaceResource = defineResource<Namespace>({
 });
 
 const objectReferenceSchema = z.strictObject({
-  apiVersion: z.string().optional(),
-  kind: z.string().optional(),
-  namespace: z.string().optional(),
-  name: z.string().optional(),
-  uid: z.string().optional(),
-  resourceVersion: z.string().optional(),
-  fieldPath: z.string().optional(),
+  apiVersion: z.string().optional().describe('Group and version of the kind.'),
+  kind: z.string().optional().describe('Kind of the object.'),
+  namespace: z.string().optional().describe('Namespace of the object.'),
+  name: z.string().optional().describe('Name of the object.'),
+  uid: z.string().optional().describe('uid of the object.'),
+  resourceVersion: z.string().optional().describe('Version of the object.'),
+  fieldPath: z.string().optional().describe('Part of the object that is meant.'),
 });
 
 const eventFields = {
@@ -63,21 +72,28 @@ const eventFields = {
   reason: z.string().optional().describe('One CamelCase word for programs.'),
   message: z.string().optional().describe('A sentence for people.'),
   source: z
-    .strictObject({ component: z.string().optional(), host: z.string().optional() })
+    .strictObject({
+      component: z.string().optional().describe('Part of the system.'),
+      host: z.string().optional().describe('Host that it runs on.'),
+    })
     .optional()
     .describe('Who reports it.'),
-  firstTimestamp: z.string().nullable().optional(),
-  lastTimestamp: z.string().nullable().optional(),
+  firstTimestamp: z.string().nullable().optional().describe('When it happened first.'),
+  lastTimestamp: z.string().nullable().optional().describe('When it happened last.'),
   count: z.int().optional().describe('How often it happened.'),
   type: z.string().optional().describe('Normal or Warning.'),
-  eventTime: z.string().nullable().optional(),
+  eventTime: z.string().nullable().optional().describe('When it happened, with microseconds.'),
   series: z
-    .strictObject({ count: z.int().optional(), lastObservedTime: z.string().nullable().optional() })
-    .optional(),
-  action: z.string().optional(),
-  related: objectReferenceSchema.optional(),
-  reportingComponent: z.string().optional(),
-  reportingInstance: z.string().optional(),
+    .strictObject({
+      count: z.int().optional().describe('How often it happened.'),
+      lastObservedTime: z.string().nullable().optional().describe('When it happened last.'),
+    })
+    .optional()
+    .describe('The series that it is part of.'),
+  action: z.string().optional().describe('What was done.'),
+  related: objectReferenceSchema.optional().describe('Another object that has to do with it.'),
+  reportingComponent: z.string().optional().describe('Part of the system that reports it.'),
+  reportingInstance: z.string().optional().describe('Instance of that part.'),
 };
 
 export interface Event extends KubeObject, z.infer<z.ZodObject<typeof eventFields>> {
@@ -159,11 +175,11 @@ export const eventResource = defineResource<Event>({
 const leaseSpecSchema = z.strictObject({
   holderIdentity: z.string().optional().describe('Who holds the lease.'),
   leaseDurationSeconds: z.int().min(1).optional().describe('Term after an unchanged renewTime.'),
-  acquireTime: z.string().optional(),
-  renewTime: z.string().optional(),
-  leaseTransitions: z.int().optional(),
-  strategy: z.string().optional(),
-  preferredHolder: z.string().optional(),
+  acquireTime: z.string().optional().describe('When the holder took it.'),
+  renewTime: z.string().optional().describe('When the holder last said that it is there.'),
+  leaseTransitions: z.int().optional().describe('How often the holder changed.'),
+  strategy: z.string().optional().describe('Kept for clients that set it.'),
+  preferredHolder: z.string().optional().describe('Kept for clients that set it.'),
 });
 
 export interface Lease extends KubeObject {
@@ -181,7 +197,7 @@ export const leaseResource = defineResource<Lease>({
   strategicMerge: true,
   unknownFields: 'prune',
   description: 'Who leads. Its create revision is the epoch that fences the writes of the leader.',
-  fields: { spec: leaseSpecSchema.optional() },
+  fields: { spec: leaseSpecSchema.optional().describe('Who holds it, and since when.') },
   columns: [
     {
       name: 'Holder',

@@ -39,7 +39,7 @@ export const jobRevisionResource = defineResource<JobRevision>({
   shortNames: ['jr'],
   namespaced: true,
   description: 'A template of a Job as it was submitted.',
-  fields: { spec: jobRevisionSpecSchema },
+  fields: { spec: jobRevisionSpecSchema.describe('The template and its number; never changed.') },
   columns: [
     {
       name: 'Revision',

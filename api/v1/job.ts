@@ -79,7 +79,12 @@ const jobStatusSchema = z.strictObject({
   currentRevision: z.string().optional().describe('JobRevision of the current template.'),
   selector: z.string().optional().describe('Label selector of the tasks, in text.'),
   networks: z
-    .array(z.strictObject({ name: z.string(), cniName: z.string() }))
+    .array(
+      z.strictObject({
+        name: z.string().describe('Name of the Network object.'),
+        cniName: z.string().describe('Name of the CNI network as agents know it.'),
+      }),
+    )
     .optional()
     .describe(
       'CNI names of the networks as last seen: tasks join them even if the Network was deleted since.',
@@ -219,7 +224,12 @@ export const jobResource = defineResource<Job>({
   categories: ['all', 'mesocosm'],
   namespaced: true,
   description: 'Desired tasks: a template, how many, how they are updated and published.',
-  fields: { spec: jobSpecSchema, status: jobStatusSchema.optional() },
+  fields: {
+    spec: jobSpecSchema.describe(
+      'What is to run, how many times, and how it is updated and published.',
+    ),
+    status: jobStatusSchema.optional().describe('How far that is; written by controllers.'),
+  },
   subresources: {
     status: true,
     scale: {

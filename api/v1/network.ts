@@ -62,7 +62,7 @@ export interface Network extends KubeObject {
 }
 
 const networkStatusSchema = z.strictObject({
-  observedGeneration: z.int().optional(),
+  observedGeneration: z.int().optional().describe('Generation that this status is about.'),
   conditions: z
     .array(conditionSchema)
     .optional()
@@ -183,7 +183,10 @@ export const networkResource = defineResource<Network>({
   categories: ['mesocosm'],
   namespaced: false,
   description: 'A CNI network that operators offer to namespaces.',
-  fields: { spec: networkSpecSchema, status: networkStatusSchema.optional() },
+  fields: {
+    spec: networkSpecSchema.describe('What is offered, to whom, and under which rules.'),
+    status: networkStatusSchema.optional().describe('Who uses it; written by controllers.'),
+  },
   subresources: { status: true },
   columns: [
     {

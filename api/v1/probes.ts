@@ -15,16 +15,26 @@ const httpPath = z
   .optional()
   .describe('Path of the request; / if absent.');
 
-const httpHelp =
-  'HTTP GET to loopback inside the namespace of the task, answered with 200 to 399: a server bound only to its CNI address needs exec.';
-const tcpHelp =
-  'TCP connect to loopback inside the namespace of the task: a server bound only to its CNI address needs exec.';
+/** Mesos' checkers enter the network namespace and connect there; nothing else can be configured. */
+const loopback = (families: string): string =>
+  `Mesos connects to ${families} inside the network namespace of the task, whatever addresses its networks gave it. A server must listen there too, as one does that is bound to 0.0.0.0 or ::. One that is bound only to its CNI address is never reached: give it exec instead, with a command that uses $COSM_IP, which probes have as the task has.`;
+const checked = loopback('127.0.0.1, and never to ::1,');
+const healthChecked = loopback('127.0.0.1, or to ::1 with ipFamily: IPv6,');
+const httpHelp = 'HTTP GET, answered with 200 to 399.';
+const tcpHelp = 'TCP connection, made and closed again.';
 
 const commands = {
   exec: z
-    .strictObject({ command: z.array(z.string()).min(1) })
+    .strictObject({
+      command: z
+        .array(z.string())
+        .min(1)
+        .describe('Program and arguments, without a shell: [sh, -c, "curl -fs http://$COSM_IP/"].'),
+    })
     .optional()
-    .describe('Command run inside the container; exit status 0 is success.'),
+    .describe(
+      'Command run inside the container; exit status 0 is success. The one probe that reaches a server that listens on its CNI address only. For gRPC there is grpc, or a command of your own.',
+    ),
   grpc: z
     .strictObject({
       port: portReference,
@@ -40,7 +50,7 @@ const commands = {
     })
     .optional()
     .describe(
-      'gRPC health checking protocol. Mesos has no such check: the program grpc_health_probe is run inside the container, which must have it, against 127.0.0.1, without TLS.',
+      'gRPC health checking protocol. Mesos has no such check: the program grpc_health_probe is run inside the container, which must have it, against 127.0.0.1, without TLS. A server bound only to its CNI address needs exec with that program and $COSM_IP.',
     ),
 };
 
@@ -66,8 +76,11 @@ const timing = {
 };
 
 export const readinessProbeSchema = z.strictObject({
-  httpGet: z.strictObject({ port: portReference, path: httpPath }).optional().describe(httpHelp),
-  tcpSocket: z.strictObject({ port: portReference }).optional().describe(tcpHelp),
+  httpGet: z
+    .strictObject({ port: portReference, path: httpPath })
+    .optional()
+    .describe(`${httpHelp} ${checked}`),
+  tcpSocket: z.strictObject({ port: portReference }).optional().describe(`${tcpHelp} ${checked}`),
   ...commands,
   ...timing,
 });
@@ -90,8 +103,11 @@ export const livenessProbeSchema = z.strictObject({
       ipFamily,
     })
     .optional()
-    .describe(httpHelp),
-  tcpSocket: z.strictObject({ port: portReference, ipFamily }).optional().describe(tcpHelp),
+    .describe(`${httpHelp} ${healthChecked}`),
+  tcpSocket: z
+    .strictObject({ port: portReference, ipFamily })
+    .optional()
+    .describe(`${tcpHelp} ${healthChecked}`),
   ...commands,
   ...timing,
   failureThreshold: z

@@ -62,7 +62,7 @@ export const serverSetSpecSchema = z.strictObject({
 export type ServerSetSpec = z.infer<typeof serverSetSpecSchema>;
 
 const serverSetStatusSchema = z.strictObject({
-  observedGeneration: z.int().optional(),
+  observedGeneration: z.int().optional().describe('Generation that this status is about.'),
   members: z.int().optional().describe('Members of ours in ZooKeeper.'),
   readyTasks: z.int().optional().describe('Ready tasks that the selector matches.'),
   held: z
@@ -150,7 +150,10 @@ export const serverSetResource = defineResource<ServerSet>({
   categories: ['all', 'mesocosm'],
   namespaced: true,
   description: 'A ZooKeeper path whose members mirror the ready tasks of a selector.',
-  fields: { spec: serverSetSpecSchema, status: serverSetStatusSchema.optional() },
+  fields: {
+    spec: serverSetSpecSchema.describe('Which tasks are published where, and with which address.'),
+    status: serverSetStatusSchema.optional().describe('What is published; written by controllers.'),
+  },
   subresources: { status: true },
   columns: [
     {

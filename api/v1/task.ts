@@ -92,32 +92,35 @@ const addressFields = {
 };
 
 const agentAddressSchema = z.strictObject({
-  hostname: z.string(),
-  ip: z.string().optional(),
-  port: z.int(),
+  hostname: z.string().describe('Host name of the agent.'),
+  ip: z.string().optional().describe('Address to connect to, if the master has told it.'),
+  port: z.int().describe('Port of its HTTP API.'),
 });
 
 const mesosStatusSchema = z.strictObject({
   taskId: z.string().describe('TaskID: <namespace>.<task>.'),
-  frameworkId: z.string().optional(),
-  executorId: z.string().optional(),
-  containerId: z.string().optional(),
+  frameworkId: z.string().optional().describe('FrameworkID that it was launched under.'),
+  executorId: z
+    .string()
+    .optional()
+    .describe('ExecutorID; the TaskID for a task with the command executor.'),
+  containerId: z.string().optional().describe('Mesos container of the executor.'),
   agentId: z.string().optional().describe('Agent that the task is bound to.'),
-  agentHostname: z.string().optional(),
+  agentHostname: z.string().optional().describe('Host name of that agent.'),
   agentAddress: agentAddressSchema.optional().describe('HTTP endpoint of the agent, for logs.'),
   state: z.string().optional().describe('Last TaskState that Mesos reported.'),
-  source: z.string().optional(),
-  reason: z.string().optional(),
-  message: z.string().optional(),
+  source: z.string().optional().describe('Who made the state: master, agent or executor.'),
+  reason: z.string().optional().describe('Reason of the state, as Mesos names it.'),
+  message: z.string().optional().describe('What Mesos said about the state.'),
   timestamp: z.number().optional().describe('When the state was made, in seconds since the epoch.'),
 });
 
 const containerStatusSchema = z.strictObject({
-  name: z.string(),
+  name: z.string().describe('Name of the container in the spec.'),
   taskId: z.string().describe('Mesos TaskID of this container.'),
   state: z.string().optional().describe('Last TaskState of this container.'),
-  reason: z.string().optional(),
-  message: z.string().optional(),
+  reason: z.string().optional().describe('Reason of that state, as Mesos names it.'),
+  message: z.string().optional().describe('What Mesos said about that state.'),
   healthy: z.boolean().optional().describe('Last result of the livenessProbe while it ran.'),
   probe: z.enum(['Succeeded', 'Failed']).optional().describe('Last result of the readinessProbe.'),
   probeMessage: z.string().optional().describe('How the readinessProbe failed.'),
@@ -125,12 +128,16 @@ const containerStatusSchema = z.strictObject({
     .number()
     .optional()
     .describe('When its end began, in seconds since the epoch: that of a group begins with one.'),
-  containerId: z.string().optional(),
+  containerId: z.string().optional().describe('Mesos container of this container.'),
 });
 export type ContainerStatus = z.infer<typeof containerStatusSchema>;
 
 export const taskStatusSchema = z.strictObject({
-  phase: z.enum(taskPhases),
+  phase: z
+    .enum(taskPhases)
+    .describe(
+      'Pending: waits for an agent. Launching: Mesos was asked. Unreachable: out of sight, may return. Finished, Failed and Killed are final.',
+    ),
   mesos: mesosStatusSchema.optional().describe('What Mesos said last.'),
   containers: z.array(containerStatusSchema).optional().describe('State of each container.'),
   ...addressFields,
@@ -139,7 +146,12 @@ export const taskStatusSchema = z.strictObject({
     .optional()
     .describe('Addresses before the task became unreachable; not for discovery.'),
   ports: z
-    .array(z.strictObject({ name: z.string(), hostPort: z.int() }))
+    .array(
+      z.strictObject({
+        name: z.string().describe('Name of the port in the spec.'),
+        hostPort: z.int().describe('Its number on the agent.'),
+      }),
+    )
     .optional()
     .describe('Ports taken from the offer, for tasks on the network of their agent.'),
   scheduledTime: z.string().optional().describe('When the task was bound to an agent.'),
@@ -288,7 +300,12 @@ export const taskResource = defineResource<Task>({
   namespaced: true,
   description:
     'One run of one instance of a Job: what is launched, and what Mesos said. Made by controllers.',
-  fields: { spec: taskSpecSchema, status: taskStatusSchema.optional() },
+  fields: {
+    spec: taskSpecSchema.describe(
+      'What is launched, with the defaults of its time; only stop may be added.',
+    ),
+    status: taskStatusSchema.optional().describe('What Mesos has said of it.'),
+  },
   subresources: { status: true },
   mendOf: mendOfProbe,
   columns: [

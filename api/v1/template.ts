@@ -114,8 +114,11 @@ export const containerSchema = z.strictObject({
   env: z
     .array(
       z.strictObject({
-        name: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be a name that a shell accepts'),
-        value: z.string().optional(),
+        name: z
+          .string()
+          .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be a name that a shell accepts')
+          .describe('Name of the variable.'),
+        value: z.string().optional().describe('Its value, as it is; empty if absent.'),
       }),
     )
     .optional()
@@ -130,8 +133,16 @@ export const containerSchema = z.strictObject({
     .optional()
     .describe('What the container needs.'),
   ports: z.array(containerPort).max(limits.ports).optional().describe('Ports that it listens on.'),
-  readinessProbe: readinessProbeSchema.optional().describe('Tells when the task may get traffic.'),
-  livenessProbe: livenessProbeSchema.optional().describe('Tells when the task must be replaced.'),
+  readinessProbe: readinessProbeSchema
+    .optional()
+    .describe(
+      'Tells when the task may get traffic: as soon as it runs, if there is none. HTTP and TCP go to loopback inside the task, see httpGet.',
+    ),
+  livenessProbe: livenessProbeSchema
+    .optional()
+    .describe(
+      'Tells when the task must be killed and replaced; with several containers all are. HTTP and TCP go to loopback inside the task, see httpGet.',
+    ),
 });
 export type Container = z.infer<typeof containerSchema>;
 
@@ -191,7 +202,12 @@ export type TemplateSpec = z.infer<typeof templateSpecSchema>;
 
 export const templateSchema = z.strictObject({
   metadata: z
-    .strictObject({ labels: labelMap.optional(), annotations: labelMap.optional() })
+    .strictObject({
+      labels: labelMap
+        .optional()
+        .describe('Labels of every task; ServerSets and -l select by them.'),
+      annotations: labelMap.optional().describe('Annotations of every task.'),
+    })
     .optional()
     .describe('Labels and annotations of the tasks.'),
   spec: templateSpecSchema.describe('What a task of the job runs.'),

@@ -97,9 +97,14 @@ function scaleDefinition(): SchemaNode {
       apiVersion,
       kind,
       metadata: reference(`${metaPackage}.ObjectMeta`),
-      spec: { type: 'object', properties: { replicas: integer('Instances that are wanted.') } },
+      spec: {
+        type: 'object',
+        description: 'What is wanted.',
+        properties: { replicas: integer('Instances that are wanted.') },
+      },
       status: {
         type: 'object',
+        description: 'What there is.',
         properties: {
           replicas: integer('Instances that there are.'),
           selector: string('Label selector of the instances.'),
