@@ -3,16 +3,7 @@ import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { NetworkInfo } from '../../../../proto/mesos/generated/messages.ts';
-import { createNamespace } from '../../cni/namespace.ts';
-import { attach, CniError, readNetworkConfigs, type CniOptions } from '../../cni/plugin.ts';
-import {
-  hostNetwork,
-  inHashOrder,
-  namedNetworks,
-  networkProblem,
-  reportedNetworks,
-  type Attachment,
-} from '../../networks.ts';
+import type { CniOptions } from '../../cni/plugin.ts';
 import type {
   ContainerEvents,
   ContainerSpec,
@@ -31,7 +22,8 @@ import {
 import { dismantle } from './cleanup.ts';
 import { argumentsOf, fetchUris, taskEnvironment } from './command.ts';
 import { executorScript } from './executor.ts';
-import { containerDir, createSandbox, namespaceOf, type AgentPaths } from './paths.ts';
+import { describeError, joinNetworks } from './networks.ts';
+import { containerDir, createSandbox, type AgentPaths } from './paths.ts';
 import { childrenOf, descendantsOf, isAlive, signal, startTimeOf } from './proc.ts';
 import { probeContainer } from './probe.ts';
 import {
@@ -223,56 +215,20 @@ export class ProcessRuntime implements Runtime {
     return undefined;
   }
 
-  /** Makes the namespace and calls the plugins, all at once, as Mesos does. */
   async #joinNetworks(container: ProcessContainer): Promise<LaunchFailure | undefined> {
     const { spec } = container;
-    const { paths, cni, ip } = this.#options;
-    const requested = namedNetworks(spec.container?.network_infos);
-    if (requested.length === 0) {
-      const parent = this.#containers.get(spec.id.parent?.value ?? '');
-      container.networks = parent?.networks ?? hostNetwork(ip);
-      return undefined;
-    }
-    const configs = readNetworkConfigs(cni.configDir);
-    const problem = networkProblem(requested, (name) => configs.has(name));
-    if (problem !== undefined) return { kind: 'launch', message: problem };
-    const namespace = namespaceOf(paths, spec.id.value);
-    const attachments = requested.flatMap((network, index) => {
-      const config = configs.get(network.name ?? '');
-      return config === undefined
-        ? []
-        : [
-            {
-              config,
-              containerId: spec.id.value,
-              namespace,
-              interfaceName: `eth${index}`,
-              network,
-            },
-          ];
+    const parent = this.#containers.get(spec.id.parent?.value ?? '');
+    const joined = await joinNetworks({
+      ...this.#options,
+      spec,
+      sandbox: container.record.sandbox,
+      inherited: parent?.networks,
+      remember: (made) => {
+        this.#remember(container, made);
+      },
     });
-    // On disk before it is done: a crash in between leaves nothing that is not known.
-    this.#remember(container, { namespace, attachments });
-    await createNamespace(namespace);
-    const results = await Promise.allSettled(
-      inHashOrder(attachments, ({ config }) => config.name).map(
-        async (attachment): Promise<Attachment | undefined> => {
-          const addresses = await attach(cni, attachment);
-          return addresses && { requested: attachment.network, ...addresses };
-        },
-      ),
-    );
-    const failed = results.find((result) => result.status === 'rejected');
-    if (failed !== undefined) return { kind: 'launch', message: describeError(failed.reason) };
-    const attached = results.flatMap((result) =>
-      result.status === 'fulfilled' && result.value !== undefined ? [result.value] : [],
-    );
-    if (attached.length < attachments.length) {
-      const words = `Failed to obtain the IP address for '${spec.id.value}'; the DNS service may not be able to resolve it: Temporary failure in name resolution\n`;
-      writeFileSync(join(container.record.sandbox, 'stderr'), words, { flag: 'a' });
-      return { kind: 'terminated', message: 'Executor terminated' };
-    }
-    container.networks = reportedNetworks(attached);
+    if ('kind' in joined) return joined;
+    container.networks = joined.networks;
     return undefined;
   }
 
@@ -399,9 +355,4 @@ export class ProcessRuntime implements Runtime {
     container.told = true;
     event();
   }
-}
-
-function describeError(error: unknown): string {
-  if (error instanceof CniError) return error.message;
-  return error instanceof Error ? error.message : String(error);
 }
