@@ -158,7 +158,12 @@ export const taskStatusSchema = z.strictObject({
   startTime: z.string().optional().describe('When it first ran.'),
   unreachableTime: z.string().optional().describe('Since when it is unreachable.'),
   finishTime: z.string().optional().describe('When it died.'),
-  conditions: z.array(conditionSchema).optional().describe('Scheduled, Ready, AddressesReady.'),
+  conditions: z
+    .array(conditionSchema)
+    .optional()
+    .describe(
+      'Scheduled, Ready, AddressesReady; AddressConflict once another live task has had an address of it.',
+    ),
 });
 export type TaskStatus = z.infer<typeof taskStatusSchema>;
 
@@ -168,6 +173,9 @@ export interface Task extends KubeObject {
   spec: TaskSpec;
   status?: TaskStatus | undefined;
 }
+
+/** Another live task has an address of it on the same CNI network. False once that is over. */
+export const addressConflictCondition = 'AddressConflict';
 
 export function phaseOf(task: Task): TaskPhase {
   return task.status?.phase ?? 'Pending';

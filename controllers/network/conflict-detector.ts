@@ -1,22 +1,16 @@
 import type { Logger } from 'pino';
 import type { Client } from '../../api/client/client.ts';
 import { timestamp, type Clock } from '../../api/machinery/clock.ts';
-import { findCondition, setCondition } from '../../api/machinery/conditions.ts';
+import { isConditionTrue, setCondition } from '../../api/machinery/conditions.ts';
 import { jsonEqual } from '../../api/machinery/json.ts';
 import { objectKey } from '../../api/machinery/metadata.ts';
 import type { Network } from '../../api/v1/network.ts';
-import { taskResource, type Task } from '../../api/v1/task.ts';
+import { addressConflictCondition, taskResource, type Task } from '../../api/v1/task.ts';
 import { Controller } from '../runtime/controller.ts';
 import type { EventRecorder } from '../runtime/event-recorder.ts';
 import type { Informer } from '../runtime/informer.ts';
 import { AddressBook } from './address-book.ts';
-import {
-  conflictCondition,
-  conflictSaid,
-  conflictsOf,
-  heldAddresses,
-  type ScopeOf,
-} from './conflicts.ts';
+import { conflictSaid, conflictsOf, heldAddresses, type ScopeOf } from './conflicts.ts';
 
 export interface ConflictDetectorOptions {
   /** Fenced: every write is refused once somebody else leads. */
@@ -93,7 +87,7 @@ export function createConflictDetector(options: ConflictDetectorOptions): Confli
 }
 
 function isSaid({ status }: Task): boolean {
-  return findCondition(status?.conditions, conflictCondition)?.status === 'True';
+  return isConditionTrue(status?.conditions, addressConflictCondition);
 }
 
 /** A key begins with the CNI network: the addresses after it have no blanks. */

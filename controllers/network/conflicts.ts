@@ -1,13 +1,10 @@
 import { findCondition, type ConditionInput } from '../../api/machinery/conditions.ts';
 import { canonicalAddress, isAddress } from '../../api/v1/addresses.ts';
 import type { Network } from '../../api/v1/network.ts';
-import { isDead, type Task } from '../../api/v1/task.ts';
+import { addressConflictCondition, isDead, type Task } from '../../api/v1/task.ts';
 import { byAge } from './claims.ts';
 
 /** One address on one network at two live tasks at once: pure functions. */
-
-/** The condition of a Task that says so. Absent from a Task that never shared an address. */
-export const conflictCondition = 'AddressConflict';
 
 /** An address as a live task has it. */
 export interface HeldAddress {
@@ -59,7 +56,7 @@ export function conflictSaid(
   task: Task,
   conflicts: readonly Conflict[],
 ): ConditionInput | undefined {
-  const type = conflictCondition;
+  const type = addressConflictCondition;
   if (conflicts.length > 0) {
     const message = conflicts.map(describe).join('; ');
     return { type, status: 'True', reason: 'AddressShared', message };

@@ -2,7 +2,7 @@ import { findCondition } from '../../machinery/conditions.ts';
 import { hasFinalizer } from '../../machinery/metadata.ts';
 import type { Job } from '../../v1/job.ts';
 import { serverSetFinalizer } from '../../v1/serverset.ts';
-import { isDead, isReady, phaseOf, type Task } from '../../v1/task.ts';
+import { addressConflictCondition, isDead, isReady, phaseOf, type Task } from '../../v1/task.ts';
 import { since } from '../../machinery/age.ts';
 import { singleLine } from '../output/columns.ts';
 
@@ -11,6 +11,7 @@ export function taskProblems(task: Task, now: number): string[] {
   const problems = [
     ...stopProblem(task),
     ...networkProblems(task),
+    ...conflictProblem(task),
     ...phaseProblem(task, now),
     ...containerProblems(task),
   ];
@@ -32,6 +33,11 @@ function networkProblems(task: Task): string[] {
     if (verdict === 'Assigned' || (verdict === 'Pending' && message === undefined)) return [];
     return [`network ${name} is ${verdict}${message === undefined ? '' : `: ${message}`}`];
   });
+}
+
+function conflictProblem({ status }: Task): string[] {
+  const conflict = findCondition(status?.conditions, addressConflictCondition);
+  return conflict?.status === 'True' ? [`shares an address: ${conflict.message}`] : [];
 }
 
 /** Of a task of several containers: which of them is to blame. */

@@ -34,6 +34,25 @@ describe('the problems of a task', () => {
 
   it.each<[string, Task, string[]]>([
     ['that is well', base(running), []],
+    ...(['True', 'False'] as const).map((status): [string, Task, string[]] => [
+      `whose AddressConflict is ${status}`,
+      base({
+        ...running,
+        conditions: [
+          ...(running.conditions ?? []),
+          {
+            type: 'AddressConflict',
+            status,
+            reason: 'AddressShared',
+            message: 'prod/db-0-a has 10.0.0.5 on CNI network "dev-net" too',
+            lastTransitionTime: at,
+          },
+        ],
+      }),
+      status === 'True'
+        ? ['shares an address: prod/db-0-a has 10.0.0.5 on CNI network "dev-net" too']
+        : [],
+    ]),
     ['on no agent', base(pending), ['waits to be placed: no agent offers 64Mi of memory']],
     [
       'that failed',
