@@ -28,6 +28,8 @@ export interface TestClusterOptions {
   emulator?: EmulatorOptions;
   /** How many cosmd share the cluster; 1 if absent. */
   cosmds?: number;
+  /** What each of them does, as on its command line; both if absent. */
+  roles?: readonly string[];
   /** More of cosmd.yaml. */
   config?: Readonly<Record<string, unknown>>;
   /** More of its `mesos`. */
@@ -142,6 +144,7 @@ export class TestCluster {
           config: { ...config, mesos: { ...options.mesos, masters } },
           port,
           certificates,
+          roles: options.roles?.[index],
         });
       });
       const cluster = new TestCluster(

@@ -13,6 +13,8 @@ export interface CosmdOptions {
   config: Readonly<Record<string, unknown>>;
   port: number;
   certificates: Certificates;
+  /** As on the command line; both if absent. */
+  roles?: string | undefined;
 }
 
 /** One cosmd process, as an operator runs it. */
@@ -20,10 +22,12 @@ export class Cosmd {
   readonly port: number;
   readonly #directory: string;
   readonly #file: string;
+  readonly #roles: readonly string[];
   #child: ChildProcess | undefined;
   #log = '';
 
-  constructor({ config, port, certificates }: CosmdOptions) {
+  constructor({ config, port, certificates, roles }: CosmdOptions) {
+    this.#roles = roles === undefined ? [] : ['--roles', roles];
     this.port = port;
     this.#directory = mkdtempSync(join(tmpdir(), 'mesocosm-cosmd-'));
     this.#file = join(this.#directory, 'cosmd.yaml');
@@ -51,7 +55,9 @@ export class Cosmd {
     const program = fileURLToPath(new URL('../../.local/build/cosmd.mjs', import.meta.url));
     // --pdeathsig: a test runner that is killed leaves no cosmd behind.
     const command = ['--pdeathsig', 'KILL', process.execPath, program, '--config', this.#file];
-    const child = spawn('setpriv', command, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn('setpriv', [...command, ...this.#roles], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     this.#child = child;
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk: Buffer) => (this.#log += chunk.toString()));

@@ -28,7 +28,7 @@ export interface MemberFindings {
 }
 
 /** Milliseconds that a change of a Task may take to reach ZooKeeper. */
-const settleMs = 10_000;
+const settleMs = 5_000;
 
 /** A path that a set publishes on, or leaves. */
 interface Place {
