@@ -68,7 +68,8 @@ the same, it is killed at once.
 
 Examples:
   cosm delete job/web
-  cosm delete -f web.yaml --wait --timeout=2m
+  cosm delete -f web.yaml --timeout=2m            3 if they are not gone by then
+  cosm delete job/web --wait=false                do not wait until its tasks have stopped
   cosm delete task/web-0-4k7x2m9q1z               the job starts another in its place
   cosm delete job/web --force
   cosm delete task/web-0-4k7x2m9q1z --confirm-dead`;

@@ -28,7 +28,7 @@ const shape = {
   recursive: z.boolean().default(false),
   selector: z.string().optional(),
   ignoreNotFound: z.boolean().default(false),
-  wait: z.boolean().default(false),
+  wait: z.boolean().default(true),
   timeout: z.string().default('0'),
   force: z.boolean().default(false),
   confirmDead: z.boolean().default(false),

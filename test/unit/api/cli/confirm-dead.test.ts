@@ -31,7 +31,8 @@ describe('cosm delete --confirm-dead', () => {
   });
 
   it('says of the unreachable tasks of a Job that they are dead, and of no other', async () => {
-    expect((await cosm.run(['delete', 'job/web', '--confirm-dead'])).code).toBe(0);
+    const confirm = ['delete', 'job/web', '--confirm-dead', '--wait=false'];
+    expect((await cosm.run(confirm)).code).toBe(0);
     expect([await isConfirmed('web-0-lost'), await isConfirmed('web-1-runs')]).toEqual([
       true,
       false,

@@ -325,12 +325,12 @@ describe('cosm delete', () => {
     expect((await cosm.run(['delete'])).code).toBe(2);
   });
 
-  it('waits for finalizers with --wait, and says who holds the object', async () => {
+  it('waits for finalizers, and says who holds the object', async () => {
     const jobs = cosm.client.of(jobResource);
     await cosm.run(['apply', '-f', '-'], {
       stdin: jobYaml('held', 'replicas: 1', '  finalizers: [mesocosm.dev/tasks]\n'),
     });
-    const deleting = cosm.start(['delete', 'job/held', '--wait', '--timeout=20s'], {
+    const deleting = cosm.start(['delete', 'job/held', '--timeout=20s'], {
       terminal: true,
     });
     await deleting.shows('held deletion started (held by mesocosm.dev/tasks)');
@@ -343,12 +343,28 @@ describe('cosm delete', () => {
     expect(await jobs.find({ namespace: 'default', name: 'held' })).toBeUndefined();
   });
 
+  it('only asks for it with --wait=false, and gives up when the time is over', async () => {
+    await cosm.run(['apply', '-f', '-'], {
+      stdin: jobYaml('slow', 'replicas: 1', '  finalizers: [mesocosm.dev/tasks]\n'),
+    });
+    const late = await cosm.run(['delete', 'job/slow', '--timeout=50ms']);
+    expect(late).toMatchObject({ code: 3, stderr: expect.stringContaining('timed out') as string });
+    for (const flag of ['--wait=false', '--no-wait']) {
+      expect(await cosm.run(['delete', flag, 'job/slow'])).toEqual({
+        code: 0,
+        stdout: 'job.mesocosm.dev/slow deletion started (held by mesocosm.dev/tasks)\n',
+        stderr: '',
+      });
+    }
+    expect((await cosm.run(['delete', '--wait=true', 'job/slow', '--timeout=50ms'])).code).toBe(3);
+  });
+
   it('marks a job and its tasks with --force', async () => {
     await cosm.run(['apply', '-f', '-'], {
       stdin: jobYaml('stuck', 'replicas: 1', '  finalizers: [mesocosm.dev/tasks]\n'),
     });
     await makeTask(cosm.client, 'stuck-0-a', { job: 'stuck' });
-    expect((await cosm.run(['delete', 'job/stuck', '--force'])).code).toBe(0);
+    expect((await cosm.run(['delete', 'job/stuck', '--force', '--wait=false'])).code).toBe(0);
     const task = await cosm.client
       .of(taskResource)
       .get({ namespace: 'default', name: 'stuck-0-a' });
