@@ -91,6 +91,10 @@ describe.each(versions)('kubectl 1.$minor', ({ file, minor }) => {
     expect(text).toMatch(/portMappings/);
     expect(text).toMatch(/Labels passed to the CNI plugin/);
     expect(await kubectl.run('explain', 'job', '--recursive')).toMatch(/readinessProbe/);
+    const probe = 'job.spec.template.spec.containers.readinessProbe';
+    const words = (await kubectl.run('explain', probe)).replace(/\s+/g, ' ');
+    expect(words).toContain('Mesos connects to 127.0.0.1');
+    expect(words).toContain('inside the network namespace of the task');
     expect(await kubectl.run('explain', 'job.metadata.labels')).toMatch(
       /Labels that selectors match/,
     );
