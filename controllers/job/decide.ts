@@ -2,6 +2,7 @@ import { rfc3339 } from '../../api/machinery/clock.ts';
 import { findCondition } from '../../api/machinery/conditions.ts';
 import type { Job } from '../../api/v1/job.ts';
 import { jobDefaults } from '../../api/v1/job.ts';
+import type { JobRevision } from '../../api/v1/job-revision.ts';
 import { serverSetFinalizer } from '../../api/v1/serverset.ts';
 import type { Task } from '../../api/v1/task.ts';
 import { isReady, phaseOf } from '../../api/v1/task.ts';
@@ -49,6 +50,8 @@ export interface TaskStart {
   cause: 'New' | 'Stopped' | 'Died' | 'Unreachable';
   /** The run before it, if there is one. */
   previous: Task | undefined;
+  /** The older revision that it goes on with; undefined: that of the Job's present template. */
+  kept: JobRevision | undefined;
 }
 
 /** Why a wanted instance is not available. */
@@ -107,6 +110,8 @@ export interface DecideContext {
   replacingHeld: boolean;
   /** For how long this process has known the Task to be unreachable, in milliseconds. */
   outOfSightMs: (task: Task) => number;
+  /** The older revision that the instance of a run that is over goes on with; see rollout.ts. */
+  keptRevision: (last: Task) => JobRevision | undefined;
   now: number;
 }
 
@@ -216,9 +221,10 @@ function succeed(
   const last = newest(instance);
   if (context.replacingHeld && last !== undefined && isMissed(last)) return held(index, last);
   if (live.length > 0) return replaceUnreachable(instance, context);
+  const kept = last === undefined ? undefined : context.keptRevision(last);
   const { restarts, notBefore } = nextRun(
     last,
-    last !== undefined && context.isCurrent(last),
+    last !== undefined && (kept !== undefined || context.isCurrent(last)),
     context.now,
   );
   if (notBefore > context.now) {
@@ -230,13 +236,14 @@ function succeed(
     return { start: undefined, blocker, wakeAt: notBefore };
   }
   const cause = last === undefined ? 'New' : restarts > 0 || !isStopping(last) ? 'Died' : 'Stopped';
-  return started(instance, restarts, cause);
+  return started(instance, restarts, cause, kept);
 }
 
 function started(
   instance: Instance,
   restarts: number,
   cause: TaskStart['cause'],
+  kept: JobRevision | undefined,
 ): Pick<Decision, 'start' | 'blocker' | 'wakeAt'> {
   const previous = newest(instance);
   const run = (previous === undefined ? 0 : runOf(previous)) + 1;
@@ -246,7 +253,7 @@ function started(
     message: `instance ${instance.index} is being started`,
     stalled: false,
   };
-  const start = { instance: instance.index, run, restarts, cause, previous };
+  const start = { instance: instance.index, run, restarts, cause, previous, kept };
   return { start, blocker, wakeAt: undefined };
 }
 
@@ -292,7 +299,7 @@ function held(
 /** Every live run is out of sight: one more is started once all have been so for long enough. */
 function replaceUnreachable(
   instance: Instance,
-  { numbers, now, outOfSightMs }: DecideContext,
+  { numbers, now, outOfSightMs, keptRevision }: DecideContext,
 ): Pick<Decision, 'start' | 'blocker' | 'wakeAt'> {
   const holding = instance.live.find(wantsAddresses);
   if (holding !== undefined) return awaitDeath(instance, holding);
@@ -309,7 +316,9 @@ function replaceUnreachable(
       ? Math.max(...known) + numbers.replaceAfterSeconds * 1000
       : undefined;
   if (due !== undefined && due <= now) {
-    return started(instance, newest(instance)?.spec.restarts ?? 0, 'Unreachable');
+    const last = newest(instance);
+    const kept = last === undefined ? undefined : keptRevision(last);
+    return started(instance, last?.spec.restarts ?? 0, 'Unreachable', kept);
   }
   const names = instance.live.map(({ metadata }) => metadata.name).join(', ');
   const blocker: Blocker = {

@@ -9,17 +9,19 @@ import { mesosFinalizer } from '../../api/v1/task.ts';
 import type { TemplateSpec } from '../../api/v1/template.ts';
 import type { TaskStart } from './decide.ts';
 import { runAnnotation } from './instances.ts';
+import { heldBackAnnotation } from './rollout.ts';
 
 /**
  * The Task of a run. It is born with the finalizer of the scheduler: whoever deletes it before Mesos
- * has heard of it must not let the record go while a launch may be under way.
+ * has heard of it must not let the record go while a launch may be under way. `revision` is the one of
+ * the Job's present template.
  */
 export function taskDraft(
   job: Job,
   start: TaskStart,
   { name, revision }: { name: string; revision: string },
 ): Draft<Task> {
-  const { template } = job.spec;
+  const { template } = start.kept?.spec ?? job.spec;
   return {
     apiVersion,
     kind: 'Task',
@@ -31,7 +33,11 @@ export function taskDraft(
         [jobLabel]: job.metadata.name,
         [instanceLabel]: String(start.instance),
       },
-      annotations: { ...template.metadata?.annotations, [runAnnotation]: String(start.run) },
+      annotations: {
+        ...template.metadata?.annotations,
+        [runAnnotation]: String(start.run),
+        ...(start.kept === undefined ? {} : { [heldBackAnnotation]: revision }),
+      },
       finalizers: [mesosFinalizer],
       ownerReferences: [controllerReference(job)],
     },
@@ -40,7 +46,7 @@ export function taskDraft(
       ...networksOf(template.spec, start.instance),
       job: job.metadata.name,
       instance: start.instance,
-      revision,
+      revision: start.kept?.metadata.name ?? revision,
       restarts: start.restarts,
     },
   };

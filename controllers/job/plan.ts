@@ -15,7 +15,7 @@ import type { Offers } from './networks.ts';
 import { prunableTasks } from './retention.ts';
 import type { RevisionPlan } from './revisions.ts';
 import { planRevision, prunableRevisions } from './revisions.ts';
-import { runsToUpdate } from './rollout.ts';
+import { isExhausted, keptRevision, runsToUpdate } from './rollout.ts';
 import type { ServerSetPlan } from './serverset.ts';
 import { planServerSet } from './serverset.ts';
 import type { StatusInput } from './status.ts';
@@ -119,6 +119,7 @@ function planService(state: JobState): Plan {
     isLeaving,
     replacingHeld,
     outOfSightMs,
+    keptRevision: () => undefined,
     now,
   });
   const serverSet = planServerSet(job, state.serverSets);
@@ -165,12 +166,21 @@ function isAdoptable(object: Task | JobRevision): boolean {
 }
 
 /** About every wanted instance. Dead Tasks of others say nothing about ours. */
-function decisionsOf({ tasks }: JobState, context: DecideContext): Decision[] {
+function decisionsOf({ tasks, revisions }: JobState, context: DecideContext): Decision[] {
   const relevant = tasks.filter((task) => context.isOurs(task) || !isDead(task));
   const { replicas } = context.numbers;
-  return instancesOf(relevant, replicas)
-    .filter(({ index }) => index < replicas)
-    .map((instance) => decide(instance, context));
+  const wanted = instancesOf(relevant, replicas).filter(({ index }) => index < replicas);
+  const decisions = wanted.map((instance) => decide(instance, context));
+  if (!isExhausted(decisions, context.numbers)) return decisions;
+  const kept = (last: Task): JobRevision | undefined =>
+    keptRevision(last, context.isCurrent, revisions);
+  const holding = { ...context, keptRevision: kept };
+  return decisions.map((decision, at) => {
+    const instance = wanted[at];
+    return instance === undefined || decision.keeper !== undefined
+      ? decision
+      : decide(instance, holding);
+  });
 }
 
 /** The highest instances go first when there are too many, the lowest when they are updated. */
@@ -191,7 +201,7 @@ function stopsOf(view: Omit<StatusInput, 'tasks'>): TaskStop[] {
       : [stopOf(job, keeper, 'Unhealthy', why, now)];
   });
   const stopping = new Set(broken.map(({ task }) => task));
-  const updated = runsToUpdate(decisions, numbers)
+  const updated = runsToUpdate(decisions, numbers, revision.current.name)
     .filter((task) => !stopping.has(task))
     .map((task) =>
       isCurrent(task)
