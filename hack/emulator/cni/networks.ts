@@ -4,6 +4,7 @@ import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { mustRun, runCommand } from '../process.ts';
+import { claimRouting, releaseRouting } from './host-routing.ts';
 import { requestedIpam, writeRequestedIpam } from './requested-ipam.ts';
 
 export interface SampleNetworksOptions {
@@ -18,8 +19,6 @@ export interface SampleNetworksOptions {
 const record = z.object({
   bridges: z.array(z.string()),
   hostAddress: z.string(),
-  /** Values from before, by path below /proc/sys. */
-  sysctls: z.record(z.string(), z.string()),
 });
 
 export interface SampleNetworks {
@@ -30,9 +29,6 @@ export interface SampleNetworks {
   readonly hostAddress: string;
   readonly names: readonly string[];
 }
-
-/** Plugins that make the host a router switch these on and never back. */
-const routing = ['net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding'];
 
 /**
  * Three bridges, `dev-net` (IPv4), `data-net` (dual-stack) and `static-net` (IPv4, where a task gets the
@@ -51,8 +47,8 @@ export async function createSampleNetworks(
   const pluginDir = join(directory, 'plugins');
   const hostAddress = `${base}.0.1`;
   mkdirSync(configDir, { recursive: true });
-  const sysctls = Object.fromEntries(routing.map((name) => [name, readSysctl(name)]));
-  writeFileSync(recordFile(directory), JSON.stringify({ bridges, hostAddress, sysctls }));
+  writeFileSync(recordFile(directory), JSON.stringify({ bridges, hostAddress }));
+  for (const left of claimRouting(directory)) await removeSampleNetworks(left);
   await mustRun('ip', 'address', 'add', `${hostAddress}/32`, 'dev', 'lo');
   await createBridge(bridges[0] ?? '', [`${base}.11.1/24`]);
   await createBridge(bridges[1] ?? '', [`${base}.12.1/24`, `${base6}:12::1/64`]);
@@ -68,14 +64,12 @@ export async function createSampleNetworks(
 /** Removes what a former call made, also one of a process that was killed. */
 export async function removeSampleNetworks(directory: string): Promise<void> {
   const path = recordFile(directory);
+  releaseRouting(directory);
   if (!existsSync(path)) return;
-  const { bridges, hostAddress, sysctls } = record.parse(JSON.parse(readFileSync(path, 'utf8')));
+  const { bridges, hostAddress } = record.parse(JSON.parse(readFileSync(path, 'utf8')));
   // What is missing was never made, or is gone since a reboot.
   for (const bridge of bridges) await runCommand('ip', ['link', 'delete', bridge]);
   await runCommand('ip', ['address', 'delete', `${hostAddress}/32`, 'dev', 'lo']);
-  for (const [name, value] of Object.entries(sysctls)) {
-    if (readSysctl(name) !== value) writeFileSync(join('/proc/sys', name), value);
-  }
   rmSync(directory, { recursive: true, force: true });
 }
 
@@ -202,11 +196,6 @@ async function createBridge(name: string, addresses: readonly string[]): Promise
     );
   }
   await mustRun('ip', 'link', 'set', name, 'up');
-}
-
-function readSysctl(name: string): string {
-  const path = join('/proc/sys', name);
-  return existsSync(path) ? readFileSync(path, 'utf8').trim() : '';
 }
 
 function recordFile(directory: string): string {
