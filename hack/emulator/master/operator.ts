@@ -1,4 +1,8 @@
-import type { MasterCall, MasterResponse } from '../../../proto/mesos/generated/messages.ts';
+import type {
+  MasterCall,
+  MasterCallType,
+  MasterResponse,
+} from '../../../proto/mesos/generated/messages.ts';
 import { markGone } from './agent-removal.ts';
 import { deactivateAgent, drainAgent, reactivateAgent } from './drain.ts';
 import { masterFlags } from './flags.ts';
@@ -14,11 +18,28 @@ import type { MasterState } from './state.ts';
 import { versionInfo } from './version.ts';
 import { getAgents, getExecutors, getFrameworks, getRoles, getState, getTasks } from './views.ts';
 
+/** The member that a call of each type must carry. */
+const members: Partial<Record<MasterCallType, keyof MasterCall>> = {
+  GET_METRICS: 'get_metrics',
+  UPDATE_MAINTENANCE_SCHEDULE: 'update_maintenance_schedule',
+  START_MAINTENANCE: 'start_maintenance',
+  STOP_MAINTENANCE: 'stop_maintenance',
+  TEARDOWN: 'teardown',
+  MARK_AGENT_GONE: 'mark_agent_gone',
+  DRAIN_AGENT: 'drain_agent',
+  DEACTIVATE_AGENT: 'deactivate_agent',
+  REACTIVATE_AGENT: 'reactivate_agent',
+};
+
 /** A response, nothing for an empty 200, or the text of a 400. */
 export function operatorCall(
   m: MasterState,
   call: MasterCall,
 ): MasterResponse | string | undefined {
+  const member = members[call.type ?? 'UNKNOWN'];
+  if (member !== undefined && call[member] === undefined) {
+    return `Failed to validate master::Call: Expecting '${member}' to be present`;
+  }
   switch (call.type) {
     case 'GET_HEALTH':
       return { type: 'GET_HEALTH', get_health: { healthy: true } };
