@@ -1,8 +1,13 @@
 import type { Clock } from '../../api/machinery/clock.ts';
 import type { Random } from '../../api/machinery/random.ts';
-import type { AgentInfo, Resource } from '../../proto/mesos/generated/messages.ts';
+import type { AgentInfo, NetworkInfo, Resource } from '../../proto/mesos/generated/messages.ts';
 import { Agent, type AgentOptions } from './agent/agent.ts';
-import { memoryCheckpoint, type Checkpoint } from './agent/checkpoint.ts';
+import {
+  checkpointContent,
+  memoryCheckpoint,
+  type Checkpoint,
+  type CheckpointContent,
+} from './agent/checkpoint.ts';
 import { SimulatedNetworks, type SimulatedNetwork } from './agent/simulated/networks.ts';
 import { SimulatedRuntime, type SimulatedRuntimeOptions } from './agent/simulated/runtime.ts';
 import { connectInMemory } from './link.ts';
@@ -13,6 +18,8 @@ export interface SimulatedAgentsOptions {
   random: Random;
   agents: number;
   networks?: Readonly<Record<string, SimulatedNetwork>>;
+  /** Whether agent `index` was not configured with a network that others have. */
+  lacks?: (index: number, network: string) => boolean;
   /** Of agent `index`, counted from 0. */
   agentInfo?: (index: number) => AgentInfo;
   /** The advertised address of agent `index`. */
@@ -49,7 +56,13 @@ export class SimulatedAgents {
       return {
         info: agentInfo(index),
         ip,
-        runtime: new SimulatedRuntime({ clock, networks, ip, ...options.runtime }),
+        runtime: new SimulatedRuntime({
+          clock,
+          networks,
+          ip,
+          lacks: (network) => options.lacks?.(index, network) === true,
+          ...options.runtime,
+        }),
         checkpoint: memoryCheckpoint(),
         agent: undefined,
         link: undefined,
@@ -68,6 +81,12 @@ export class SimulatedAgents {
 
   info(index: number): AgentInfo {
     return this.#slot(index).info;
+  }
+
+  /** The id that a master has given to agent `index`; undefined if none has yet. */
+  id(index: number): string | undefined {
+    const { agent, checkpoint } = this.#slot(index);
+    return agent === undefined ? checkpoint.load()?.agentId : agent.id;
   }
 
   startAll(): void {
@@ -122,10 +141,25 @@ export class SimulatedAgents {
     this.#connect(this.#slot(index));
   }
 
+  /** Whether agent `index` is down and nothing runs there any more. */
+  hasEnded(index: number): boolean {
+    const { agent, runtime } = this.#slot(index);
+    return agent === undefined && runtime.runningTasks().length === 0;
+  }
+
   /** Empties the work directory of an agent that is down: it comes back as another one. */
   wipe(index: number): void {
     const slot = this.#slot(index);
     if (slot.agent === undefined) slot.checkpoint = memoryCheckpoint();
+  }
+
+  /** Gives the containers of an agent that is down other addresses, which it finds when it is back. */
+  reattach(index: number): void {
+    const { agent, runtime, checkpoint } = this.#slot(index);
+    if (agent !== undefined) return;
+    const moved = runtime.reattach();
+    const content = checkpoint.load();
+    if (content !== undefined) checkpoint.save(() => withAddresses(content, moved));
   }
 
   /** SIGUSR1: tasks end, the agent says good-bye. */
@@ -139,6 +173,15 @@ export class SimulatedAgents {
   /** Ids of the tasks that run on agent `index`, whatever the agent itself is up to. */
   runningTasks(index: number): string[] {
     return this.#slot(index).runtime.runningTasks();
+  }
+
+  /** What the plugins gave to the container of a running task, wherever it is. */
+  networksOf(taskId: string): readonly NetworkInfo[] {
+    for (const { runtime } of this.#slots) {
+      const networks = runtime.networksOf(taskId);
+      if (networks.length > 0) return networks;
+    }
+    return [];
   }
 
   /** Ends a task's command with a raw wait status, as if it had done so itself. */
@@ -171,6 +214,17 @@ export class SimulatedAgents {
     });
     slot.link = link;
   }
+}
+
+/** A checkpoint in which every address that has moved is the new one. */
+function withAddresses(
+  content: CheckpointContent,
+  moved: ReadonlyMap<string, string>,
+): CheckpointContent {
+  const text = JSON.stringify(content, (key, value: unknown) =>
+    key === 'ip_address' && typeof value === 'string' ? (moved.get(value) ?? value) : value,
+  );
+  return checkpointContent.parse(JSON.parse(text));
 }
 
 function defaultIp(index: number): string {

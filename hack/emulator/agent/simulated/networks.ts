@@ -1,4 +1,4 @@
-import { isIPv4 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 
 /** A network that exists only as numbers. */
 export interface SimulatedNetwork {
@@ -10,7 +10,7 @@ export interface SimulatedNetwork {
   readonly capacity?: number;
   /** A plugin that answers in CNI 0.3 form, where Mesos sees no address. */
   readonly unreadable?: boolean;
-  /** An IPAM that gives the IPv4 address which is asked for, of those that the network has. */
+  /** An IPAM that gives the addresses which are asked for, of those that the network has. */
   readonly honoursRequests?: boolean;
 }
 
@@ -43,8 +43,7 @@ export class SimulatedNetworks {
     const network = this.#networks?.get(name) ?? { ipv4: `10.${64 + this.#pools.size}.0.10` };
     const pool = this.#pools.get(name) ?? new AddressPool(network);
     this.#pools.set(name, pool);
-    const asked = network.honoursRequests === true ? requested.find(isIPv4) : undefined;
-    return asked === undefined ? pool.take() : pool.takeThis(asked);
+    return pool.take(network.honoursRequests === true ? requested : []);
   }
 
   describe(name: string): string {
@@ -55,43 +54,77 @@ export class SimulatedNetworks {
 
 const defaultCapacity = 65_000;
 
-/** Round robin, as host-local: an address that was given back is not the next to be given. */
+/** A network's pools of addresses, one of each family. */
 class AddressPool {
-  readonly #network: SimulatedNetwork;
+  readonly #ipv4: FamilyPool;
+  readonly #ipv6: FamilyPool | undefined;
+
+  constructor({ ipv4, ipv6, capacity = defaultCapacity }: SimulatedNetwork) {
+    this.#ipv4 = new FamilyPool(capacity, (offset) => addIpv4(ipv4, offset));
+    if (ipv6 !== undefined) {
+      this.#ipv6 = new FamilyPool(capacity, (offset) => addIpv6(ipv6, offset));
+    }
+  }
+
+  /** With the addresses that are asked for; undefined if one of them is not to be had. */
+  take(requested: readonly string[] = []): Lease | undefined {
+    const ipv4 = this.#ipv4.take(requested.find(isIPv4));
+    if (ipv4 === undefined) return undefined;
+    const ipv6 = this.#ipv6?.take(requested.find(isIPv6));
+    const release = (): void => {
+      this.#ipv4.release(ipv4);
+      if (ipv6 !== undefined) this.#ipv6?.release(ipv6);
+    };
+    if (this.#ipv6 !== undefined && ipv6 === undefined) {
+      release();
+      return undefined;
+    }
+    return { ipv4, ...(ipv6 === undefined ? {} : { ipv6: `${ipv6}/64` }), release };
+  }
+}
+
+/** Round robin, as host-local: an address that was given back is not the next to be given. */
+class FamilyPool {
   readonly #capacity: number;
-  readonly #used = new Set<number>();
+  readonly #addressAt: (offset: number) => string;
+  readonly #used = new Set<string>();
   #next = 0;
 
-  constructor(network: SimulatedNetwork) {
-    this.#network = network;
-    this.#capacity = network.capacity ?? defaultCapacity;
+  constructor(capacity: number, addressAt: (offset: number) => string) {
+    this.#capacity = capacity;
+    this.#addressAt = addressAt;
   }
 
-  take(): Lease | undefined {
+  take(requested: string | undefined): string | undefined {
+    const address = requested === undefined ? this.#free() : this.#asked(requested);
+    if (address !== undefined) this.#used.add(address);
+    return address;
+  }
+
+  release(address: string): void {
+    this.#used.delete(address);
+  }
+
+  #free(): string | undefined {
     if (this.#used.size >= this.#capacity) return undefined;
-    while (this.#used.has(this.#next)) this.#next = (this.#next + 1) % this.#capacity;
-    const offset = this.#next;
-    this.#next = (offset + 1) % this.#capacity;
-    return this.#lease(offset);
+    for (;;) {
+      const address = this.#addressAt(this.#next);
+      this.#next = (this.#next + 1) % this.#capacity;
+      if (!this.#used.has(address)) return address;
+    }
   }
 
-  takeThis(address: string): Lease | undefined {
-    const offset = ipv4Number(address) - ipv4Number(this.#network.ipv4);
-    if (offset < 0 || offset >= this.#capacity || this.#used.has(offset)) return undefined;
-    return this.#lease(offset);
+  #asked(requested: string): string | undefined {
+    const offset = numberOf(requested) - numberOf(this.#addressAt(0));
+    if (offset < 0 || offset >= this.#capacity || this.#used.has(requested)) return undefined;
+    return this.#addressAt(offset) === requested ? requested : undefined;
   }
+}
 
-  #lease(offset: number): Lease {
-    this.#used.add(offset);
-    const { ipv4, ipv6 } = this.#network;
-    return {
-      ipv4: addIpv4(ipv4, offset),
-      ...(ipv6 === undefined ? {} : { ipv6: `${addIpv6(ipv6, offset)}/64` }),
-      release: () => {
-        this.#used.delete(offset);
-      },
-    };
-  }
+/** Of an IPv6 address the last group, which is what is counted up. */
+function numberOf(address: string): number {
+  if (isIPv4(address)) return ipv4Number(address);
+  return Number.parseInt(address.slice(address.lastIndexOf(':') + 1) || '0', 16);
 }
 
 function ipv4Number(address: string): number {

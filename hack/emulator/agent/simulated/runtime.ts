@@ -17,6 +17,8 @@ import { programOf, type Step } from './program.ts';
 export interface SimulatedRuntimeOptions {
   clock: Clock;
   networks: SimulatedNetworks;
+  /** Networks that this agent was not configured with. */
+  lacks?: (network: string) => boolean;
   /** The agent's advertised address, which containers on the host's network report. */
   ip: string;
   /** Milliseconds that a container takes to start. */
@@ -73,7 +75,11 @@ export class SimulatedRuntime implements Runtime {
     };
     this.#containers.set(spec.id.value, container);
     const requested = namedNetworks(spec.container?.network_infos);
-    const problem = networkProblem(requested, (name) => this.#options.networks.has(name));
+    const { networks, lacks } = this.#options;
+    const problem = networkProblem(
+      requested,
+      (name) => networks.has(name) && lacks?.(name) !== true,
+    );
     if (problem !== undefined) {
       container.timer = this.#options.clock.after(refusalDelay, () => {
         events.failed({ kind: 'launch', message: problem });
@@ -156,6 +162,32 @@ export class SimulatedRuntime implements Runtime {
     container.timer?.cancel();
     this.#exit(container, status);
     return true;
+  }
+
+  /** What the plugins gave to the container of a running task. */
+  networksOf(taskId: string): readonly NetworkInfo[] {
+    return this.#find(taskId)?.networks ?? [];
+  }
+
+  /**
+   * Attaches every container anew while the agent is down: addresses that nobody asked for become
+   * others. Returns the new ones by the old ones; the agent learns them by its checkpoint.
+   */
+  reattach(): ReadonlyMap<string, string> {
+    const moved = new Map<string, string>();
+    for (const container of this.#containers.values()) {
+      const requested = namedNetworks(container.spec.container?.network_infos);
+      container.leases = container.leases.map((lease, index) => {
+        const { name = '', ip_addresses: asked = [] } = requested[index] ?? {};
+        const next = asked.length > 0 ? undefined : this.#options.networks.lease(name);
+        if (next === undefined) return lease;
+        lease.release();
+        moved.set(lease.ipv4, next.ipv4);
+        if (lease.ipv6 !== undefined) moved.set(lease.ipv6, next.ipv6 ?? '');
+        return next;
+      });
+    }
+    return moved;
   }
 
   /** Kills the executor of a task (kill -9): everything in it dies unreported. */
