@@ -1,4 +1,5 @@
 import type { Random } from '../../api/machinery/random.ts';
+import { wireFaults } from './wire.ts';
 
 /** What people do. */
 export const userKinds = [
@@ -10,6 +11,10 @@ export const userKinds = [
   'delete task',
   'edit member',
   'write foreign node',
+  'change networks of job',
+  'change network',
+  'delete network',
+  'delete claim',
 ] as const;
 
 /** What goes wrong. */
@@ -38,9 +43,11 @@ export const faultKinds = [
   'agent unregistered',
   'task exits',
   'executor crashes',
+  'agent marked gone',
+  'agent back with other addresses',
+  'network missing on agent',
   'clock jumps',
-  'updates repeated',
-  'addresses left out',
+  ...wireFaults,
 ] as const;
 
 export type UserKind = (typeof userKinds)[number];
@@ -77,7 +84,7 @@ export function planOf(seed: number, random: Random, only?: readonly FaultKind[]
   const upTo = (most: number): number => Math.floor(random.next() * most);
   const chosen = faultKinds.filter(() => random.next() < 0.4);
   const kinds = only ?? chosen;
-  const length = 8_000 + upTo(30_000);
+  const length = 6_000 + upTo(18_000);
   const action = (kind: Action['kind'], at: number): Action => ({
     at,
     kind,
@@ -100,7 +107,7 @@ export function planOf(seed: number, random: Random, only?: readonly FaultKind[]
   const actions = [...users, ...faults]
     .map((each) => ({ ...each, at: each.at + firstAt }))
     .sort((a, b) => a.at - b.at);
-  return { seed, agents: 2 + upTo(3), quietAt: length + 5_000, actions };
+  return { seed, agents: 2 + upTo(3), quietAt: length + 3_000, actions };
 }
 
 export function describeAction({ at, kind, pick, count, ms }: Action): string {

@@ -1,3 +1,4 @@
+import { lacksAddresses, ofAddresses, ofClaims, ofNetworks } from './convergence-addresses.ts';
 import type { Wish } from './jobs.ts';
 import { pathOf } from './jobs.ts';
 import { foreignBody, type People } from './people.ts';
@@ -13,14 +14,13 @@ import {
   mesosIdsOf,
   phaseOf,
   prefixes,
-  taskFacts,
   type TaskFacts,
 } from './views.ts';
 import type { World } from './world.ts';
 
 /** What is not yet as people want it; empty once the four truths agree. */
 export function differences(world: World, people: People): string[] {
-  const tasks = [...world.store.list(prefixes.tasks)].map(([, object]) => taskFacts(object));
+  const tasks = world.store.tasks();
   const running = world.runningTasks();
   // One that is out of sight and does not run may stay so for long: nobody can tell.
   const live = tasks.filter(
@@ -30,6 +30,9 @@ export function differences(world: World, people: People): string[] {
   );
   return [
     ...people.wishes().flatMap((wish) => ofJob(world, wish, live)),
+    ...ofAddresses(world, live),
+    ...ofClaims(world, people.wishes()),
+    ...ofNetworks(world),
     ...leftOver(world, people),
     ...ofMesos(world, live),
     ...ofMembers(world, people, live),
@@ -45,11 +48,15 @@ function ofJob(world: World, wish: Wish, live: readonly TaskFacts[]): string[] {
   if (deletionTimestamp !== undefined) return [`job ${wish.name} is still being deleted`];
   const found: string[] = [];
   const ours = live.filter(({ spec }) => spec.job === wish.name);
+  // Its rollout may wait for ever for what others have, or for what its plugins never give.
+  const held = ours.some((task) => lacksAddresses(world, task));
   for (let instance = 0; instance < wish.replicas; instance += 1) {
     const runs = ours.filter(({ spec }) => spec.instance === instance);
     const [run] = runs;
     if (run === undefined || runs.length > 1) {
       found.push(`${wish.name}/${instance} has ${runs.length} live tasks`);
+    } else if (held && !isUnwanted(run)) {
+      continue;
     } else if (phaseOf(run) !== 'Running' || !isTrue(run, 'Ready') || isUnwanted(run)) {
       found.push(`${run.metadata.name} is ${phaseOf(run)}, not ready`);
     } else if (versionOf(run) !== String(wish.version)) {
@@ -59,7 +66,7 @@ function ofJob(world: World, wish: Wish, live: readonly TaskFacts[]): string[] {
   const surplus = ours.filter(({ spec }) => spec.instance >= wish.replicas);
   found.push(...surplus.map(({ metadata }) => `${metadata.name} is one too many`));
   if (job.status?.observedGeneration !== generation) found.push(`${wish.name} is not observed`);
-  if (!isTrue(job, 'Ready')) found.push(`${wish.name} does not say that it is ready`);
+  if (!held && !isTrue(job, 'Ready')) found.push(`${wish.name} does not say that it is ready`);
   return found;
 }
 
@@ -99,7 +106,11 @@ function ownersOf({ metadata }: StoredObject): string[] {
 
 function ofMesos(world: World, live: readonly TaskFacts[]): string[] {
   const running = world.runningTasks();
-  const known = new Set(live.flatMap(mesosIdsOf));
+  const known = new Set(
+    live
+      .filter((task) => task.status?.mesos !== undefined || !lacksAddresses(world, task))
+      .flatMap(mesosIdsOf),
+  );
   return [
     ...[...running].filter((id) => !known.has(id)).map((id) => `${id} runs, and nobody wants it`),
     ...[...known].filter((id) => !running.has(id)).map((id) => `${id} does not run`),
@@ -132,7 +143,7 @@ function ofMembers(world: World, people: People, live: readonly TaskFacts[]): st
 }
 
 function hostOf({ status }: TaskFacts, wish: Wish): string {
-  if (wish.networks > 0) return status?.networks[0]?.ips[0] ?? 'none';
+  if (wish.networks.length > 0) return status?.networks[0]?.ips[0] ?? 'none';
   const host = status?.mesos?.['agentHostname'];
   return typeof host === 'string' ? host : 'none';
 }

@@ -21,6 +21,7 @@ import type { Ensemble } from './zookeeper/ensemble.ts';
 export const clusterName = 'sim';
 export const serverSetRoot = '/mesocosm';
 const leaseSeconds = 9;
+const addressCheckMs = 5_000;
 
 export interface CosmdOptions {
   /** Unlike that of every other process. */
@@ -34,6 +35,7 @@ export interface CosmdOptions {
   coverage: Coverage;
   observer: MesosObserver;
   perturb: MesosLinkOptions['perturb'];
+  ofAgents: MesosLinkOptions['ofAgents'];
   logger?: Logger;
 }
 
@@ -42,7 +44,7 @@ export const silent: Logger = pino({ level: 'silent' });
 /** One run of cosmd, with all roles, from its start to its death. */
 export class SimulatedCosmd {
   readonly identity: string;
-  readonly gate = new Gate();
+  readonly gate: Gate;
   readonly clock: ProcessClock;
   readonly store: StoreLink;
   readonly zookeeper: ZooKeeperLink;
@@ -53,7 +55,8 @@ export class SimulatedCosmd {
 
   constructor(options: CosmdOptions) {
     const { network, coverage, ensemble } = options;
-    const { gate } = this;
+    const gate = new Gate(network.clock);
+    this.gate = gate;
     this.#options = options;
     this.identity = options.identity;
     this.clock = new ProcessClock(network.clock, gate);
@@ -76,6 +79,7 @@ export class SimulatedCosmd {
       faults: this.faults.mesos,
       observer: options.observer,
       perturb: options.perturb,
+      ofAgents: options.ofAgents,
     });
   }
 
@@ -116,7 +120,7 @@ export class SimulatedCosmd {
           transport: this.mesos,
           master: this.mesos,
           agent: (address) => this.mesos.agent(address),
-          addressCheckMs: 300_000,
+          addressCheckMs,
           clusterName,
           serverSetRoot,
           brake,

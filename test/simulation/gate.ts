@@ -1,5 +1,8 @@
 import type { Clock, Timer } from '../../api/machinery/clock.ts';
 
+/** After a freeze, answers that wait are read first, as an event loop may do that sleeps in its poll. */
+const timersLateMs = 1;
+
 /** Resolves never: whoever waits for it is as good as dead. */
 export function never<T>(): Promise<T> {
   return new Promise<T>(() => undefined);
@@ -13,9 +16,15 @@ export function never<T>(): Promise<T> {
 export class Gate {
   /** Called at every border crossing, before it: a place to die or to freeze. */
   onCrossing: (what: string) => void = () => undefined;
+  readonly #clock: Clock;
   readonly #onDeath: (() => void)[] = [];
   readonly #held: (() => void)[] = [];
+  readonly #heldTimers: (() => void)[] = [];
   #state: 'running' | 'frozen' | 'dead' = 'running';
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   /** Methods: what they say changes while somebody waits. */
   isDead(): boolean {
@@ -35,6 +44,7 @@ export class Gate {
     if (this.isDead()) return;
     this.#state = 'dead';
     this.#held.length = 0;
+    this.#heldTimers.length = 0;
     for (const clean of this.#onDeath) clean();
   }
 
@@ -46,12 +56,21 @@ export class Gate {
     if (this.#state !== 'frozen') return;
     this.#state = 'running';
     for (const resume of this.#held.splice(0)) this.run(resume);
+    for (const fire of this.#heldTimers.splice(0)) {
+      this.#clock.after(timersLateMs, () => this.runTimer(fire));
+    }
   }
 
   /** Runs something that reaches the process from outside: now, when it thaws, or never. */
   run(callback: () => void): void {
     if (this.#state === 'running') callback();
     else if (this.#state === 'frozen') this.#held.push(callback);
+  }
+
+  /** As `run`, for a timer of the process. */
+  runTimer(callback: () => void): void {
+    if (this.#state === 'running') callback();
+    else if (this.#state === 'frozen') this.#heldTimers.push(callback);
   }
 
   /** A request: it leaves, has its effect, and its answer comes back; the process may end in between. */
@@ -106,7 +125,7 @@ export class ProcessClock implements Clock {
   after(ms: number, callback: () => void): Timer {
     let cancelled = false;
     const timer = this.#inner.after(ms, () =>
-      this.#gate.run(() => {
+      this.#gate.runTimer(() => {
         if (!cancelled) callback();
       }),
     );

@@ -1,11 +1,20 @@
+import { operatorCall } from '../../hack/emulator/master/operator.ts';
 import type { Action, FaultKind } from './actions.ts';
 import type { SimulatedCosmd } from './cosmd.ts';
 import { requestFaults } from './faults.ts';
+import { simulatedNetworks } from './networks.ts';
+import { wireFaults } from './wire.ts';
 import type { World } from './world.ts';
 
 /** Makes a fault happen, and takes care that it ends. */
 export function injure(world: World, kind: FaultKind, action: Action): void {
   const leader = world.leader();
+  const ofWire = wireFaults.find((each) => each === kind);
+  if (ofWire !== undefined) {
+    world.wire.disturb(ofWire, action.ms);
+    world.coverage.count(kind);
+    return;
+  }
   if (leader !== undefined && ofProcess(world, leader, kind, action)) world.coverage.count(kind);
   else if (ofZooKeeper(world, kind, action)) world.coverage.count(kind);
   else if (ofMesos(world, kind, action)) world.coverage.count(kind);
@@ -23,7 +32,7 @@ function ofProcess(world: World, leader: SimulatedCosmd, kind: FaultKind, action
       world.stopCosmd(leader, ms);
       return true;
     case 'freeze':
-      afterCrossings(leader, action, () => freeze(world, leader, pick % 2 === 0 ? ms : overTermMs));
+      afterCrossings(leader, action, () => freeze(world, leader, pick % 3 === 0 ? ms : overTermMs));
       return true;
     case 'store answer':
       if (pick % 2 === 0) faults.store.flakyFor(ms);
@@ -77,8 +86,19 @@ function ofProcess(world: World, leader: SimulatedCosmd, kind: FaultKind, action
 /** Long enough for another one to take over. */
 const overTermMs = 16_000;
 
-/** Which crossings of the border count: all, those to ZooKeeper, to Mesos, to the store. */
-const crossings = [/./, /^multi/, /^(ACCEPT|KILL|ACKNOWLEDGE)/, /^(create|update|delete) \/meso/];
+/**
+ * Which crossings of the border count: all, or those to ZooKeeper, to Mesos, to the store, to a member,
+ * and the moment in which a write about a task is known to be stored: what follows goes to Mesos.
+ */
+const crossings = [
+  /./,
+  /^multi/,
+  /^(ACCEPT|KILL)/,
+  /^(create|update|delete) \/meso/,
+  /^multi.*member/,
+  /^update \/mesocosm.dev\/tasks\/.* answered$/,
+  /^(create|update|delete) \/mesocosm.dev\/addressclaims/,
+];
 
 /** At the n-th such crossing from now on. */
 function afterCrossings(
@@ -87,8 +107,10 @@ function afterCrossings(
   strike: () => void,
 ): void {
   const before = gate.onCrossing;
-  const kind = crossings[(pick >> 1) % crossings.length] ?? /./;
-  let left = count;
+  const at = pick % crossings.length;
+  const kind = crossings[at] ?? /./;
+  // There are fewer of the particular ones.
+  let left = at === 0 ? count : 1 + (count % 8);
   gate.onCrossing = (what) => {
     before(what);
     if (!kind.test(what)) return;
@@ -130,7 +152,8 @@ function ofZooKeeper(world: World, kind: FaultKind, { pick, ms }: Action): boole
   }
 }
 
-function ofMesos(world: World, kind: FaultKind, { pick, ms }: Action): boolean {
+function ofMesos(world: World, kind: FaultKind, action: Action): boolean {
+  const { pick, count, ms } = action;
   const { mesos, clock } = world;
   const { agents } = mesos;
   const agent = pick % agents.size;
@@ -163,15 +186,50 @@ function ofMesos(world: World, kind: FaultKind, { pick, ms }: Action): boolean {
       return task !== undefined && agents.finishTask(task, exitStatus(task, pick));
     case 'executor crashes':
       return task !== undefined && agents.crashExecutor(task);
-    case 'updates repeated':
-      world.perturbed.repeats = world.now() + ms;
+    case 'agent marked gone':
+      return markGone(world, agent, action);
+    case 'agent back with other addresses':
+      agents.kill(agent);
+      clock.after(ms, () => comeBack(world, agent));
       return true;
-    case 'addresses left out':
-      world.perturbed.bare = world.now() + ms;
-      return true;
+    case 'network missing on agent':
+      return world.takeNetwork(agent, Object.keys(simulatedNetworks)[count % 4] ?? '');
     default:
       return false;
   }
+}
+
+/**
+ * An operator says that the agent never comes back. It may be up all the same, and cut off: then its
+ * tasks run on until it hears of it.
+ */
+function markGone(world: World, agent: number, { count, ms }: Action): boolean {
+  const { leading, agents } = world.mesos;
+  const id = agents.id(agent);
+  if (leading === undefined || id === undefined) return false;
+  if (count % 3 > 0) {
+    agents.partition(agent);
+    world.clock.after(ms, () => agents.heal(agent));
+  }
+  operatorCall(leading.state, {
+    type: 'MARK_AGENT_GONE',
+    mark_agent_gone: { agent_id: { value: id } },
+  });
+  world.gone.add(agent);
+  return true;
+}
+
+/**
+ * The network of the machine was set up anew. Only where the master has given the agent up does it learn
+ * the addresses from the agent: of one that it still knows it believes what it was told before.
+ */
+function comeBack(world: World, agent: number): void {
+  const { leading, agents } = world.mesos;
+  const id = agents.id(agent);
+  if (leading !== undefined && id !== undefined && !leading.state.agents.has(id)) {
+    agents.reattach(agent);
+  }
+  agents.start(agent);
 }
 
 /** A raw wait status. One container of a group must fail, or the others would go on without it. */
@@ -187,9 +245,13 @@ export function healAll(world: World): void {
   for (const replica of ensemble.replicas) replica.resume();
   if (mesos.leading === undefined) mesos.startMaster();
   for (let agent = 0; agent < mesos.agents.size; agent += 1) {
-    mesos.agents.start(agent);
     mesos.agents.heal(agent);
+    // One that was given up ends itself once it hears of it, and comes back as another one.
+    if (world.gone.has(agent) && mesos.agents.hasEnded(agent)) {
+      mesos.agents.wipe(agent);
+      world.gone.delete(agent);
+    }
+    mesos.agents.start(agent);
   }
-  world.perturbed.repeats = 0;
-  world.perturbed.bare = 0;
+  world.wire.heal();
 }

@@ -4,6 +4,7 @@ import { operatorCall } from '../../hack/emulator/master/operator.ts';
 import type { SimulatedCluster } from '../../hack/emulator/cluster.ts';
 import { inMemoryTransport } from '../../hack/emulator/transport.ts';
 import type {
+  AgentResponseGetContainers,
   MasterResponseGetAgents,
   SchedulerCall,
   SchedulerEvent,
@@ -18,6 +19,7 @@ import {
 import { travel, type ArmedFaults, type NetworkOptions } from './faults.ts';
 import type { Gate } from './gate.ts';
 import { LinkedSubscription, type MesosObserver } from './mesos-subscription.ts';
+import type { AgentAnswer } from './wire.ts';
 
 export interface MesosLinkOptions {
   cluster: SimulatedCluster;
@@ -27,6 +29,8 @@ export interface MesosLinkOptions {
   observer: MesosObserver;
   /** What the master sends in place of an event, as the wire allows: it may repeat, or leave out. */
   perturb: (event: SchedulerEvent) => readonly SchedulerEvent[];
+  /** What becomes of an answer of an agent. */
+  ofAgents: (answer: AgentResponseGetContainers) => AgentAnswer;
 }
 
 /** How one process reaches the master: with delays, and over connections that break. */
@@ -73,7 +77,7 @@ export class MesosLink implements SchedulerTransport {
 
   /** The operator API of an agent: what it tells, unless the way there or the agent is down. */
   agent({ hostname, port }: MesosAddress): Pick<AgentClient, 'getContainers'> {
-    const { gate, network, cluster } = this.#options;
+    const { gate, network, cluster, ofAgents } = this.#options;
     return {
       getContainers: async () => {
         await gate.enter();
@@ -82,10 +86,15 @@ export class MesosLink implements SchedulerTransport {
         if (agent === undefined || this.#away) {
           throw new MesosRequestError('Unreachable', 'simulated: no way there');
         }
-        const answer = structuredClone(agentCall(agent, undefined, { type: 'GET_CONTAINERS' }));
+        const told = agentCall(agent, undefined, { type: 'GET_CONTAINERS' });
+        const { answer, delayMs } = ofAgents(
+          structuredClone((typeof told === 'object' ? told.get_containers : undefined) ?? {}),
+        );
         await travel(network);
+        await sleep(network.clock, delayMs);
         await gate.enter();
-        return (typeof answer === 'object' ? answer.get_containers : undefined) ?? {};
+        if (answer === undefined) throw new MesosRequestError('Unanswered', 'simulated');
+        return answer;
       },
     };
   }

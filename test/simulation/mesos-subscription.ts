@@ -57,12 +57,12 @@ export class LinkedSubscription implements Subscription {
     void this.#pump();
   }
 
-  call(call: SchedulerCall): Promise<CallOutcome> {
+  call(call: SchedulerCall, mayLeave: () => boolean = () => true): Promise<CallOutcome> {
     const { gate, observer } = this.#options;
     const aside = call.type === 'ACKNOWLEDGE';
     const lane = aside ? this.#acknowledgements : this.#ordered;
     const outcome = lane.then(() => {
-      if (this.#isClosed()) return unsent();
+      if (this.#isClosed() || !mayLeave()) return unsent();
       observer.left(call);
       return gate.act(call.type ?? 'call', () => this.#post(call));
     });

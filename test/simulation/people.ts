@@ -1,11 +1,14 @@
 import { isApiError } from '../../api/machinery/errors.ts';
 import { seededRandom } from '../../api/machinery/random.ts';
+import { addressClaimResource } from '../../api/v1/address-claim.ts';
 import { jobResource } from '../../api/v1/job.ts';
+import { networkResource, type Network } from '../../api/v1/network.ts';
 import { taskResource } from '../../api/v1/task.ts';
 import type { Action, UserKind } from './actions.ts';
-import { draftOf, type Wish } from './jobs.ts';
+import { draftOf, isUnheard, mostReplicas, type Wish } from './jobs.ts';
+import { attachmentChoices, attachments, offeredNetworks } from './networks.ts';
 import { namespace } from './user.ts';
-import { isMemberPath, memberFacts, prefixes, taskFacts } from './views.ts';
+import { isMemberPath, memberFacts, prefixes } from './views.ts';
 import type { World } from './world.ts';
 
 const jobNames = ['web', 'api', 'cron', 'db'] as const;
@@ -44,7 +47,9 @@ export class People {
         this.#create(action);
         return;
       case 'scale job':
-        if (wish !== undefined) this.#change(wish, { replicas: action.count % 5 });
+        if (wish !== undefined) {
+          this.#change(wish, { replicas: action.count % (1 + mostReplicas(wish)) });
+        }
         return;
       case 'change template':
         if (wish !== undefined) this.#change(wish, { version: wish.version + 1 });
@@ -64,6 +69,16 @@ export class People {
       case 'write foreign node':
         this.#writeForeign(action);
         return;
+      case 'change networks of job':
+        if (wish !== undefined) this.#rejoin(wish, action);
+        return;
+      case 'change network':
+      case 'delete network':
+        this.#disturbNetwork(kind, action);
+        return;
+      case 'delete claim':
+        this.#deleteClaim(action);
+        return;
     }
   }
 
@@ -77,11 +92,15 @@ export class People {
     if (name === undefined) return;
     const random = seededRandom(pick * 7 + count);
     const upTo = (most: number): number => Math.floor(random.next() * most);
+    const replicas = 1 + upTo(4);
+    const networks = attachments(upTo(attachmentChoices), upTo(100));
     const wish: Wish = {
       name,
-      replicas: 1 + upTo(4),
+      replicas,
       version: 1,
-      networks: upTo(3),
+      networks,
+      onMissingAddress: (['Wait', 'Replace', 'Fail'] as const)[upTo(3)] ?? 'Wait',
+      addressDeadlineSeconds: 2 + upTo(8),
       group: random.next() < 0.25,
       path: random.next() < 0.75 ? 0 : undefined,
       drainSeconds: upTo(3) * 2,
@@ -90,8 +109,17 @@ export class People {
       replaceAfterSeconds: 5 + upTo(20),
       readinessProbe: random.next() < 0.4,
     };
+    wish.replicas = Math.min(replicas, mostReplicas(wish));
     this.#wishes.set(name, wish);
     this.#request(name, () => this.#world.user.of(jobResource).create(draftOf(wish)));
+  }
+
+  /** Another choice of networks, of a Job that need not change otherwise. */
+  #rejoin(wish: Wish, { pick, count }: Action): void {
+    const networks = attachments(pick % attachmentChoices, count);
+    const next = { ...wish, networks };
+    const replicas = Math.min(wish.replicas, mostReplicas(next));
+    this.#change(wish, { networks, replicas, version: wish.version + 1 });
   }
 
   #change(wish: Wish, change: Partial<Wish>): void {
@@ -123,9 +151,7 @@ export class People {
   }
 
   #deleteTask({ pick }: Action): void {
-    const tasks = [...this.#world.store.list(prefixes.tasks)].map(([, object]) =>
-      taskFacts(object),
-    );
+    const tasks = this.#world.store.tasks();
     const task = tasks[pick % tasks.length];
     if (task === undefined) return;
     const { name } = task.metadata;
@@ -168,6 +194,56 @@ export class People {
     if (result?.type === 'create') this.foreign.add(result.path);
   }
 
+  /** An operator changes or removes what Jobs may be using, and mends it later. */
+  #disturbNetwork(kind: 'change network' | 'delete network', { pick, count, ms }: Action): void {
+    const [name, spec] = Object.entries(offeredNetworks)[pick % 4] ?? ['', {}];
+    const networks = this.#world.user.of(networkResource);
+    const rules = [
+      { ...spec, namespaces: ['elsewhere'] },
+      { ...spec, requiredLabels: ['team'] },
+      { ...spec, staticRanges: ['192.0.2.0/28'] },
+      { ...spec, ipFamilies: ['IPv6' as const], staticRanges: undefined },
+    ];
+    const disturbed = rules[count % rules.length] ?? spec;
+    this.#request(`network ${name}`, () =>
+      kind === 'change network' ? this.#offer(name, disturbed) : networks.delete({ name }),
+    );
+    this.#world.clock.after(ms, () => this.#mendNetwork(name));
+  }
+
+  #mendNetwork(name: string): void {
+    const spec = offeredNetworks[name] ?? {};
+    this.#request(`network ${name}`, () => this.#offer(name, spec));
+  }
+
+  async #offer(name: string, spec: Network['spec']): Promise<void> {
+    const networks = this.#world.user.of(networkResource);
+    const stored = await networks.find({ name });
+    if (stored !== undefined) await networks.update({ ...stored, spec });
+    else {
+      const apiVersion = 'mesocosm.dev/v1' as const;
+      await networks.create({ apiVersion, kind: 'Network', metadata: { name }, spec });
+    }
+  }
+
+  /** From here on everything that is wanted can be had. */
+  quiet(): void {
+    for (const name of Object.keys(offeredNetworks)) this.#mendNetwork(name);
+    for (const wish of this.wishes()) {
+      if (wish.onMissingAddress === 'Replace' && isUnheard(wish)) this.#delete(wish);
+    }
+  }
+
+  /** Somebody takes the address of a task away, or means to. */
+  #deleteClaim({ pick }: Action): void {
+    const claims = [...this.#world.store.list(prefixes.claims)];
+    const name = claims[pick % Math.max(1, claims.length)]?.[1].metadata.name;
+    if (name === undefined) return;
+    this.#request(`claim ${name}`, () =>
+      this.#world.user.of(addressClaimResource).delete({ name }),
+    );
+  }
+
   /** A name that is still being given up is asked for again. */
   #request(about: string, work: () => Promise<unknown>): void {
     const before = this.#requests.get(about) ?? Promise.resolve();
@@ -184,7 +260,8 @@ export class People {
         return;
       } catch (error) {
         if (isApiError(error, 'NotFound')) return;
-        if (!isApiError(error, 'AlreadyExists', 'Conflict')) throw error;
+        // Invalid: a network is not offered for the moment.
+        if (!isApiError(error, 'AlreadyExists', 'Conflict', 'Invalid')) throw error;
         await new Promise<void>((resolve) => this.#world.clock.after(1_000, resolve));
       }
     }

@@ -40,7 +40,7 @@ export interface SimulateOptions {
 const convergesWithinMs = 20 * 60_000;
 const lookEveryMs = 2_000;
 /** Having converged, it stays so. */
-const staysMs = 20_000;
+const staysMs = 12_000;
 
 export function simulateSeed(seed: number, options: SimulateOptions = {}): Promise<Outcome> {
   return simulate(planOf(seed, seededRandom(seed), options.faults), options);
@@ -85,6 +85,7 @@ function perform(world: World, people: People, action: Action): void {
 async function settle(world: World, people: People, plan: Plan): Promise<void> {
   await world.clock.advance(plan.quietAt - world.now());
   world.trace.add('-- quiet');
+  people.quiet();
   healAll(world);
   const deadline = world.now() + convergesWithinMs;
   let wellSince: number | undefined;

@@ -6,11 +6,11 @@ import { crashPoints } from './crash-points.ts';
 import { People } from './people.ts';
 import { regressions } from './regressions.ts';
 import { simulate, simulateSeed } from './simulate.ts';
-import { phaseOf, prefixes, taskFacts } from './views.ts';
+import { phaseOf } from './views.ts';
 import { World } from './world.ts';
 
 function phases(world: World): string[] {
-  return [...world.store.list(prefixes.tasks)].map(([, object]) => phaseOf(taskFacts(object)));
+  return world.store.tasks().map(phaseOf);
 }
 
 describe('a simulated cluster', () => {

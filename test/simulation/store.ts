@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { MemoryStorage } from '../../api/storage/memory.ts';
 import type { Clock } from '../../api/machinery/clock.ts';
 import type { Fence, Storage, WriteOptions, WriteResult } from '../../api/storage/storage.ts';
+import { prefixes, taskFacts, type TaskFacts } from './views.ts';
 
 /** What the laws read of any object. */
 const storedSchema = z.looseObject({
@@ -33,6 +34,8 @@ export interface StoreWrite {
 export class ObservedStore {
   readonly #inner: MemoryStorage;
   readonly #content = new Map<string, { object: StoredObject; revision: number }>();
+  /** Laws look at the same objects again and again. */
+  readonly #tasks = new WeakMap<StoredObject, TaskFacts>();
   /** Told of every write right after it. */
   onWrite: (write: StoreWrite) => void = () => undefined;
 
@@ -42,6 +45,17 @@ export class ObservedStore {
 
   get(key: string): StoredObject | undefined {
     return this.#content.get(key)?.object;
+  }
+
+  /** A Task as laws read it. */
+  taskOf(object: StoredObject): TaskFacts {
+    const known = this.#tasks.get(object) ?? taskFacts(object);
+    this.#tasks.set(object, known);
+    return known;
+  }
+
+  tasks(): TaskFacts[] {
+    return [...this.list(prefixes.tasks)].map(([, object]) => this.taskOf(object));
   }
 
   /** Everything whose key begins so, by key. */

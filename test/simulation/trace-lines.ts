@@ -1,16 +1,19 @@
 import type { SchedulerCall } from '../../proto/mesos/generated/messages.ts';
-import type { StoreWrite } from './store.ts';
-import { isDead, isTrue, isUnwanted, memberFacts, phaseOf, prefixes, taskFacts } from './views.ts';
+import type { ObservedStore, StoreWrite } from './store.ts';
+import { isDead, isTrue, isUnwanted, memberFacts, phaseOf, prefixes } from './views.ts';
 import type { Transaction } from './zookeeper/tree.ts';
 
-export function traceOfWrite({ writer, key, revision, before, after }: StoreWrite): string {
+export function traceOfWrite(
+  { writer, key, revision, before, after }: StoreWrite,
+  store: ObservedStore,
+): string {
   const verb = after === undefined ? 'deletes' : before === undefined ? 'creates' : 'updates';
-  return `${writer} ${verb} ${key} @${revision}${detailOf(key, after)}`;
+  return `${writer} ${verb} ${key} @${revision}${detailOf(key, after, store)}`;
 }
 
-function detailOf(key: string, after: StoreWrite['after']): string {
+function detailOf(key: string, after: StoreWrite['after'], store: ObservedStore): string {
   if (after === undefined || !key.startsWith(prefixes.tasks)) return '';
-  const task = taskFacts(after);
+  const task = store.taskOf(after);
   const marks = [
     phaseOf(task),
     isTrue(task, 'Ready') && !isDead(task) ? 'ready' : '',

@@ -7,10 +7,10 @@ import { namespaceResource } from '../../api/v1/core.ts';
 import { networkResource } from '../../api/v1/network.ts';
 import { resources } from '../../api/v1/resources.ts';
 import { serverSetRoot, silent } from './cosmd.ts';
+import { offeredNetworks } from './networks.ts';
 import type { ObservedStore } from './store.ts';
 
 export const namespace = 'prod';
-export const networks = ['dev-net', 'data-net'] as const;
 
 /** The API server that people talk to, and what they have prepared. */
 export async function openUserApi(
@@ -31,11 +31,11 @@ export async function openUserApi(
   await client
     .of(namespaceResource)
     .create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
-  for (const name of networks) {
+  for (const [name, spec] of Object.entries(offeredNetworks)) {
     const apiVersion = 'mesocosm.dev/v1' as const;
     await client
       .of(networkResource)
-      .create({ apiVersion, kind: 'Network', metadata: { name }, spec: {} });
+      .create({ apiVersion, kind: 'Network', metadata: { name }, spec });
   }
   return { client, server };
 }

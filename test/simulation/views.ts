@@ -4,6 +4,11 @@ import type { StoredObject } from './store.ts';
 /** What the laws read of the objects that they are about. */
 const condition = z.looseObject({ type: z.string(), status: z.string() });
 
+const conditionedSchema = z.looseObject({
+  status: z.looseObject({ conditions: z.array(condition).default([]) }).optional(),
+});
+type ConditionFacts = z.infer<typeof conditionedSchema>;
+
 const taskSchema = z.looseObject({
   metadata: z.looseObject({
     name: z.string(),
@@ -17,19 +22,44 @@ const taskSchema = z.looseObject({
     job: z.string(),
     instance: z.number(),
     revision: z.string(),
+    networks: z
+      .array(
+        z.looseObject({
+          name: z.string(),
+          ips: z.array(z.string()).default([]),
+          sticky: z.boolean().default(false),
+        }),
+      )
+      .default([]),
     containers: z.array(z.looseObject({ name: z.string() })),
     stop: z.looseObject({ reason: z.string() }).optional(),
   }),
   status: z
     .looseObject({
       phase: z.string(),
-      mesos: z.looseObject({ taskId: z.string(), agentId: z.string().optional() }).optional(),
+      mesos: z
+        .looseObject({
+          taskId: z.string(),
+          agentId: z.string().optional(),
+          state: z.string().optional(),
+        })
+        .optional(),
       containers: z
         .array(z.looseObject({ taskId: z.string(), state: z.string().optional() }))
         .default([]),
       networks: z
-        .array(z.looseObject({ name: z.string(), cniName: z.string(), ips: z.array(z.string()) }))
+        .array(
+          z.looseObject({
+            name: z.string(),
+            cniName: z.string(),
+            ips: z.array(z.string()),
+            requestedIps: z.array(z.string()).default([]),
+            verdict: z.string(),
+          }),
+        )
         .default([]),
+      ip: z.string().optional(),
+      ips: z.array(z.string()).default([]),
       lastKnown: z.looseObject({ ips: z.array(z.string()).default([]) }).optional(),
       conditions: z.array(condition).default([]),
     })
@@ -58,8 +88,33 @@ const jobSchema = z.looseObject({
 });
 export type JobFacts = z.infer<typeof jobSchema>;
 
+const claimSchema = z.looseObject({
+  metadata: z.looseObject({
+    name: z.string(),
+    uid: z.string(),
+    creationTimestamp: z.string(),
+    deletionTimestamp: z.string().optional(),
+  }),
+  spec: z.looseObject({
+    network: z.string(),
+    ip: z.string(),
+    holder: z.looseObject({
+      namespace: z.string(),
+      job: z.string(),
+      jobUid: z.string(),
+      instance: z.number(),
+      task: z.string(),
+      taskUid: z.string(),
+    }),
+  }),
+  status: z.looseObject({ state: z.string() }).optional(),
+});
+export type ClaimFacts = z.infer<typeof claimSchema>;
+
 export const prefixes = {
   tasks: '/mesocosm.dev/tasks/',
+  claims: '/mesocosm.dev/addressclaims/',
+  networks: '/mesocosm.dev/networks/',
   jobs: '/mesocosm.dev/jobs/',
   serverSets: '/mesocosm.dev/serversets/',
   revisions: '/mesocosm.dev/jobrevisions/',
@@ -69,6 +124,14 @@ export const prefixes = {
 
 export function taskFacts(object: StoredObject): TaskFacts {
   return taskSchema.parse(object);
+}
+
+export function conditionFacts(object: StoredObject): ConditionFacts {
+  return conditionedSchema.parse(object);
+}
+
+export function claimFacts(object: StoredObject): ClaimFacts {
+  return claimSchema.parse(object);
 }
 
 export function jobFacts(object: StoredObject): JobFacts {
@@ -89,7 +152,7 @@ export function isUnwanted(task: TaskFacts): boolean {
   return task.spec.stop !== undefined || task.metadata.deletionTimestamp !== undefined;
 }
 
-export function isTrue(facts: TaskFacts | JobFacts, type: string): boolean {
+export function isTrue(facts: ConditionFacts, type: string): boolean {
   return facts.status?.conditions.some((c) => c.type === type && c.status === 'True') ?? false;
 }
 
@@ -98,8 +161,17 @@ export function mayBePublished(task: TaskFacts): boolean {
   return isTrue(task, 'Ready') && !isDead(task) && !isUnwanted(task);
 }
 
+export function mesosIdOf(namespace: string, task: string): string {
+  return `${namespace}.${task}`;
+}
+
+/** Those of the Mesos tasks that are a Task's, whose id this is, or that of its group. */
+export function runsOf(id: string, mesosIds: ReadonlySet<string>): string[] {
+  return [...mesosIds].filter((each) => each === id || each.startsWith(`${id}.`));
+}
+
 export function mesosIdsOf(task: TaskFacts): string[] {
-  const base = `${task.metadata.namespace}.${task.metadata.name}`;
+  const base = mesosIdOf(task.metadata.namespace, task.metadata.name);
   const { containers } = task.spec;
   return containers.length === 1 ? [base] : containers.map(({ name }) => `${base}.${name}`);
 }

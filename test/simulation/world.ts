@@ -4,19 +4,22 @@ import type { Random } from '../../api/machinery/random.ts';
 import { seededRandom } from '../../api/machinery/random.ts';
 import type { ApiServer } from '../../api/server/server.ts';
 import { SimulatedCluster } from '../../hack/emulator/cluster.ts';
-import type { SchedulerEvent } from '../../proto/mesos/generated/messages.ts';
+import type { NetworkInfo } from '../../proto/mesos/generated/messages.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 import { SimulatedCosmd } from './cosmd.ts';
 import type { NetworkOptions } from './faults.ts';
+import { AddressLaws } from './laws/address-laws.ts';
 import { LawBook, type Truth } from './laws/law-book.ts';
 import { LeaderLaws, leaseKey } from './laws/leader-laws.ts';
 import { MemberLaws } from './laws/member-laws.ts';
 import { MesosLaws } from './laws/mesos-laws.ts';
 import { TaskLaws } from './laws/task-laws.ts';
+import { simulatedNetworks } from './networks.ts';
 import { ObservedStore, type StoreWrite } from './store.ts';
 import { Coverage, Trace } from './trace.ts';
 import { traceOfCall, traceOfCommit, traceOfWrite } from './trace-lines.ts';
 import { openUserApi } from './user.ts';
+import { Wire } from './wire.ts';
 import { Ensemble } from './zookeeper/ensemble.ts';
 
 export interface WorldOptions {
@@ -42,11 +45,19 @@ export class World implements Truth {
   readonly ensemble: Ensemble;
   readonly mesos: SimulatedCluster;
   readonly tasks: TaskLaws;
-  /** Until when the master repeats updates, and until when it leaves addresses out of them. */
-  readonly perturbed = { repeats: 0, bare: 0 };
+  readonly wire: Wire;
+  /** Agents that an operator has given up, and that have not come back as others yet. */
+  readonly gone = new Set<number>();
+  /** CNI networks by the agents that were not configured with them. */
+  readonly #lacking = new Map<number, Set<string>>();
   readonly #options: WorldOptions;
   readonly #network: NetworkOptions;
-  readonly #laws: { leader: LeaderLaws; mesos: MesosLaws; members: MemberLaws };
+  readonly #laws: {
+    leader: LeaderLaws;
+    mesos: MesosLaws;
+    members: MemberLaws;
+    addresses: AddressLaws;
+  };
   readonly #running: (SimulatedCosmd | undefined)[] = Array.from({ length: slots });
   readonly #all: SimulatedCosmd[] = [];
   #user: { client: Client; server: ApiServer } | undefined;
@@ -70,14 +81,18 @@ export class World implements Truth {
       random: stream(4),
       agents,
       latency: 1,
+      networks: simulatedNetworks,
+      lacks: (agent, network) => this.#lacking.get(agent)?.has(network) === true,
       timings: { agentPingTimeout: 2_000, maxAgentPingTimeouts: 3 },
     });
     this.#network = { clock: this.clock, random: stream(5), latencyMs };
+    this.wire = new Wire(this.random, () => this.now());
     this.tasks = new TaskLaws(this.book, this);
     this.#laws = {
       leader: new LeaderLaws(this.book, this),
       mesos: new MesosLaws(this.book, this, this.tasks),
       members: new MemberLaws(this.book, this.tasks),
+      addresses: new AddressLaws(this.book, this),
     };
     this.store.onWrite = (write) => this.#wrote(write);
     this.ensemble.onCommit = (transaction, before) => {
@@ -125,6 +140,17 @@ export class World implements Truth {
     return running;
   }
 
+  networksOf(mesosTaskId: string): readonly NetworkInfo[] {
+    return this.mesos.agents.networksOf(mesosTaskId);
+  }
+
+  /** The agent has a network no more. The first one keeps all, so that there is a place for everything. */
+  takeNetwork(agent: number, network: string): boolean {
+    if (agent === 0) return false;
+    this.#lacking.set(agent, (this.#lacking.get(agent) ?? new Set()).add(network));
+    return true;
+  }
+
   /** Processes that were started and not killed. */
   alive(): SimulatedCosmd[] {
     return this.#running.filter((cosmd) => cosmd !== undefined);
@@ -156,9 +182,11 @@ export class World implements Truth {
         arrived: (call) => {
           this.trace.add(traceOfCall(identity, call));
           this.#laws.mesos.arrived(call);
+          this.#laws.addresses.arrived(call);
         },
       },
-      perturb: (event) => this.#perturb(event),
+      perturb: (event) => this.wire.events(event),
+      ofAgents: (answer) => this.wire.answer(answer),
       ...(logger === undefined ? {} : { logger: logger.child({ process: identity }) }),
     });
     cosmd.zookeeper.onWrite = (operations) =>
@@ -193,28 +221,13 @@ export class World implements Truth {
     });
   }
 
-  #perturb(event: SchedulerEvent): readonly SchedulerEvent[] {
-    const strikes = (until: number): boolean => this.now() < until && this.random.next() < 0.5;
-    const sent = strikes(this.perturbed.bare) ? withoutAddresses(event) : event;
-    const repeated = event.update?.status.uuid !== undefined && strikes(this.perturbed.repeats);
-    return repeated ? [sent, sent] : [sent];
-  }
-
   #wrote(write: StoreWrite): void {
     if (write.key === leaseKey) this.#holder = holderOf(write);
-    this.trace.add(traceOfWrite(write));
+    this.trace.add(traceOfWrite(write, this.store));
     this.#laws.leader.wrote(write);
     this.tasks.wrote(write);
+    this.#laws.addresses.wrote(write);
   }
-}
-
-/** What an update does not say is not thereby gone. */
-function withoutAddresses(event: SchedulerEvent): SchedulerEvent {
-  const status = event.update?.status;
-  if (status?.container_status === undefined) return event;
-  const rest = { ...status.container_status };
-  delete rest.network_infos;
-  return { ...event, update: { status: { ...status, container_status: rest } } };
 }
 
 function holderOf({ after }: StoreWrite): string | undefined {

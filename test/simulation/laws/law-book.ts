@@ -1,4 +1,5 @@
 import type { SimulatedCluster } from '../../../hack/emulator/cluster.ts';
+import type { NetworkInfo } from '../../../proto/mesos/generated/messages.ts';
 import type { ObservedStore } from '../store.ts';
 import type { Ensemble } from '../zookeeper/ensemble.ts';
 
@@ -11,6 +12,8 @@ export interface Truth {
   holder(): string | undefined;
   /** Mesos ids of the tasks that run at this moment, on whatever agent. */
   runningTasks(): ReadonlySet<string>;
+  /** What the plugins gave to the container of a task that runs. */
+  networksOf(mesosTaskId: string): readonly NetworkInfo[];
   /** Milliseconds of simulated time. */
   now(): number;
 }

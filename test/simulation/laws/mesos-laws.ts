@@ -10,7 +10,6 @@ import {
   memberFacts,
   isMemberPath,
   prefixes,
-  taskFacts,
   taskKeyOf,
   type TaskFacts,
 } from '../views.ts';
@@ -61,7 +60,7 @@ export class MesosLaws {
 
   #taskOf(id: string): TaskFacts | undefined {
     const object = this.#truth.store.get(taskKeyOf(id));
-    return object === undefined ? undefined : taskFacts(object);
+    return object === undefined ? undefined : this.#truth.store.taskOf(object);
   }
 
   #launch(id: string, agent: string): void {
@@ -89,7 +88,7 @@ export class MesosLaws {
     const running = this.#truth.runningTasks();
     const { namespace, uid } = task.metadata;
     for (const [, object] of this.#truth.store.list(`${prefixes.tasks}${namespace}/`)) {
-      const other = taskFacts(object);
+      const other = this.#truth.store.taskOf(object);
       if (other.metadata.uid === uid || other.spec.job !== task.spec.job) continue;
       if (other.spec.instance !== task.spec.instance) continue;
       if (!mesosIdsOf(other).some((id) => running.has(id))) continue;
@@ -104,6 +103,8 @@ export class MesosLaws {
   #kill(id: string): void {
     const task = this.#taskOf(id);
     if (task === undefined) {
+      // The call waited for others while the task ended and its Task was removed.
+      if (this.#tasks.wasBuried(taskKeyOf(id))) return;
       this.#book.broken('silence kills nobody', `${id} is killed, and no Task stands for it`);
       return;
     }

@@ -6,7 +6,6 @@ import {
   mesosIdsOf,
   phaseOf,
   prefixes,
-  taskFacts,
   type TaskFacts,
 } from '../views.ts';
 import type { LawBook, Truth } from './law-book.ts';
@@ -22,14 +21,21 @@ export class TaskLaws {
   readonly #truth: Truth;
   readonly #history = new Map<string, Version[]>();
   readonly #everUnreachable = new Set<string>();
+  /** Keys of the Tasks that were deleted as they should be: nothing of them ran. */
+  readonly #buried = new Set<string>();
 
   constructor(book: LawBook, truth: Truth) {
     this.#book = book;
     this.#truth = truth;
   }
 
+  /** Whether it was out of sight, or an operator has said that its agent never comes back. */
   wasUnreachable(uid: string): boolean {
     return this.#everUnreachable.has(uid);
+  }
+
+  wasBuried(key: string): boolean {
+    return this.#buried.has(key);
   }
 
   /** Whether it was Ready, and not to stop, as of `revision`. */
@@ -40,24 +46,25 @@ export class TaskLaws {
 
   wrote({ writer, key, revision, before, after }: StoreWrite): void {
     if (!key.startsWith(prefixes.tasks)) return;
-    const old = before === undefined ? undefined : taskFacts(before);
-    const task = after === undefined ? undefined : taskFacts(after);
+    const old = before === undefined ? undefined : this.#truth.store.taskOf(before);
+    const task = after === undefined ? undefined : this.#truth.store.taskOf(after);
     const uid = (task ?? old)?.metadata.uid ?? '';
     const versions = this.#history.get(uid) ?? [];
     this.#history.set(uid, versions);
     versions.push({ revision, publishable: task !== undefined && mayBePublished(task) });
-    if (old !== undefined && task === undefined) this.#deleted(old, writer);
+    if (old !== undefined && task === undefined) this.#deleted(key, old, writer);
     if (old === undefined || task === undefined) return;
-    if (phaseOf(task) === 'Unreachable') this.#everUnreachable.add(uid);
+    if (phaseOf(task) === 'Unreachable' || isGivenUp(task)) this.#everUnreachable.add(uid);
     this.#deadIsFinal(old, task);
     this.#deathIsTrue(old, task);
     this.#addressesStay(old, task);
     this.#stopStays(old, task, writer);
   }
 
-  #deleted(task: TaskFacts, writer: string): void {
+  #deleted(key: string, task: TaskFacts, writer: string): void {
     const ids = mesosIdsOf(task).filter((id) => this.#truth.runningTasks().has(id));
-    if (ids.length === 0) return;
+    this.#buried.add(key);
+    if (ids.length === 0 || isGivenUp(task)) return;
     this.#book.broken(
       'no running task is forgotten',
       `${writer} deleted ${task.metadata.name}, and ${ids.join(', ')} runs`,
@@ -73,7 +80,7 @@ export class TaskLaws {
   }
 
   #deathIsTrue(old: TaskFacts, task: TaskFacts): void {
-    if (isDead(old) || !isDead(task)) return;
+    if (isDead(old) || !isDead(task) || isGivenUp(task)) return;
     const running = this.#truth.runningTasks();
     const ids = mesosIdsOf(task).filter((id) => running.has(id));
     if (ids.length > 0) {
@@ -120,4 +127,9 @@ export class TaskLaws {
       );
     }
   }
+}
+
+/** An operator answers for it that the task is over. */
+function isGivenUp({ status }: TaskFacts): boolean {
+  return status?.mesos?.state === 'TASK_GONE_BY_OPERATOR';
 }
