@@ -27,6 +27,8 @@ export interface BenchClusterOptions {
   agents: number;
   /** Where cosmd leaves a CPU profile when it ends. */
   profileDir?: string | undefined;
+  /** The leader's term. */
+  leaseSeconds: number;
   /** Whether a WireTap lies between cosmd and the master. */
   tapped?: boolean;
 }
@@ -153,6 +155,7 @@ async function start(
     mesos: { masters: [tap?.address ?? master] },
     etcd: { endpoints: [`http://127.0.0.1:${etcdPort}`] },
     zookeeper: { connect: zookeeper.connectString },
+    leaseSeconds: options.leaseSeconds,
     log: { level: 'warn' },
   };
   const world = { clock: systemClock(), random: systemRandom() };

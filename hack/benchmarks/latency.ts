@@ -13,14 +13,14 @@ export interface LatencyOptions {
   rate: number;
   /** How long updates are measured. */
   seconds: number;
+  /** The first updates come while code is still being compiled. */
+  warmUpSeconds: number;
 }
 
 /** Scaled up in turn. */
 const jobs = 10;
 /** Time between two steps of one instance or more. */
 const stepMs = 100;
-/** The first updates come while code is still being compiled. */
-const warmUpSeconds = 5;
 
 /** Milliseconds from the making of an update to its event at the watcher, by what the update says. */
 interface Latencies {
@@ -41,7 +41,11 @@ export async function benchLatency(
   say: (line: string) => void,
 ): Promise<void> {
   // While updates come, each also costs the etcd of a cluster two writes before it: create and bind.
-  const baseline = { perSecond: options.rate * 2, bytes: 2_500, seconds: 5 };
+  const baseline = {
+    perSecond: options.rate * 2,
+    bytes: 2_500,
+    seconds: Math.min(5, options.seconds),
+  };
   const etcdBefore = await putToWatch(cluster.etcd, baseline);
   const measured = await measure(cluster, watch, options);
   const etcdAfter = await putToWatch(cluster.etcd, baseline);
@@ -68,7 +72,7 @@ function row(name: string, values: readonly number[]): string {
 async function measure(
   cluster: BenchCluster,
   watch: TaskWatch,
-  { rate, seconds }: LatencyOptions,
+  { rate, seconds, warmUpSeconds }: LatencyOptions,
 ): Promise<Latencies> {
   const stamps = new Map<string, number>();
   const up = new Set<string>();

@@ -78,18 +78,20 @@ export interface LaunchOptions {
   tasks: number;
   jobs: number;
   rounds: number;
+  /** How long plain puts are measured before and after a round. */
+  putSeconds: number;
 }
 
 /** Durable launches a second, beside the plain puts that the same etcd takes before and after. */
 export async function benchLaunch(
   cluster: BenchCluster,
   watch: TaskWatch,
-  { tasks, jobs, rounds }: LaunchOptions,
+  { tasks, jobs, rounds, putSeconds }: LaunchOptions,
   say: (line: string) => void,
 ): Promise<void> {
   await launch(cluster, watch, { name: 'warm-up', tasks: warmUpTasks, jobs: 1 });
   const puts = (): Promise<Puts> =>
-    plainPuts(cluster.etcd, { concurrency, bytes: valueBytes, seconds: 2 });
+    plainPuts(cluster.etcd, { concurrency, bytes: valueBytes, seconds: putSeconds });
   // The client's code is compiled by then.
   await puts();
   let before = await puts();

@@ -15,13 +15,14 @@ export interface PublishOptions {
   rate: number;
   /** How long they are measured. */
   seconds: number;
+  /** The first changes come while code is still being compiled. */
+  warmUpSeconds: number;
 }
 
 /** Between two changes of one task. */
 const flapSeconds = 2;
 /** Instances of a Job, which are the members on one path. */
 const instances = 10;
-const warmUpSeconds = 5;
 /** One etcd put and then one ZooKeeper create, so many times a second meanwhile. */
 const baselineRate = 50;
 const valueBytes = 2_500;
@@ -49,7 +50,7 @@ interface Latencies {
 export async function benchPublish(
   cluster: BenchCluster,
   watch: TaskWatch,
-  { rate, seconds }: PublishOptions,
+  { rate, seconds, warmUpSeconds }: PublishOptions,
   say: (line: string) => void,
 ): Promise<void> {
   const tasks = rate * flapSeconds;
