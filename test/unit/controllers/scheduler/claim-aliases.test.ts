@@ -68,12 +68,17 @@ describe('an address of a CNI network that two Networks offer', () => {
 
   it('goes to one of two that ask at once, though the answer of the store is lost', async () => {
     let lost = 0;
+    // No cache tells what became of it either.
+    const release = scene.running.process.api.holdWatches('/addressclaims');
     scene.running.process.api.fault = ({ method, path }) =>
       method === 'POST' && path.endsWith('/addressclaims') && lost++ === 0 ? 'lost' : undefined;
     await Promise.all([
       scene.create('web-0-a', asking('dev-net')),
       scene.create('db-0-a', { ...asking('alias'), job: 'db' }),
     ]);
+    await api.clock.advance(3_000);
+    release();
+    expect(await claims()).toHaveLength(1);
     mesos.offer(offerOf('O-1'));
     await until(api.clock, () => mesos.launched.length === 1);
     mesos.offer(offerOf('O-2'));
