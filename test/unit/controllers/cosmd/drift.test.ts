@@ -390,6 +390,12 @@ describe('a truth that cannot be read', () => {
     });
   });
 
+  it('is Unknown also where no instance depends on it', () => {
+    const made = world(0);
+    made.unreadable.add('master');
+    expect(compare(made)).toMatchObject({ verdict: 'Unknown', instances: [] });
+  });
+
   it('does not hide what the others show', () => {
     const made = world(2);
     made.unreadable.add('master');
