@@ -43,12 +43,12 @@ export async function runMaster(argument: string): Promise<void> {
 
 export async function runAgent(argument: string): Promise<void> {
   const options = object<AgentRoleOptions>().parse(JSON.parse(argument));
-  const { updateRetryMin, updateRetryMax } = options.timings;
+  const { updateRetryMin, updateRetryMax, agentRecovery } = options.timings;
   const server = new AgentServer({
     ...options,
     clock: systemClock(),
     random: systemRandom(),
-    timings: { updateRetryMin, updateRetryMax },
+    timings: { updateRetryMin, updateRetryMax, recovery: agentRecovery },
     exit: () => process.exit(0),
     log: (message) => {
       log(options.info.hostname, message);

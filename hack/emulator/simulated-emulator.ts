@@ -20,12 +20,12 @@ export class SimulatedEmulator implements Emulator {
     this.#config = config;
     this.#log = log;
     const specs = agentSpecs(config);
-    const { updateRetryMin, updateRetryMax } = config.timings;
+    const { updateRetryMin, updateRetryMax, agentRecovery } = config.timings;
     this.#agents = new SimulatedAgents({
       clock: this.#clock,
       random: config.seed === undefined ? systemRandom() : seededRandom(config.seed),
       agents: specs.length,
-      agentTimings: { updateRetryMin, updateRetryMax },
+      agentTimings: { updateRetryMin, updateRetryMax, recovery: agentRecovery },
       agentInfo: (index) => {
         const spec = specs[index];
         if (spec === undefined) throw new RangeError(`there is no agent ${index}`);

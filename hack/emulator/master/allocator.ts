@@ -17,7 +17,12 @@ const minimum = { cpus: 10, mem: 32_000 };
  * Offers what is free on the given agents, the whole rest of an agent to one framework at a time:
  * the one with the smallest dominant share first, as Mesos' hierarchical allocator does.
  */
-export function allocate(m: MasterState, agents: Iterable<AgentRecord> = m.agents.values()): void {
+export function allocate(m: MasterState): void {
+  offerResources(m);
+  sendInverseOffers(m);
+}
+
+function offerResources(m: MasterState): void {
   const candidates = [...m.frameworks.values()].flatMap((framework) =>
     framework.stream === undefined
       ? []
@@ -25,9 +30,10 @@ export function allocate(m: MasterState, agents: Iterable<AgentRecord> = m.agent
           .filter((role) => !framework.suppressed.has(role))
           .map((role) => ({ framework, role })),
   );
+  if (candidates.length === 0) return;
   const total = candidates.length > 1 ? clusterTotal(m) : nothing;
   const offers = new Map<FrameworkRecord, Offer[]>();
-  for (const agent of shuffled(m, agents)) {
+  for (const agent of shuffled(m, m.agents.values())) {
     if (agent.link === undefined || m.deactivated.has(agent.id)) continue;
     if (!allocatable(agent.available)) continue;
     if (candidates.length > 1) {
@@ -44,7 +50,6 @@ export function allocate(m: MasterState, agents: Iterable<AgentRecord> = m.agent
   for (const [framework, batch] of offers) {
     framework.stream?.send({ type: 'OFFERS', offers: { offers: batch } });
   }
-  sendInverseOffers(m);
 }
 
 /** Offers at the next turn, for everything free. */

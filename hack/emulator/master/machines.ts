@@ -12,11 +12,6 @@ export function findMachine(m: MasterState, agent: AgentRecord): ScheduledMachin
   return scheduledMachines(m).find(({ id }) => sameMachine(id, machineOf(agent)));
 }
 
-/** Agents on machines that are down must not register. */
-export function isOnDownMachine(m: MasterState, hostname: string, ip: string): boolean {
-  return isDown(m, { hostname, ip });
-}
-
 export function scheduledMachines(m: MasterState): ScheduledMachine[] {
   return (m.maintenance.schedule.windows ?? []).flatMap(({ machine_ids, unavailability }) =>
     (machine_ids ?? []).map((id) => ({ id, unavailability })),
