@@ -75,6 +75,11 @@ export interface Resource<T extends KubeObject = KubeObject> {
   subresources: { status: boolean; scale?: ScalePaths; reports?: readonly Report[] };
   /** Seconds after which a new object expires, for Events. */
   ttlSeconds?: number;
+  /**
+   * When metadata.managedFields begin to tell who owns what: with the object (if absent), or, for kinds
+   * that controllers write in masses, with the first server-side apply to it.
+   */
+  fieldOwners?: 'OnceApplied';
   /** Bound of one object's JSON in bytes; 1.5 MiB if absent. */
   maxBytes?: number;
   columns: readonly Column<T>[];

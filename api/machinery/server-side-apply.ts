@@ -1,21 +1,20 @@
 import {
   difference,
   differenceOfTrees,
-  fieldPathText,
   intersection,
   isEmpty,
   noFields,
-  pathsOf,
   union,
   type FieldSet,
 } from './field-set.ts';
 import { bounded, isSameManager, type Manager, type Owner } from './managed-fields.ts';
 import type { SchemaNode } from './resource.ts';
-import { compare, conformed, fieldsOf, merge, prune, type Comparison } from './structured-merge.ts';
+import { compare, fieldsOf, merge, prune, type Comparison } from './structured-merge.ts';
 
 /**
  * The rules of server-side apply. Documents are objects without what nobody owns (apiVersion, kind, the
- * server's part of the metadata); their schema says what their fields are.
+ * server's part of the metadata); their schema says what their fields are, and the fields of the owners
+ * conform to it.
  */
 
 /** A write of some other kind than apply. */
@@ -38,17 +37,12 @@ export function ownersAfterUpdate(update: Update): readonly Owner[] {
   const difference = compare(before ?? {}, after, schema);
   const taken = union(difference.added, difference.modified);
   if (isEmpty(taken) && isEmpty(difference.removed)) return owners;
-  const rest = owners.map((owner) => without(conforming(owner, schema), difference, taken));
+  const rest = owners.map((owner) => without(owner, difference, taken));
   if (isEmpty(taken)) return rest.filter(ownsAny);
   const known = rest.find((owner) => isSameManager(owner, by));
   const fields = union(known?.fields ?? noFields, taken);
   const others = rest.filter((owner) => owner !== known && ownsAny(owner));
   return bounded([...others, { ...by, time, fields }]);
-}
-
-function conforming(owner: Owner, schema: SchemaNode): Owner {
-  const fields = conformed(owner.fields, schema);
-  return fields === owner.fields ? owner : { ...owner, fields };
 }
 
 function without(owner: Owner, { removed }: Comparison, taken: FieldSet): Owner {
@@ -73,25 +67,22 @@ export interface Application {
   force: boolean;
 }
 
-/** A field that another manager owns and to which the configuration gives another value. */
-export interface Conflict {
-  manager: Manager;
-  /** `.spec.replicas` */
-  path: string;
+/** Fields that another manager owns and to which the configuration gives other values. */
+export interface Dispute {
+  owner: Owner;
+  fields: FieldSet;
 }
 
 export type Applied =
   | { outcome: 'applied'; document: unknown; owners: readonly Owner[] }
-  /** `fields` are all fields in conflict, whoever owns them. */
-  | { outcome: 'conflict'; conflicts: Conflict[]; fields: FieldSet };
+  | { outcome: 'conflict'; disputes: readonly Dispute[] };
 
 /**
  * Merges a configuration into the live document, removes what its manager applied before and does no
  * longer, unless somebody else owns it, and says who owns what then.
  */
 export function applyConfiguration(application: Application): Applied {
-  const { live, config, schema, by, time, force } = application;
-  const owners = application.owners.map((owner) => conforming(owner, schema));
+  const { live, config, schema, owners, by, time, force } = application;
   const known = owners.find((owner) => isSameManager(owner, by));
   const others = owners.filter((owner) => owner !== known);
   const fields = fieldsOf(config, schema);
@@ -100,25 +91,13 @@ export function applyConfiguration(application: Application): Applied {
   const document = known === undefined ? merged : prune(merged, schema, known.fields, kept);
   const changes = compare(live ?? {}, document, schema);
   const taken = union(changes.added, changes.modified);
-  const disputed = others.map((owner) => ({
-    owner,
-    fields: intersection(owner.fields, taken),
-  }));
-  if (!force && disputed.some((dispute) => !isEmpty(dispute.fields))) {
-    return {
-      outcome: 'conflict',
-      conflicts: disputed.flatMap((dispute) => conflictsOf(dispute.owner, dispute.fields)),
-      fields: disputed.map((dispute) => dispute.fields).reduce(union, noFields),
-    };
-  }
+  const disputes = others
+    .map((owner) => ({ owner, fields: intersection(owner.fields, taken) }))
+    .filter((dispute) => !isEmpty(dispute.fields));
+  if (!force && disputes.length > 0) return { outcome: 'conflict', disputes };
   const rest = others.map((owner) => without(owner, changes, taken)).filter(ownsAny);
   const mine = isEmpty(fields) ? [] : [{ ...by, time, fields }];
   return { outcome: 'applied', document, owners: [...rest, ...mine] };
-}
-
-function conflictsOf({ name, operation, subresource, apiVersion }: Owner, fields: FieldSet) {
-  const manager: Manager = { name, operation, subresource, apiVersion };
-  return [...pathsOf(fields)].map((path): Conflict => ({ manager, path: fieldPathText(path) }));
 }
 
 /**

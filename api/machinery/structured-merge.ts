@@ -18,7 +18,7 @@ import {
   schemaAt,
   type Field,
 } from './fields-within.ts';
-import { isObject, jsonEqual } from './json.ts';
+import { isObject, jsonEqual, own, type JsonObject } from './json.ts';
 import type { SchemaNode } from './resource.ts';
 
 /**
@@ -77,8 +77,7 @@ function difference(
   schema: SchemaNode,
 ): Partial<Comparison> | undefined {
   if (before === after) return undefined;
-  const left = fieldsWithin(before, schema);
-  const right = fieldsWithin(after, schema);
+  const [left, right] = differing(before, after, schema);
   if (left === undefined || right === undefined || left.size + right.size === 0) {
     return jsonEqual(before, after) ? undefined : replaced(before, after, schema);
   }
@@ -101,6 +100,27 @@ function difference(
   const found: Partial<Comparison> = {};
   for (const kind of kinds) if (!isEmpty(steps[kind])) found[kind] = steps[kind];
   return found;
+}
+
+/** The fields of both but for those that are the same object: most of a document in most writes. */
+function differing(
+  before: unknown,
+  after: unknown,
+  schema: SchemaNode,
+): [Map<string, Field> | undefined, Map<string, Field> | undefined] {
+  if (!isObject(before) || !isObject(after)) {
+    return [fieldsWithin(before, schema), fieldsWithin(after, schema)];
+  }
+  const changed = (one: JsonObject, other: JsonObject): JsonObject =>
+    Object.fromEntries(
+      Object.entries(one).filter(
+        ([name, value]) => value === undefined || value !== own(other, name),
+      ),
+    );
+  return [
+    fieldsWithin(changed(before, after), schema),
+    fieldsWithin(changed(after, before), schema),
+  ];
 }
 
 /** Repeated items are one value, and so is what takes their place. */

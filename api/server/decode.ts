@@ -36,6 +36,8 @@ export function decodeJson(text: string): unknown {
 
 /** One YAML document (JSON is YAML too) under the same rules. */
 export function decodeYaml(text: string): unknown {
+  // Most of what comes as YAML is JSON, which is read many times faster.
+  if (isJson(text)) return decodeJson(text);
   let value: unknown;
   try {
     value = parseYaml(text, {
@@ -49,6 +51,15 @@ export function decodeYaml(text: string): unknown {
   }
   checkValue(value, 0);
   return value;
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function checkValue(value: unknown, depth: number): void {

@@ -136,7 +136,9 @@ export class Dispatcher {
       throw methodNotAllowed(endpoint.resource, verb);
     }
     await this.#authorize(verb, info, endpoint, request);
-    return endpoint.handle(verb, info, request);
+    return endpoint.handle(verb, info, request, (other) =>
+      this.#authorize(other, info, endpoint, request),
+    );
   }
 
   async #authorize(

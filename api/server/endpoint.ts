@@ -1,30 +1,26 @@
 import type { Clock } from '../machinery/clock.ts';
 import { ApiError, isApiError } from '../machinery/errors.ts';
-import { isObject, type JsonObject } from '../machinery/json.ts';
-import type { KubeObject } from '../machinery/metadata.ts';
 import type { Random } from '../machinery/random.ts';
 import type { AnyResource, Resource } from '../machinery/resource.ts';
 import type { Storage } from '../storage/storage.ts';
-import { DecodeError } from './decode.ts';
-import { badRequest, methodNotAllowed, notFound, unsupportedMediaType } from './errors.ts';
-import { bodyFormat, negotiate, patchFormat, type BodyFormat } from './negotiation.ts';
+import { applyRequest } from './apply-request.ts';
+import { methodNotAllowed } from './errors.ts';
+import { bodyFormat, negotiate, patchFormat } from './negotiation.ts';
 import { patchedDocument } from './patch.ts';
-import { UnknownProtobufKindError } from './protobuf.ts';
 import * as queries from './query.ts';
 import type { Admission, Advisor, Defaulter, Lookup, WriteContext } from './registry/context.ts';
-import { itemOf, type Item, type ItemCache } from './registry/item.ts';
+import type { Item, ItemCache } from './registry/item.ts';
 import { Lister } from './registry/lister.ts';
 import { Registry } from './registry/registry.ts';
-import { scaleOf, scaleResource, withScale } from './registry/scale.ts';
 import type { ItemStore } from './registry/store.ts';
-import { specFinalizers, withSpecFinalizers } from './registry/strategy.ts';
-import type { UpdateMode } from './registry/update.ts';
 import { Watcher } from './registry/watcher.ts';
 import { itemAnswer, listAnswer, watchAnswer, type View } from './represent.ts';
 import { valueAnswer, type Answer, type AuthenticatedRequest } from './request.ts';
 import type { ResourceRequestInfo } from './request-info.ts';
+import { answerScale } from './scale-request.ts';
 import { parseIncludeObject } from './table.ts';
 import type { Verb } from './verbs.ts';
+import { bodyOf, refOf, submittedObject, updateMode, writeContext } from './write-request.ts';
 
 export interface EndpointOptions {
   resource: AnyResource;
@@ -94,8 +90,17 @@ export class Endpoint {
     return reports.some(({ name }) => name === subresource);
   }
 
-  handle(verb: Verb, info: ResourceRequestInfo, request: AuthenticatedRequest): Promise<Answer> {
-    if (info.subresource === 'scale') return this.#scale(verb, info, request);
+  /** `authorize` throws 403 unless whoever asks may also do another thing with the same object. */
+  handle(
+    verb: Verb,
+    info: ResourceRequestInfo,
+    request: AuthenticatedRequest,
+    authorize: (verb: Verb) => Promise<void>,
+  ): Promise<Answer> {
+    if (info.subresource === 'scale') {
+      const { resource, registry, lister } = this;
+      return answerScale({ resource, registry, lister, clock: this.#clock }, verb, info, request);
+    }
     if (this.#isReport(info.subresource)) return this.#report(verb, info, request);
     switch (verb) {
       case 'get':
@@ -109,25 +114,11 @@ export class Endpoint {
       case 'update':
         return this.#update(info, request);
       case 'patch':
-        return this.#patch(info, request);
+        return this.#patch(info, request, () => authorize('create'));
       case 'delete':
         return this.#delete(info, request);
       case 'deletecollection':
         return this.#deleteCollection(info, request);
-    }
-  }
-
-  #body(request: AuthenticatedRequest, format: BodyFormat): unknown {
-    try {
-      return request.body(format);
-    } catch (error) {
-      if (!(error instanceof DecodeError)) throw error;
-      if (error instanceof UnknownProtobufKindError) {
-        throw unsupportedMediaType(['application/json', 'application/yaml']);
-      }
-      throw badRequest(
-        `the object provided is unrecognized (must be of type ${this.resource.gvk.kind}): couldn't get version/kind; ${format} parse error: ${error.message}`,
-      );
     }
   }
 
@@ -174,7 +165,7 @@ export class Endpoint {
     }
     const view = this.#view(request);
     const { context, warnings } = writeContext(request, 'CreateOptions');
-    const body = this.#body(request, bodyFormat(request.contentType));
+    const body = bodyOf(request, bodyFormat(request.contentType), this.resource);
     const item = await this.registry.create(info.namespace, body, context);
     return itemAnswer(view, item, 201, warnings);
   }
@@ -182,7 +173,7 @@ export class Endpoint {
   async #update(info: ResourceRequestInfo, request: AuthenticatedRequest): Promise<Answer> {
     const view = this.#view(request);
     const { context, warnings } = writeContext(request, 'UpdateOptions');
-    const body = this.#body(request, bodyFormat(request.contentType));
+    const body = bodyOf(request, bodyFormat(request.contentType), this.resource);
     const change = () => submittedObject(body);
     const mode = updateMode(info.subresource);
     return itemAnswer(
@@ -193,16 +184,28 @@ export class Endpoint {
     );
   }
 
-  async #patch(info: ResourceRequestInfo, request: AuthenticatedRequest): Promise<Answer> {
+  async #patch(
+    info: ResourceRequestInfo,
+    request: AuthenticatedRequest,
+    mayCreate: () => Promise<void>,
+  ): Promise<Answer> {
     if (info.subresource === 'finalize') throw methodNotAllowed(this.resource, 'patch');
     const view = this.#view(request);
     const { context, warnings } = writeContext(request, 'PatchOptions');
     const format = patchFormat(request.contentType, this.resource.strategicMerge);
-    const patch = this.#body(request, 'json');
+    const subresource = info.subresource === 'status' ? 'status' : undefined;
+    if (format === 'apply') {
+      const { config, force } = applyRequest(request, this.resource);
+      const options = { subresource, force, mayCreate } as const;
+      const { created, item } = await this.registry.apply(refOf(info), config, options, context);
+      return itemAnswer(view, item, created ? 201 : 200, warnings);
+    }
+    queries.parseForce(request.query, false);
+    const patch = bodyOf(request, 'json', this.resource);
     const item = await this.registry.update(
       refOf(info),
       (stored) => patchedDocument(format, { ...stored }, patch, this.registry.schema),
-      { verb: 'patch', subresource: info.subresource === 'status' ? 'status' : undefined },
+      { verb: 'patch', subresource },
       context,
     );
     return itemAnswer(view, item, 200, warnings);
@@ -212,7 +215,7 @@ export class Endpoint {
     if (info.subresource !== undefined) throw methodNotAllowed(this.resource, 'delete');
     const view = this.#view(request);
     const options = queries.parseDeleteOptions(
-      this.#body(request, bodyFormat(request.contentType)),
+      bodyOf(request, bodyFormat(request.contentType), this.resource),
       request.query,
     );
     const { context, warnings } = writeContext(request, 'DeleteOptions', options.dryRun);
@@ -243,7 +246,7 @@ export class Endpoint {
   ): Promise<Answer> {
     const view = this.#view(request);
     const options = queries.parseDeleteOptions(
-      this.#body(request, bodyFormat(request.contentType)),
+      bodyOf(request, bodyFormat(request.contentType), this.resource),
       request.query,
     );
     const { context, warnings } = writeContext(request, 'DeleteOptions', options.dryRun);
@@ -295,87 +298,4 @@ export class Endpoint {
     const ref = { namespace: metadata.namespace, name: metadata.name };
     return valueAnswer(await reporter(ref, request.signal), { format });
   }
-
-  async #scale(
-    verb: Verb,
-    info: ResourceRequestInfo,
-    request: AuthenticatedRequest,
-  ): Promise<Answer> {
-    const paths = this.resource.subresources.scale;
-    if (paths === undefined) throw notFound(this.resource, info.name ?? '');
-    const representation = negotiate(request.accept);
-    const view: View = {
-      resource: scaleResource,
-      representation,
-      include: parseIncludeObject(request.query.get('includeObject') ?? undefined),
-      now: this.#clock.now(),
-    };
-    const answer = (item: Item, warnings: readonly string[] = []): Answer => {
-      const scale = scaleOf(item.object, paths);
-      const shown = itemOf(item.key, scale, item.modRevision);
-      return itemAnswer(view, shown, 200, warnings);
-    };
-    if (verb === 'get') return answer(await this.lister.get(refOf(info), undefined));
-    if (verb !== 'update' && verb !== 'patch') throw methodNotAllowed(this.resource, verb);
-    const { context, warnings } = writeContext(
-      request,
-      verb === 'patch' ? 'PatchOptions' : 'UpdateOptions',
-    );
-    const change = this.#scaleChange(verb, request);
-    const item = await this.registry.update(
-      refOf(info),
-      (stored) => withScale(this.resource, paths, stored, change(scaleOf(stored, paths))),
-      { verb: 'patch', subresource: undefined },
-      context,
-    );
-    return answer(item, warnings);
-  }
-
-  /** The Scale that the request makes of the stored one. */
-  #scaleChange(
-    verb: 'update' | 'patch',
-    request: AuthenticatedRequest,
-  ): (stored: object) => unknown {
-    if (verb === 'update') {
-      const body = this.#body(request, bodyFormat(request.contentType));
-      return () => body;
-    }
-    const format = patchFormat(request.contentType, false);
-    const patch = this.#body(request, 'json');
-    return (stored) => patchedDocument(format, { ...stored }, patch, {});
-  }
-}
-
-function refOf(info: ResourceRequestInfo): { namespace: string | undefined; name: string } {
-  if (info.name === undefined) throw badRequest('name must be provided');
-  return { namespace: info.namespace, name: info.name };
-}
-
-function updateMode(subresource: string | undefined): UpdateMode {
-  if (subresource !== 'finalize') {
-    return { verb: 'put', subresource: subresource === 'status' ? 'status' : undefined };
-  }
-  const finalize = (stored: KubeObject, sent: KubeObject): KubeObject =>
-    withSpecFinalizers(stored, specFinalizers(sent));
-  return { verb: 'put', subresource: 'finalize', finalize };
-}
-
-function submittedObject(body: unknown): JsonObject {
-  if (isObject(body)) return body;
-  throw badRequest('the body of an update must be an object');
-}
-
-function writeContext(
-  request: AuthenticatedRequest,
-  optionsKind: string,
-  dryRun = queries.parseDryRun(request.query.getAll('dryRun'), optionsKind),
-): { context: WriteContext; warnings: string[] } {
-  queries.checkFieldManager(request.query, optionsKind);
-  const warnings: string[] = [];
-  const warn = (line: string): void => {
-    if (!warnings.includes(line)) warnings.push(line);
-  };
-  const fieldValidation = queries.parseFieldValidation(request.query, optionsKind);
-  const { user, fence } = request;
-  return { warnings, context: { user, dryRun, fieldValidation, fence, warn } };
 }

@@ -57,6 +57,7 @@ export class InProcessTransport implements Transport {
       accept: request.accept,
       contentType: request.contentType,
       ifNoneMatch: undefined,
+      userAgent: this.#user.name,
       fence: request.fence,
       body: () => request.body,
       signal,

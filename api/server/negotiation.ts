@@ -109,12 +109,13 @@ export function bodyFormat(contentType: string | undefined): BodyFormat {
   }
 }
 
-export type PatchFormat = 'json' | 'merge' | 'strategic';
+export type PatchFormat = 'json' | 'merge' | 'strategic' | 'apply';
 
 const patchTypes: Readonly<Record<string, PatchFormat>> = {
   'application/json-patch+json': 'json',
   'application/merge-patch+json': 'merge',
   'application/strategic-merge-patch+json': 'strategic',
+  'application/apply-patch+yaml': 'apply',
 };
 
 /** Kind of a patch by its content type; custom kinds have no strategic merge. Throws 415. */

@@ -12,7 +12,7 @@ import type { PatchFormat } from './negotiation.ts';
 
 /** The document that `patch` makes of the stored one. Throws 400 for no patch, 422 for one that fails. */
 export function patchedDocument(
-  format: PatchFormat,
+  format: Exclude<PatchFormat, 'apply'>,
   stored: JsonObject,
   patch: unknown,
   schema: SchemaNode,

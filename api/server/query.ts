@@ -211,15 +211,48 @@ export function parseFieldValidation(query: Query, optionsKind: string): FieldVa
   });
 }
 
-/** fieldManager is kept by server-side apply alone, but its form is checked from the beginning. */
-export function checkFieldManager(query: Query, optionsKind: string): void {
+const maxManagerLength = 128;
+
+/** The name under which the client wants its fields to be remembered. Throws 422. */
+export function parseFieldManager(query: Query, optionsKind: string): string | undefined {
   const value = query.get('fieldManager') ?? '';
-  if (value.length <= 128 && /^[\x20-\x7e]*$/.test(value)) return;
-  throw invalidOptions(optionsKind, {
+  if (value.length > maxManagerLength || !/^[\x20-\x7e]*$/.test(value)) {
+    throw invalidOptions(optionsKind, {
+      field: 'fieldManager',
+      message: `Invalid value: ${JSON.stringify(value.slice(0, maxManagerLength))}: must be at most ${maxManagerLength} printable characters`,
+      reason: 'FieldValueInvalid',
+    });
+  }
+  return value === '' ? undefined : value;
+}
+
+/** An apply must name its manager. Throws 422. */
+export function requireFieldManager(query: Query): void {
+  if (parseFieldManager(query, 'PatchOptions') !== undefined) return;
+  throw invalidOptions('PatchOptions', {
     field: 'fieldManager',
-    message: `Invalid value: ${JSON.stringify(value.slice(0, 128))}: must be at most 128 printable characters`,
-    reason: 'FieldValueInvalid',
+    message: 'Required value: is required for apply patch',
+    reason: 'FieldValueRequired',
   });
+}
+
+/** The manager of a client that names none: what it calls itself, up to the slash. */
+export function managerOf(userAgent: string | undefined): string {
+  const [name = ''] = (userAgent ?? '').split('/', 1);
+  const printable = name.replace(/[^\x20-\x7e]/g, '').slice(0, maxManagerLength);
+  return printable === '' ? 'unknown' : printable;
+}
+
+/** Whether an apply takes fields from their owners; nothing else may say it. Throws 422. */
+export function parseForce(query: Query, apply: boolean): boolean {
+  if (!apply && query.has('force')) {
+    throw invalidOptions('PatchOptions', {
+      field: 'force',
+      message: 'Forbidden: may not be specified for non-apply patch',
+      reason: 'FieldValueForbidden',
+    });
+  }
+  return flag(query, 'force');
 }
 
 export type ParsedDeleteOptions = DeleteOptions & { dryRun: boolean };

@@ -14,6 +14,8 @@ export interface ServerRequest {
   accept: string | undefined;
   contentType: string | undefined;
   ifNoneMatch: string | undefined;
+  /** The client's name for itself: `kubectl/v1.32.5 (…)`. */
+  userAgent: string | undefined;
   fence: LeaseFence | undefined;
   /** The decoded body; undefined if there is none. Throws ApiError 400 for what cannot be decoded. */
   body(format: BodyFormat): unknown;

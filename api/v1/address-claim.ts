@@ -106,6 +106,7 @@ export const addressClaimResource = defineResource<AddressClaim>({
   shortNames: ['claim'],
   categories: ['mesocosm'],
   namespaced: false,
+  fieldOwners: 'OnceApplied',
   description: 'Who holds an address of a network. Made by controllers.',
   fields: {
     spec: addressClaimSpecSchema.describe('Which address, and who holds it.'),

@@ -92,6 +92,7 @@ export const agentResource = defineResource<Agent>({
   shortNames: ['ag'],
   categories: ['mesocosm'],
   namespaced: false,
+  fieldOwners: 'OnceApplied',
   description: 'A Mesos agent as observed.',
   fields: {
     spec: agentSpecSchema.describe('What operators want of it.'),

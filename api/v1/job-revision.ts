@@ -38,6 +38,7 @@ export const jobRevisionResource = defineResource<JobRevision>({
   plural: 'jobrevisions',
   shortNames: ['jr'],
   namespaced: true,
+  fieldOwners: 'OnceApplied',
   description: 'A template of a Job as it was submitted.',
   fields: { spec: jobRevisionSpecSchema.describe('The template and its number; never changed.') },
   columns: [

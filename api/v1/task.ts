@@ -306,6 +306,7 @@ export const taskResource = defineResource<Task>({
   shortNames: ['mt'],
   categories: ['all', 'mesocosm'],
   namespaced: true,
+  fieldOwners: 'OnceApplied',
   description:
     'One run of one instance of a Job: what is launched, and what Mesos said. Made by controllers.',
   fields: {

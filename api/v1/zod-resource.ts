@@ -34,6 +34,7 @@ export interface ZodResource<T extends KubeObject> {
   unknownFields?: Resource['unknownFields'];
   ttlSeconds?: number;
   maxBytes?: number;
+  fieldOwners?: Resource['fieldOwners'];
   /** What to write instead of a field that there is not, if it is one that people expect. */
   mendOf?: (path: readonly PropertyKey[]) => string | undefined;
   defaults?: (object: T) => T;
@@ -83,6 +84,7 @@ export function defineResource<T extends KubeObject>(definition: ZodResource<T>)
     subresources: definition.subresources ?? { status: false },
     ...(definition.ttlSeconds === undefined ? {} : { ttlSeconds: definition.ttlSeconds }),
     ...(definition.maxBytes === undefined ? {} : { maxBytes: definition.maxBytes }),
+    ...(definition.fieldOwners === undefined ? {} : { fieldOwners: definition.fieldOwners }),
     columns: definition.columns,
     selectableFields: definition.selectableFields ?? {},
     schema: schemaOf(definition),

@@ -183,6 +183,7 @@ export class HttpsListener {
       accept: headers.accept,
       contentType: headers['content-type'],
       ifNoneMatch: headers['if-none-match'],
+      userAgent: headers['user-agent'],
       fence: parseFence(single(headers[fenceHeader])),
       body: (format) => decodeBody(bytes, format),
       signal,

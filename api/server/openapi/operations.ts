@@ -62,6 +62,7 @@ const fieldValidation = query(
   'Strict, Warn or Ignore: what happens to fields that the schema does not have.',
 );
 const writing = [pretty, dryRun, fieldManager, fieldValidation];
+const force = query('force', 'boolean', 'Take fields that others own; for server-side apply.');
 
 const listing = [
   pretty,
@@ -87,8 +88,12 @@ const deleting = [
 const plainBodies = ['application/json', 'application/yaml'];
 
 function patchBodies(resource: Resource): string[] {
-  const types = ['application/json-patch+json', 'application/merge-patch+json'];
-  return resource.strategicMerge ? [...types, 'application/strategic-merge-patch+json'] : types;
+  return [
+    'application/json-patch+json',
+    'application/merge-patch+json',
+    ...(resource.strategicMerge ? ['application/strategic-merge-patch+json'] : []),
+    'application/apply-patch+yaml',
+  ];
 }
 
 /** All paths of one kind with what can be done there. */
@@ -256,7 +261,7 @@ function readAndWrite(
       id: idOf(resource, 'patch', suffix),
       description: `change the ${what}`,
       action: 'patch',
-      parameters: writing,
+      parameters: [...writing, force],
       consumes: patchBodies(resource),
     },
   ];

@@ -14,6 +14,8 @@ export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
 /** What accompanies a write besides the object. */
 export interface WriteContext {
   user: User;
+  /** As whom metadata.managedFields remember the author of the write. */
+  manager: string;
   dryRun: boolean;
   fieldValidation: FieldValidation;
   /** The leader's fence, if the write must fail once another leads. */

@@ -3,10 +3,12 @@ import { isObject } from '../../machinery/json.ts';
 import { objectMetaSchema } from '../../machinery/metadata.ts';
 import type { AnyResource, SchemaNode } from '../../machinery/resource.ts';
 
-/** How strategic merge treats the lists of ObjectMeta, as Kubernetes publishes it. */
+/** How strategic merge and apply treat the lists of ObjectMeta, as Kubernetes publishes it. */
 const patchStrategies: Readonly<Record<string, SchemaNode>> = {
-  finalizers: { 'x-kubernetes-patch-strategy': 'merge' },
+  finalizers: { 'x-kubernetes-patch-strategy': 'merge', 'x-kubernetes-list-type': 'set' },
   ownerReferences: {
+    'x-kubernetes-list-type': 'map',
+    'x-kubernetes-list-map-keys': ['uid'],
     'x-kubernetes-patch-strategy': 'merge',
     'x-kubernetes-patch-merge-key': 'uid',
   },

@@ -1,8 +1,8 @@
-import { timestamp, type Clock } from '../../machinery/clock.ts';
-import type { FieldError } from '../../machinery/errors.ts';
-import { jsonEqual, without, type JsonObject } from '../../machinery/json.ts';
-import type { KubeObject, ObjectMeta } from '../../machinery/metadata.ts';
-import { nameSuffix, type Random } from '../../machinery/random.ts';
+import type { Clock } from '../../machinery/clock.ts';
+import { isApiError, type FieldError } from '../../machinery/errors.ts';
+import type { JsonObject } from '../../machinery/json.ts';
+import type { KubeObject } from '../../machinery/metadata.ts';
+import type { Random } from '../../machinery/random.ts';
 import type { AnyResource, Resource, SchemaNode } from '../../machinery/resource.ts';
 import {
   alreadyExists,
@@ -12,14 +12,13 @@ import {
   invalid,
   leaderChanged,
   notFound,
-  tooLarge,
 } from '../errors.ts';
-import { maxValueBytes } from '../../storage/storage.ts';
 import type { Admission, Advisor, Defaulter, Lookup, WriteContext } from './context.ts';
 import { checkPreconditions, markedForDeletion, mustWait, type DeleteOptions } from './deletion.ts';
 import { asSubmitted, parseDocument } from './document.ts';
+import { drafted, withoutStatus } from './draft.ts';
 import { erased } from './erase.ts';
-import { encodeObject, itemOf, type Item } from './item.ts';
+import type { Item } from './item.ts';
 import { objectStorageKey } from './keys.ts';
 import {
   desiredStateChanged,
@@ -29,10 +28,18 @@ import {
 } from './metadata.ts';
 import { checkNamespace } from './namespace.ts';
 import { wholeSchema } from './object-meta.ts';
-import type { Outgoing } from './outbox.ts';
-import type { ItemStore, Written, WriteTerms } from './store.ts';
+import { Ownership, type Requester } from './ownership.ts';
+import type { ItemStore } from './store.ts';
 import { strategyOf } from './strategy.ts';
-import { checkIdentity, clientMetadata, completedMetadata, type UpdateMode } from './update.ts';
+import { withoutNulls } from './structure.ts';
+import {
+  checkIdentity,
+  checkNew,
+  completedMetadata,
+  withoutManagedFields,
+  type UpdateMode,
+} from './update.ts';
+import { maxAttempts, Writer } from './writer.ts';
 
 export interface ObjectRef {
   namespace?: string | undefined;
@@ -51,26 +58,27 @@ export interface RegistryOptions {
   lookups: { cached: Lookup; live: Lookup };
 }
 
+export interface ApplyOptions {
+  subresource: 'status' | 'scale' | undefined;
+  /** Take fields from the managers that own them. */
+  force: boolean;
+  /** Throws unless whoever applies may create the object, too. */
+  mayCreate?: () => Promise<void>;
+}
+
 /** Makes the next document out of the stored object; throws to refuse. */
 export type Change = (stored: KubeObject) => JsonObject;
 
-/** How often a write that lost its race is tried again before the client is told to. */
-const maxAttempts = 20;
-
-/** Length of names made from generateName: a DNS label with room for the suffix. */
-const generatedPrefixLength = 58;
-const generatedSuffixLength = 5;
+/** How often a name is made from generateName before the client is told that they are taken. */
 const generateAttempts = 8;
-
-const defaultMaxBytes = maxValueBytes;
 
 /** All writes of one kind: shape, rules, optimistic concurrency. Reads are in reader.ts. */
 export class Registry {
   readonly resource: Resource;
   readonly schema: SchemaNode;
-  readonly #store: ItemStore;
-  readonly #clock: Clock;
-  readonly #random: Random;
+  readonly #ownership: Ownership;
+  readonly #writer: Writer;
+  readonly #sources: { clock: Clock; random: Random };
   readonly #admissions: readonly Admission[];
   readonly #defaulters: readonly Defaulter[];
   readonly #advisors: readonly Advisor[];
@@ -79,9 +87,9 @@ export class Registry {
   constructor(options: RegistryOptions) {
     this.resource = erased(options.resource);
     this.schema = wholeSchema(options.resource);
-    this.#store = options.store;
-    this.#clock = options.clock;
-    this.#random = options.random;
+    this.#ownership = new Ownership({ resource: this.resource, clock: options.clock });
+    this.#writer = new Writer({ resource: this.resource, store: options.store });
+    this.#sources = { clock: options.clock, random: options.random };
     this.#admissions = options.admissions;
     this.#defaulters = options.defaulters;
     this.#advisors = options.advisors;
@@ -105,62 +113,35 @@ export class Registry {
         `the namespace of the provided object does not match the namespace sent on the request`,
       );
     }
-    const parsed = parseDocument(resource, this.schema, document, context);
+    const by = requester(context);
+    return this.#created(document, namespace, context, (object) =>
+      this.#ownership.created(object, by),
+    );
+  }
+
+  /** Creates what `document` says, with the owners that `own` adds. */
+  async #created(
+    document: JsonObject,
+    namespace: string | undefined,
+    context: WriteContext,
+    own: (object: KubeObject) => KubeObject,
+  ): Promise<Item> {
+    const { resource } = this;
+    const { rest } = withoutManagedFields(document);
+    const parsed = parseDocument(resource, this.schema, rest, context);
     for (let attempt = 1; ; attempt += 1) {
-      const object = await this.#completed(this.#drafted(parsed, namespace), namespace);
+      const draft = drafted(resource, parsed, namespace, this.#sources);
+      const object = own(await this.#completed(draft, namespace));
       await this.#check('CREATE', object, undefined, undefined, namespace, context);
-      const result = await this.#insert(object, context);
+      const result = await this.#writer.create(object, context);
       if (result.outcome === 'written') return result.item;
       const { name } = object.metadata;
       if (result.outcome === 'fenced') throw leaderChanged(resource, name);
-      const generated = metadata['name'] === undefined || metadata['name'] === '';
-      if (generated && attempt < generateAttempts) continue;
+      const given = parsed.metadata.name as string | undefined;
+      if ((given === undefined || given === '') && attempt < generateAttempts) continue;
       const deleting = result.current?.object.metadata.deletionTimestamp !== undefined;
       throw alreadyExists(resource, name, deleting);
     }
-  }
-
-  async #insert(object: KubeObject, context: WriteContext): Promise<Written> {
-    const key = this.key(object.metadata);
-    const outgoing = this.#outgoing(key, object);
-    if (context.dryRun) {
-      const current = await this.#store.read(key);
-      if (current !== undefined) return { outcome: 'conflict', current };
-      return { outcome: 'written', item: itemOf(key, object, 0) };
-    }
-    return this.#store.create(outgoing, this.#terms(context));
-  }
-
-  /** Throws 413 for an object that is larger than its kind may be. */
-  #outgoing(key: string, object: KubeObject): Outgoing {
-    const bytes = encodeObject(object);
-    const limit = this.resource.maxBytes ?? defaultMaxBytes;
-    if (bytes.length <= limit) return { key, object, bytes };
-    throw tooLarge(this.resource, object.metadata.name, bytes.length, limit);
-  }
-
-  #terms({ fence }: WriteContext): WriteTerms {
-    return { fence, ttlSeconds: this.resource.ttlSeconds };
-  }
-
-  /** The object to be created: what the server owns is set, whatever the client sent there. */
-  #drafted(parsed: KubeObject, namespace: string | undefined): KubeObject {
-    const { resource } = this;
-    const sent = parsed.metadata;
-    const metadata: ObjectMeta = {
-      ...clientMetadata(sent),
-      name: this.#nameOf(sent),
-      ...(sent.generateName === undefined ? {} : { generateName: sent.generateName }),
-      ...(namespace === undefined ? {} : { namespace }),
-      uid: this.#random.uuid(),
-      creationTimestamp: timestamp(this.#clock),
-      ...(hasGeneration(resource) ? { generation: 1 } : {}),
-      resourceVersion: '',
-    };
-    const draft = { ...parsed, metadata: without(metadata, 'resourceVersion') };
-    const object = resource.subresources.status ? withoutStatus(draft) : draft;
-    // The revision is not known before the store has answered; nothing below asks for it.
-    return resource.defaults(object as KubeObject);
   }
 
   async #completed(drafted: KubeObject, namespace: string | undefined): Promise<KubeObject> {
@@ -177,14 +158,6 @@ export class Registry {
     return this.#advisors.flatMap((advise) => advise({ resource, name, object }));
   }
 
-  #nameOf(sent: ObjectMeta): string {
-    const { name, generateName } = sent as Partial<ObjectMeta>;
-    if (name !== undefined && name !== '') return name;
-    if (generateName === undefined || generateName === '') return '';
-    const base = generateName.slice(0, generatedPrefixLength);
-    return `${base}${nameSuffix(this.#random, generatedSuffixLength)}`;
-  }
-
   /** Replaces the object by `body` (PUT) or by what `change` makes of the stored one (PATCH). */
   async update(
     ref: ObjectRef,
@@ -192,12 +165,71 @@ export class Registry {
     mode: UpdateMode,
     context: WriteContext,
   ): Promise<Item> {
+    const by = requester(context, mode.subresource);
+    return this.#changed(ref, mode, context, (stored) => {
+      const { rest, sent } = withoutManagedFields(change(stored.object));
+      const object = this.#updated(ref, rest, stored, mode, context);
+      return this.#ownership.updated(object, stored.object, sent, by);
+    }).then((item) => item ?? this.#missing(ref));
+  }
+
+  /**
+   * Merges `config` into the object as its manager's own, or creates it if `mayCreate` does not throw;
+   * `created` tells which. A subresource of an object that is not there is not found.
+   */
+  async apply(
+    ref: ObjectRef,
+    config: JsonObject,
+    options: ApplyOptions,
+    context: WriteContext,
+  ): Promise<{ created: boolean; item: Item }> {
+    const { subresource, force } = options;
+    const by = requester(context, subresource);
+    const clean = withoutNulls(config, this.schema);
+    const ownership = this.#ownership;
+    const mode = { verb: 'patch', subresource } as const;
+    for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
+      const item = await this.#changed(ref, mode, context, (stored) => {
+        const { document, owners } = ownership.apply(clean, stored.object, by, force);
+        const object = this.#updated(ref, document, stored, mode, context);
+        return ownership.withOwners(object, owners, stored.object);
+      });
+      if (item !== undefined) return { created: false, item };
+      if (subresource !== undefined) return this.#missing(ref);
+      await options.mayCreate?.();
+      checkNew(this.resource, ref, config);
+      const { document, owners } = ownership.apply(clean, undefined, by, force);
+      try {
+        const made = await this.#created(document, ref.namespace, context, (object) =>
+          ownership.withOwners(object, owners, undefined),
+        );
+        return { created: true, item: made };
+      } catch (error) {
+        // Somebody was faster: then it is a change.
+        if (!isApiError(error, 'AlreadyExists')) throw error;
+      }
+    }
+    throw conflict(this.resource, ref.name);
+  }
+
+  #missing(ref: ObjectRef): never {
+    throw notFound(this.resource, ref.name);
+  }
+
+  /** Changes an object by all rules; undefined if it is not there. */
+  async #changed(
+    ref: ObjectRef,
+    mode: UpdateMode,
+    context: WriteContext,
+    change: (stored: Item) => KubeObject,
+  ): Promise<Item | undefined> {
     let advice: string[] = [];
-    const item = await this.#modify(ref, context, async (stored) => {
-      const document = change(stored.object);
-      const object = this.#updated(ref, document, stored, mode, context);
+    const item = await this.#writer.modify(ref, context, async (stored) => {
+      const object = change(stored);
       await this.#check('UPDATE', object, stored.object, mode.subresource, ref.namespace, context);
-      if (mode.subresource === undefined) advice = this.#advice(ref.name, object);
+      if (mode.subresource === undefined || mode.subresource === 'scale') {
+        advice = this.#advice(ref.name, object);
+      }
       return object;
     });
     for (const text of advice) context.warn(text);
@@ -277,14 +309,15 @@ export class Registry {
     const { resource } = this;
     const why = strategyOf(resource).undeletable(ref.name);
     if (why !== undefined) throw forbidden(resource, ref.name, why);
+    const { clock } = this.#sources;
     let gone = false;
     let advice: string[] = [];
-    const item = await this.#modify(
+    const item = await this.#writer.modify(
       ref,
       context,
       ({ object }) => {
         checkPreconditions(resource, object, options.preconditions);
-        const marked = markedForDeletion(resource, object, options.propagationPolicy, this.#clock);
+        const marked = markedForDeletion(resource, object, options.propagationPolicy, clock);
         gone = !mustWait(resource, marked);
         advice = this.#advice(ref.name, undefined);
         return Promise.resolve(gone ? object : marked);
@@ -292,77 +325,12 @@ export class Registry {
       () => gone,
     );
     for (const text of advice) context.warn(text);
-    return { deleted: gone, item };
-  }
-
-  /**
-   * The loop of every change of an existing object: begin with what the cache has, and look at the
-   * store itself before refusing, before calling a change none, and after losing a race.
-   */
-  async #modify(
-    ref: ObjectRef,
-    context: WriteContext,
-    change: (stored: Item) => Promise<KubeObject>,
-    remove: (object: KubeObject) => boolean = (object) =>
-      object.metadata.deletionTimestamp !== undefined && !mustWait(this.resource, object),
-  ): Promise<Item> {
-    const key = this.key(ref);
-    let stored = this.#store.peek(key);
-    let fresh = stored === undefined;
-    stored ??= await this.#store.read(key);
-    for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
-      if (stored === undefined) throw notFound(this.resource, ref.name);
-      let next: KubeObject;
-      try {
-        next = await change(stored);
-      } catch (error) {
-        if (fresh) throw error;
-        stored = await this.#newer(key, stored, error);
-        fresh = true;
-        continue;
-      }
-      const removal = remove(next);
-      if (!removal && jsonEqual(next, stored.object)) {
-        if (!fresh) {
-          const live = await this.#store.read(key);
-          fresh = true;
-          if (live?.modRevision !== stored.modRevision) {
-            stored = live;
-            continue;
-          }
-        }
-        await this.#confirmFence(ref, context);
-        return stored;
-      }
-      const outgoing = this.#outgoing(key, next);
-      if (context.dryRun) return itemOf(key, next, stored.modRevision);
-      const result: Written = removal
-        ? await this.#store.delete(stored, next, this.#terms(context))
-        : await this.#store.update(outgoing, stored, this.#terms(context));
-      if (result.outcome === 'written') return result.item;
-      if (result.outcome === 'fenced') throw leaderChanged(this.resource, ref.name);
-      stored = result.current;
-      fresh = true;
-    }
-    throw conflict(this.resource, ref.name);
-  }
-
-  /** The state to try again on after a refusal that a stale cache may be to blame for. */
-  async #newer(key: string, stored: Item, refusal: unknown): Promise<Item | undefined> {
-    const live = await this.#store.read(key);
-    if (live !== undefined && live.modRevision === stored.modRevision) throw refusal;
-    return live;
-  }
-
-  /** A fenced write that changes nothing must still fail once another leads. */
-  async #confirmFence(ref: ObjectRef, context: WriteContext): Promise<void> {
-    if (context.fence === undefined || context.dryRun) return;
-    if (!(await this.#store.holds(context.fence))) throw leaderChanged(this.resource, ref.name);
+    return { deleted: gone, item: item ?? this.#missing(ref) };
   }
 }
 
-function withoutStatus<T extends object>(object: T): T {
-  return without(object as T & { status?: unknown }, 'status') as T;
+function requester(context: WriteContext, subresource?: string): Requester {
+  return { name: context.manager, subresource: subresource ?? '' };
 }
 
 /** `object` with the status of `from`, or without one if that has none. */

@@ -1,5 +1,5 @@
 import { isObject, valueAt, withValueAt, type JsonObject } from '../../machinery/json.ts';
-import type { KubeObject } from '../../machinery/metadata.ts';
+import { apiVersionOf, type KubeObject } from '../../machinery/metadata.ts';
 import type { Resource, ScalePaths } from '../../machinery/resource.ts';
 import { badRequest, conflict, invalid } from '../errors.ts';
 
@@ -100,14 +100,37 @@ export function withScale(
     throw conflict(resource, name);
   }
   const replicas = valueAt(scale, ['spec', 'replicas']) ?? 0;
-  if (typeof replicas !== 'number' || !Number.isInteger(replicas) || replicas < 0) {
-    throw invalid(resource, name, [
-      {
-        field: 'spec.replicas',
-        message: `Invalid value: ${JSON.stringify(replicas)}: should be a non-negative integer`,
-        reason: 'FieldValueInvalid',
-      },
-    ]);
-  }
+  checkReplicas(resource, name, replicas);
   return withValueAt({ ...stored }, paths.specReplicas, replicas);
+}
+
+function checkReplicas(resource: Resource, name: string, replicas: unknown): void {
+  if (typeof replicas === 'number' && Number.isInteger(replicas) && replicas >= 0) return;
+  throw invalid(resource, name, [
+    {
+      field: 'spec.replicas',
+      message: `Invalid value: ${JSON.stringify(replicas)}: should be a non-negative integer`,
+      reason: 'FieldValueInvalid',
+    },
+  ]);
+}
+
+/** What an applied Scale says about the object that it is of. Throws 422. */
+export function scaleConfiguration(
+  resource: Resource,
+  paths: ScalePaths,
+  scale: JsonObject,
+): JsonObject {
+  const metadata = isObject(scale['metadata']) ? scale['metadata'] : {};
+  const { name, namespace, uid, resourceVersion } = metadata;
+  const { group, version, kind } = resource.gvk;
+  const head = {
+    apiVersion: apiVersionOf({ group, version }),
+    kind,
+    metadata: { name, namespace, uid, resourceVersion },
+  };
+  const replicas = valueAt(scale, ['spec', 'replicas']);
+  if (replicas === undefined) return head;
+  checkReplicas(resource, typeof name === 'string' ? name : '', replicas);
+  return withValueAt(head, paths.specReplicas, replicas);
 }

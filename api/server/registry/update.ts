@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../machinery/json.ts';
+import { isObject, without, type JsonObject } from '../../machinery/json.ts';
 import type { KubeObject, ObjectMeta } from '../../machinery/metadata.ts';
 import type { Resource } from '../../machinery/resource.ts';
 import { badRequest, conflict, invalid } from '../errors.ts';
@@ -10,7 +10,7 @@ export type UpdateMode =
   | {
       /** A PUT names the version that it replaces; a PATCH need not. */
       verb: 'put' | 'patch';
-      subresource: 'status' | undefined;
+      subresource: 'status' | 'scale' | undefined;
     }
   | {
       verb: 'put';
@@ -19,16 +19,8 @@ export type UpdateMode =
       finalize: (stored: KubeObject, sent: KubeObject) => KubeObject;
     };
 
-/** Throws unless `document` is about the stored object, in the version that is stored. */
-export function checkIdentity(
-  resource: Resource,
-  ref: ObjectRef,
-  document: JsonObject,
-  stored: KubeObject,
-  mode: UpdateMode,
-): void {
-  const { metadata } = asSubmitted(resource, document);
-  const { name, namespace, uid, resourceVersion } = metadata;
+/** Throws 400 unless the metadata are of the object that the request is about. */
+function checkPlace(ref: ObjectRef, { name, namespace }: JsonObject): void {
   if (typeof name !== 'string' || name === '') {
     throw badRequest(
       `the name of the object (${ref.name} based on URL) was undeterminable: name must be provided`,
@@ -44,6 +36,30 @@ export function checkIdentity(
       `the namespace of the object (${namespace}) does not match the namespace on the request (${ref.namespace ?? ''})`,
     );
   }
+}
+
+/** Throws unless `document`, of which nothing is stored, can become a new object. */
+export function checkNew(resource: Resource, ref: ObjectRef, document: JsonObject): void {
+  const { metadata } = asSubmitted(resource, document);
+  checkPlace(ref, metadata);
+  const { uid, resourceVersion } = metadata;
+  for (const wanted of [uid, resourceVersion]) {
+    if (typeof wanted !== 'string' || wanted === '') continue;
+    throw conflict(resource, ref.name, 'the version that was applied to does not exist any more');
+  }
+}
+
+/** Throws unless `document` is about the stored object, in the version that is stored. */
+export function checkIdentity(
+  resource: Resource,
+  ref: ObjectRef,
+  document: JsonObject,
+  stored: KubeObject,
+  mode: UpdateMode,
+): void {
+  const { metadata } = asSubmitted(resource, document);
+  checkPlace(ref, metadata);
+  const { uid, resourceVersion } = metadata;
   if (resourceVersion === undefined || resourceVersion === '' || resourceVersion === null) {
     // kubectl and client-go send 0x0 here for kinds that do not allow unconditional updates.
     throw invalid({ ...resource, gvk: { ...resource.gvk, kind: resource.plural } }, ref.name, [
@@ -62,6 +78,15 @@ export function checkIdentity(
     );
   }
   if (resourceVersion !== stored.metadata.resourceVersion) throw conflict(resource, ref.name);
+}
+
+/** A document without its managedFields, which Ownership reads, and what it says there. */
+export function withoutManagedFields(document: JsonObject): { rest: JsonObject; sent: unknown } {
+  const { metadata } = document;
+  const sent = isObject(metadata) ? metadata['managedFields'] : undefined;
+  // What is no list is refused with the rest of the shape.
+  if (!isObject(metadata) || !Array.isArray(sent)) return { rest: document, sent };
+  return { rest: { ...document, metadata: without(metadata, 'managedFields') }, sent };
 }
 
 /** Metadata of an update: what the server owns and the client left out comes from the stored object. */
@@ -87,13 +112,12 @@ export function completedMetadata(sent: ObjectMeta, stored: ObjectMeta): ObjectM
 
 /** What of the metadata is the client's own; empty maps and lists are absent ones. */
 export function clientMetadata(sent: ObjectMeta): Partial<ObjectMeta> {
-  const { labels, annotations, finalizers, ownerReferences, managedFields } = sent;
+  const { labels, annotations, finalizers, ownerReferences } = sent;
   return {
     ...(isEmpty(labels) ? {} : { labels }),
     ...(isEmpty(annotations) ? {} : { annotations }),
     ...(isEmpty(finalizers) ? {} : { finalizers }),
     ...(isEmpty(ownerReferences) ? {} : { ownerReferences }),
-    ...(isEmpty(managedFields) ? {} : { managedFields }),
   };
 }
 

@@ -8,8 +8,13 @@ export interface Explanation {
 
 const reasons = {
   internals: 'The message leaves out how and under which key the object is stored.',
-  noManagers:
-    'managedFields come with server-side apply; the write that only changed them, and the versions after it, are missing.',
+  ignoredStatus:
+    'Newer Kubernetes: nobody owns a status that is ignored; the write that only recorded that, and the versions after it, are missing.',
+  ignoredLabels: 'Newer Kubernetes: a write of the status owns nothing else.',
+  namedSubresource: 'Newer Kubernetes: a manager is named with the subresource that it used.',
+  onceApplied: 'Who owns a Lease is recorded from the first apply to it on.',
+  goParts:
+    'Kubernetes has its own kinds as Go structs, which have all their parts before somebody sets a field of them.',
   clientFault: 'What the client did wrong is a 400 with its reason, not a 500 without one.',
   goText: 'The recorded message shows values and parser positions of Go.',
   order: 'Go walks maps in any order; the same two errors come in the order of the object.',
@@ -20,7 +25,6 @@ const reasons = {
   strictPatch: 'RFC 6902: a replaced value must exist. Newer Kubernetes refuses this too.',
   twice: 'The recorded refusal says the same twice.',
   prototype: 'The key __proto__ is refused wherever it comes.',
-  noApply: 'Server-side apply and its media type come with the API issue.',
   selectorText: 'The refusal shows the selector and where it stops making sense.',
   sorted: 'Lists are in the order of their keys at every resourceVersion.',
   compacted: 'The version is gone from the store; the recorded server had kept it.',
@@ -45,11 +49,11 @@ const reasons = {
 export const explained: Readonly<Record<string, Readonly<Record<string, Explanation>>>> = {
   crud: {
     'put changed uid': { why: reasons.internals, status: 409 },
-    'put metadata only': { why: reasons.noManagers, status: 200 },
+    'put metadata only': { why: reasons.ignoredStatus, status: 200 },
     'create with resourceVersion': { why: reasons.clientFault, status: 400 },
     'create no kind': { why: reasons.goText, status: 400 },
     'bad labels': { why: reasons.order, status: 422 },
-    'delete with wrong resourceVersion': { why: reasons.noManagers, status: 409 },
+    'delete with wrong resourceVersion': { why: reasons.ignoredStatus, status: 409 },
     OPTIONS: { why: reasons.method, status: 405 },
     'POST to item': { why: reasons.method, status: 405 },
   },
@@ -73,7 +77,6 @@ export const explained: Readonly<Record<string, Readonly<Record<string, Explanat
     'not JSON': { why: reasons.goText, status: 400 },
     'array body': { why: reasons.goText, status: 400 },
     'string body': { why: reasons.goText, status: 400 },
-    'accept yaml': { why: reasons.noManagers, status: 200 },
     'accept protobuf only': { why: reasons.noProtobuf, status: 406 },
     'big number': { why: reasons.number, status: 400 },
     'get big number': { why: reasons.number, status: 404 },
@@ -93,11 +96,11 @@ export const explained: Readonly<Record<string, Readonly<Record<string, Explanat
     'json: root replace': { why: reasons.causes, status: 422 },
     'json: change uid': { why: reasons.twice, status: 422 },
     'json: prototype key': { why: reasons.prototype, status: 422 },
-    'strategic on custom kind': { why: reasons.noApply, status: 415 },
-    'unknown patch type': { why: reasons.noApply, status: 415 },
     get: { why: reasons.prototype, status: 200 },
   },
   subresources: {
+    'status patch cannot change spec': { why: reasons.ignoredLabels, status: 200 },
+    get: { why: reasons.ignoredLabels, status: 200 },
     'invalid status': { why: reasons.shape, status: 422 },
     'scale out of range': { why: reasons.shape, status: 422 },
     'scale negative': { why: reasons.shape, status: 422 },
@@ -123,7 +126,24 @@ export const explained: Readonly<Record<string, Readonly<Record<string, Explanat
     'watch rv bad': { why: reasons.clientFault, status: 400 },
     'watch bookmarks': { why: reasons.bookmark, status: 200 },
   },
+  apply: {
+    'apply status second manager': {
+      why: reasons.namedSubresource,
+      status: 409,
+      says: 'conflict with \\"ctl\\" with subresource \\"status\\": .status.conditions',
+    },
+    'apply status conflict': {
+      why: reasons.namedSubresource,
+      status: 409,
+      says: 'conflict with \\"ctl\\" with subresource \\"status\\": .status.phase',
+    },
+  },
   'core-kinds': {
+    'create ns': { why: reasons.goParts, status: 201 },
+    'get ns': { why: reasons.goParts, status: 200 },
+    'strategic patch ns': { why: reasons.goParts, status: 200 },
+    'delete ns': { why: reasons.goParts, status: 200 },
+    'create lease': { why: reasons.onceApplied, status: 201 },
     'ns table': { why: reasons.ourTable, status: 200 },
     'create cm': { why: reasons.laterKinds, status: 404 },
     'strategic cm': { why: reasons.laterKinds, status: 404 },

@@ -33,6 +33,7 @@ describe('create', () => {
       creationTimestamp: expect.stringMatching(/^\d{4}-.*Z$/) as unknown,
       generation: 1,
       resourceVersion: expect.stringMatching(/^\d+$/) as unknown,
+      managedFields: [expect.objectContaining({ manager: 'tester', operation: 'Update' })],
     });
     expect(at(created.body, 'spec')).toEqual({ color: 'red', replicas: 1 });
     const got = await api.send('GET', `${widgets}/a`);

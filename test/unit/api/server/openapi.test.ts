@@ -21,6 +21,7 @@ function request(path: string, accept = 'application/json'): ServerRequest {
     accept,
     contentType: undefined,
     ifNoneMatch: undefined,
+    userAgent: undefined,
     fence: undefined,
     body: () => undefined,
     signal: new AbortController().signal,

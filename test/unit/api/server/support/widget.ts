@@ -36,6 +36,7 @@ const specSchema = z.strictObject({
   tags: z.array(z.string()).optional(),
   args: z.array(z.string()).optional(),
   labelsMap: z.record(z.string(), z.string()).optional(),
+  atom: z.strictObject({ p: z.string().optional(), q: z.string().optional() }).optional(),
 });
 
 const statusSchema = z.strictObject({
