@@ -12,7 +12,7 @@ import { frameworkResource } from '../../api/v1/framework.ts';
 import { networkResource } from '../../api/v1/network.ts';
 import type { ZooKeeperClient } from '../../proto/zookeeper/client.ts';
 import { openZooKeeper } from '../../proto/zookeeper/network-client.ts';
-import { startZooKeeper } from '../../test/support/zookeeper.ts';
+import { startZooKeeper, type RealZooKeeper } from '../../test/support/zookeeper.ts';
 import { ensureCertificates, type Certificates } from '../local/certificates.ts';
 import { accepts, freePorts, until } from '../local/wait.ts';
 import { MeasuredProcess, memoryProbe, type Usage } from './measured-process.ts';
@@ -41,6 +41,7 @@ interface Parts {
   transport: HttpsTransport;
   etcd: EtcdClient;
   zookeeper: ZooKeeperClient;
+  zookeeperServer: RealZooKeeper;
   tap: WireTap | undefined;
   startStandby: () => Promise<MeasuredProcess>;
 }
@@ -99,6 +100,12 @@ export class BenchCluster {
 
   process(name: Member): MeasuredProcess {
     return this.#parts.processes[name];
+  }
+
+  /** Watches of the data of nodes that ZooKeeper keeps for all its clients; it counts no others. */
+  async watches(): Promise<number> {
+    const answer = await this.#parts.zookeeperServer.command('wchs');
+    return Number(/Total watches:(\d+)/.exec(answer)?.[1] ?? 0);
   }
 
   /** Throws unless the cluster was made with `tapped`. */
@@ -176,6 +183,7 @@ async function start(
     transport,
     etcd: etcdClient,
     zookeeper: zookeeperClient,
+    zookeeperServer: zookeeper,
     tap,
     startStandby: async () => (await startOne('standby')).child,
   });

@@ -24,6 +24,8 @@ interface PublishedSet {
 const aimSeconds = 10;
 /** Requests to ZooKeeper under way at a time. */
 const inFlight = 64;
+/** Sets that lack a member when a new leader comes: it must mend them. */
+const damagedSets = 20;
 const buildWithinMs = 600_000;
 const takeoverWithinMs = 120_000;
 
@@ -77,8 +79,8 @@ async function atRest(
 }
 
 /**
- * The leader is killed and, while nobody leads, one member of every set is taken away. A set is mended only
- * once all its members have been compared, so the last one mended says that all were.
+ * The leader is killed and, while nobody leads, members of some sets are taken away. A leader watches every
+ * member that it has read, so ZooKeeper's count of watches tells when it has read all.
  */
 async function failover(
   cluster: BenchCluster,
@@ -93,31 +95,34 @@ async function failover(
   const epoch = await zookeeper.exists(epochPath);
   const killed = performance.now();
   await cluster.process('cosmd').kill();
-  await concurrently(sets, inFlight, async ({ path }) => {
+  const damaged = sets.filter((_, index) => index % Math.ceil(sets.length / damagedSets) === 0);
+  for (const { path } of damaged) {
     const { children } = await zookeeper.getChildren(path);
-    const [victim] = children.filter((name) => name.startsWith('member_'));
+    const victim = children.find((name) => name.startsWith('member_'));
     if (victim !== undefined) await zookeeper.delete(`${path}/${victim}`);
-  });
-  const damaged = performance.now();
+  }
   const taken = async (): Promise<boolean> =>
     (await zookeeper.exists(epochPath))?.version !== epoch?.version;
-  if (await taken()) throw new Error('the standby has taken over before every set was damaged');
+  if (await taken()) throw new Error('the standby has taken over before members were taken away');
+  const withoutLeader = await cluster.watches();
   if (!(await until(taken, takeoverWithinMs))) throw new Error('the standby has not taken over');
   const led = performance.now();
   const cpu = standby.usage().cpuSeconds;
-  if (!(await until(() => allComplete(cluster, sets), takeoverWithinMs))) {
-    throw new Error('not every set was mended within two minutes');
+  const all = sets.reduce((sum, { members }) => sum + members, 0);
+  const verified = async (): Promise<boolean> =>
+    (await cluster.watches()) - withoutLeader >= all && (await allComplete(cluster, damaged));
+  if (!(await until(verified, takeoverWithinMs))) {
+    throw new Error('not every member was verified within two minutes');
   }
-  const done = performance.now();
-  const verifying = (done - led) / 1000;
+  const seconds = (performance.now() - led) / 1000;
   say(
-    `leader killed; one member of each set deleted within ${((damaged - killed) / 1000).toFixed(1)} s; ` +
+    `leader killed, ${damaged.length} members taken away; ` +
       `a standby led ${((led - killed) / 1000).toFixed(1)} s after the kill`,
   );
   say(
-    `serversets: all members verified, and ${sets.length} mended, ${verifying.toFixed(1)} s after that ` +
+    `serversets: all ${all} members verified, and those mended, ${seconds.toFixed(1)} s after that ` +
       `(CPU ${(standby.usage().cpuSeconds - cpu).toFixed(1)} s); ${load()}; ` +
-      verdict(`< ${aimSeconds} s`, verifying < aimSeconds),
+      verdict(`< ${aimSeconds} s`, seconds < aimSeconds),
   );
 }
 
