@@ -3,6 +3,7 @@ import { conditionSchema } from '../machinery/conditions.ts';
 import type { KubeObject } from '../machinery/metadata.ts';
 import { formatBytes } from '../machinery/quantity.ts';
 import { group, version } from './group.ts';
+import { keyedBy } from './list-types.ts';
 import { ageColumn, defineResource } from './zod-resource.ts';
 
 const agentSpecSchema = z.strictObject({
@@ -49,6 +50,7 @@ const agentStatusSchema = z.strictObject({
           .describe('Its attribute cni_networks lists it, or a task got an address on it there.'),
       }),
     )
+    .meta(keyedBy('cniName'))
     .optional()
     .describe('CNI networks that it is known to have. Of others it is not known, see README.'),
   unknownNetworks: z
@@ -58,9 +60,10 @@ const agentStatusSchema = z.strictObject({
         until: z.string().describe('Until when no task is placed here that joins it.'),
       }),
     )
+    .meta(keyedBy('cniName'))
     .optional()
     .describe('CNI networks that a launch found missing; tried again after the time given.'),
-  conditions: z.array(conditionSchema).optional().describe('Ready.'),
+  conditions: z.array(conditionSchema).meta(keyedBy('type')).optional().describe('Ready.'),
 });
 export type AgentStatus = z.infer<typeof agentStatusSchema>;
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { KubeObject } from '../machinery/metadata.ts';
+import { keyedBy } from './list-types.ts';
 import { ageColumn, defineResource } from './zod-resource.ts';
 
 /** Kinds of Kubernetes itself, as far as we keep them. Unknown fields are pruned, as upstream does. */
@@ -14,6 +15,7 @@ const namespaceStatusSchema = z.strictObject({
     .describe('Terminating: nothing can be created in it any more.'),
   conditions: z
     .array(z.record(z.string(), z.unknown()))
+    .meta(keyedBy('type'))
     .optional()
     .describe('What keeps a terminating namespace.'),
 });

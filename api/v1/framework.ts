@@ -3,6 +3,7 @@ import { conditionSchema, isConditionTrue } from '../machinery/conditions.ts';
 import type { KubeObject } from '../machinery/metadata.ts';
 import { frameworkDriftReport } from './drift.ts';
 import { group, version } from './group.ts';
+import { keyedBy } from './list-types.ts';
 import { ageColumn, defineResource } from './zod-resource.ts';
 
 /** Decisions of an operator, set as annotations and removed once they have been carried out. */
@@ -41,7 +42,11 @@ const frameworkStatusSchema = z.strictObject({
     .array(z.string())
     .optional()
     .describe('Mesos tasks that operators have declared dead, newest last; killed if they return.'),
-  conditions: z.array(conditionSchema).optional().describe('Ready, ReplacingHeld.'),
+  conditions: z
+    .array(conditionSchema)
+    .meta(keyedBy('type'))
+    .optional()
+    .describe('Ready, ReplacingHeld.'),
 });
 export type FrameworkStatus = z.infer<typeof frameworkStatusSchema>;
 

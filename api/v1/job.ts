@@ -4,6 +4,7 @@ import type { FieldError } from '../machinery/errors.ts';
 import type { KubeObject } from '../machinery/metadata.ts';
 import { jobDriftReport } from './drift.ts';
 import { group, version } from './group.ts';
+import { keyedBy } from './list-types.ts';
 import { serverSetPathSchema, validateServerSetPorts } from './serverset.ts';
 import { limits, templateSchema } from './template.ts';
 import { validateAddressCounts } from './address-rules.ts';
@@ -85,12 +86,14 @@ const jobStatusSchema = z.strictObject({
         cniName: z.string().describe('Name of the CNI network as agents know it.'),
       }),
     )
+    .meta(keyedBy('name'))
     .optional()
     .describe(
       'CNI names of the networks as last seen: tasks join them even if the Network was deleted since.',
     ),
   conditions: z
     .array(conditionSchema)
+    .meta(keyedBy('type'))
     .optional()
     .describe('Ready, Reconciling, Stalled; Contradicted if a Network has changed against it.'),
 });

@@ -5,9 +5,10 @@ import type { KubeObject } from '../machinery/metadata.ts';
 import { isWithin, parseRange } from './addresses.ts';
 import { labelSelectorSchema, matches, requirementsOf } from '../machinery/selectors.ts';
 import { group, version } from './group.ts';
+import { keyedBy, unordered } from './list-types.ts';
 import { ageColumn, defineResource } from './zod-resource.ts';
 
-const labelKeys = z.array(z.string().min(1)).max(64);
+const labelKeys = z.array(z.string().min(1)).max(64).meta(unordered);
 
 export const networkSpecSchema = z.strictObject({
   cniName: z
@@ -18,6 +19,7 @@ export const networkSpecSchema = z.strictObject({
     .describe('Name of the CNI network on the agents; the name of the object if absent.'),
   namespaces: z
     .array(z.string().min(1))
+    .meta(unordered)
     .optional()
     .describe('Namespaces that it is offered to, by name; all if namespaceSelector is absent too.'),
   namespaceSelector: labelSelectorSchema
@@ -27,12 +29,14 @@ export const networkSpecSchema = z.strictObject({
     .array(z.enum(['IPv4', 'IPv6']))
     .min(1)
     .max(2)
+    .meta(unordered)
     .optional()
     .describe('Families that the network assigns; attachments that expect another are refused.'),
   staticRanges: z
     .array(z.string().min(1))
     .min(1)
     .max(256)
+    .meta(unordered)
     .optional()
     .describe(
       'Addresses that tasks may ask for: 10.0.0.0/28, 10.0.0.5-10.0.0.9 or one address each. Keep them out of the pool from which the plugin gives others. None may be asked for if absent.',
@@ -65,6 +69,7 @@ const networkStatusSchema = z.strictObject({
   observedGeneration: z.int().optional().describe('Generation that this status is about.'),
   conditions: z
     .array(conditionSchema)
+    .meta(keyedBy('type'))
     .optional()
     .describe('Contradicted: there are Jobs that would not be admitted to it as it is now.'),
 });

@@ -4,6 +4,7 @@ import type { FieldError } from '../machinery/errors.ts';
 import type { KubeObject } from '../machinery/metadata.ts';
 import { labelSelectorSchema } from '../machinery/selectors.ts';
 import { group, version } from './group.ts';
+import { keyedBy } from './list-types.ts';
 import type { TemplateSpec } from './template.ts';
 import { ageColumn, defineResource } from './zod-resource.ts';
 
@@ -83,7 +84,11 @@ const serverSetStatusSchema = z.strictObject({
     })
     .optional()
     .describe('Changes that others made to members of ours, seen and mended; absent: never.'),
-  conditions: z.array(conditionSchema).optional().describe('Ready, Reconciling, Stalled, Held.'),
+  conditions: z
+    .array(conditionSchema)
+    .meta(keyedBy('type'))
+    .optional()
+    .describe('Ready, Reconciling, Stalled, Held.'),
 });
 export type ServerSetStatus = z.infer<typeof serverSetStatusSchema>;
 

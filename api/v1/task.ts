@@ -6,6 +6,7 @@ import type { FieldError } from '../machinery/errors.ts';
 import type { KubeObject } from '../machinery/metadata.ts';
 import { group, version } from './group.ts';
 import { validateTaskAddresses } from './address-rules.ts';
+import { keyedBy } from './list-types.ts';
 import { launchFields, type Container } from './template.ts';
 import { mendOfProbe } from './probe-rules.ts';
 import { validateLaunch } from './template-rules.ts';
@@ -88,7 +89,11 @@ export type NetworkStatus = z.infer<typeof networkStatusSchema>;
 const addressFields = {
   ip: z.string().optional().describe('First address of the first network that has one.'),
   ips: z.array(z.string()).optional().describe('All addresses, in the order of the networks.'),
-  networks: z.array(networkStatusSchema).optional().describe('Addresses by network.'),
+  networks: z
+    .array(networkStatusSchema)
+    .meta(keyedBy('name'))
+    .optional()
+    .describe('Addresses by network.'),
 };
 
 const agentAddressSchema = z.strictObject({
@@ -139,7 +144,11 @@ export const taskStatusSchema = z.strictObject({
       'Pending: waits for an agent. Launching: Mesos was asked. Unreachable: out of sight, may return. Finished, Failed and Killed are final.',
     ),
   mesos: mesosStatusSchema.optional().describe('What Mesos said last.'),
-  containers: z.array(containerStatusSchema).optional().describe('State of each container.'),
+  containers: z
+    .array(containerStatusSchema)
+    .meta(keyedBy('name'))
+    .optional()
+    .describe('State of each container.'),
   ...addressFields,
   lastKnown: z
     .strictObject(addressFields)
@@ -160,6 +169,7 @@ export const taskStatusSchema = z.strictObject({
   finishTime: z.string().optional().describe('When it died.'),
   conditions: z
     .array(conditionSchema)
+    .meta(keyedBy('type'))
     .optional()
     .describe(
       'Scheduled, Ready, AddressesReady; AddressConflict once another live task has had an address of it.',

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isAddress } from './addresses.ts';
+import { keyedBy, unordered } from './list-types.ts';
 import { livenessProbeSchema, readinessProbeSchema } from './probes.ts';
 
 /** Bounds of a template, stated to users in the messages that name them. */
@@ -41,7 +42,11 @@ const addressList = z
 export const networkAttachmentSchema = z.strictObject({
   name: z.string().min(1).describe('Name of a Network object that is offered to the namespace.'),
   labels: labelMap.optional().describe('Labels passed to the CNI plugin.'),
-  groups: z.array(z.string()).optional().describe('Groups passed to the CNI plugin.'),
+  groups: z
+    .array(z.string())
+    .meta(unordered)
+    .optional()
+    .describe('Groups passed to the CNI plugin.'),
   portMappings: z
     .array(portMapping)
     .max(limits.ports)
@@ -121,6 +126,7 @@ export const containerSchema = z.strictObject({
         value: z.string().optional().describe('Its value, as it is; empty if absent.'),
       }),
     )
+    .meta(keyedBy('name'))
     .optional()
     .describe('Environment variables.'),
   resources: z
@@ -132,7 +138,12 @@ export const containerSchema = z.strictObject({
     })
     .optional()
     .describe('What the container needs.'),
-  ports: z.array(containerPort).max(limits.ports).optional().describe('Ports that it listens on.'),
+  ports: z
+    .array(containerPort)
+    .max(limits.ports)
+    .meta(keyedBy('name'))
+    .optional()
+    .describe('Ports that it listens on.'),
   readinessProbe: readinessProbeSchema
     .optional()
     .describe(
@@ -167,6 +178,7 @@ export const launchFields = {
   networks: z
     .array(networkAttachmentSchema)
     .max(limits.networks)
+    .meta(keyedBy('name'))
     .optional()
     .describe(
       'CNI networks to join, in the order of the interfaces; none: the network of the agent.',
@@ -187,6 +199,7 @@ export const launchFields = {
     .array(containerSchema)
     .min(1)
     .max(limits.containers)
+    .meta(keyedBy('name'))
     .describe('What runs, together.'),
   constraints: z.array(constraintSchema).optional().describe('Which agents may be chosen.'),
   terminationGracePeriodSeconds: z
