@@ -167,7 +167,7 @@ command(serverSets, 'many ServerSets at rest, and the time to verify all after a
   sets: 'ServerSets',
   members: 'members in all of them together',
   quietSeconds: 'how long they are measured at rest',
-  settleSeconds: 'how long is waited for the last statuses, and for a standby to fill its caches',
+  settleSeconds: 'how long nothing is written before that, and a standby fills its caches',
 });
 command(memory, 'memory of cosmd with many running tasks', {
   tasks: 'tasks',

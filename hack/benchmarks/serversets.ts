@@ -12,7 +12,7 @@ export interface ServerSetsOptions {
   members: number;
   /** Nothing happens for so long. */
   quietSeconds: number;
-  /** After the last member has appeared statuses are still being written. */
+  /** For so long nothing but the Lease must be written until it counts as at rest. */
   settleSeconds: number;
 }
 
@@ -27,6 +27,7 @@ const inFlight = 64;
 /** Sets that lack a member when a new leader comes: it must mend them. */
 const damagedSets = 20;
 const buildWithinMs = 600_000;
+const settleWithinMs = 180_000;
 const takeoverWithinMs = 120_000;
 
 /** What many ServerSets cost at rest, and how long a new leader takes to hold all of them against ZooKeeper. */
@@ -48,9 +49,20 @@ export async function benchServerSets(
   if (!built) throw new Error(`not all members exist after ${buildWithinMs / 1000} s`);
   const seconds = (performance.now() - began) / 1000;
   say(`${members} members in ${count} ServerSets, launched in ${seconds.toFixed(0)} s; ${load()}`);
-  await pause(settleSeconds * 1000);
+  await settled(cluster, settleSeconds);
   await atRest(cluster, quietSeconds, say);
   await failover(cluster, sets, settleSeconds, say);
+}
+
+/** After the last member has appeared statuses are still being written; those of Agents once a minute. */
+async function settled(cluster: BenchCluster, seconds: number): Promise<void> {
+  const quiet = await until(async () => {
+    const revision = await cluster.revision();
+    await pause(seconds * 1000);
+    return withoutLease(await writtenSince(cluster, revision)).length === 0;
+  }, settleWithinMs);
+  if (!quiet)
+    throw new Error(`objects are still written ${settleWithinMs / 1000} s after the launch`);
 }
 
 async function atRest(
@@ -66,7 +78,7 @@ async function atRest(
   const written = await writtenSince(cluster, revision);
   // The second mark is a write of ours.
   const zookeeperWrites = Number((await markZooKeeper(cluster)) - zxid) - 1;
-  const others = written.filter((key) => !key.includes('/leases/'));
+  const others = withoutLease(written);
   const cpu = (name: 'cosmd' | 'etcd'): string =>
     `${(((after[name].cpuSeconds - before[name].cpuSeconds) / seconds) * 100).toFixed(1)} %`;
   say(
@@ -144,6 +156,10 @@ async function markZooKeeper({ zookeeper }: BenchCluster): Promise<bigint> {
   const stat = await zookeeper.exists(path);
   if (stat === undefined) throw new Error(`${path} has gone`);
   return stat.czxid;
+}
+
+function withoutLease(keys: readonly string[]): string[] {
+  return keys.filter((key) => !key.includes('/leases/'));
 }
 
 /** Keys of cosmd's that were written after `revision` and still exist. */
