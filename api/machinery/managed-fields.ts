@@ -33,8 +33,8 @@ export const ancientChanges = 'ancient-changes';
 /** Managers by update that an object remembers one by one. */
 const maxUpdaters = 10;
 
-/** Entries that a client may set, which only tools that migrate objects do. */
-const maxEntries = 256;
+/** Most managers of one object: what is stored of them grows with each. */
+export const maxManagers = 128;
 
 /** Appliers are told apart whatever version they apply in. */
 export function isSameManager(left: Manager, right: Manager): boolean {
@@ -72,7 +72,7 @@ function isStoredSet(fieldsV1: unknown): fieldsV1 is FieldSet {
 export function parseManagedFields(
   sent: readonly unknown[] | undefined,
 ): { kind: 'reset' } | { kind: 'keep' } | { kind: 'owners'; owners: Owner[] } {
-  if (sent === undefined || sent.length > maxEntries) return { kind: 'keep' };
+  if (sent === undefined || sent.length > maxManagers) return { kind: 'keep' };
   const [first] = sent;
   const empty = isObject(first) && Object.keys(first).length === 0;
   if (sent.length === 0 || (sent.length === 1 && empty)) return { kind: 'reset' };

@@ -4,6 +4,7 @@ import { isObject, jsonEqual, own, type JsonObject } from '../../machinery/json.
 import {
   beforeFirstApply,
   managedFieldsOf,
+  maxManagers,
   ownersOf,
   parseManagedFields,
   sameButForTimes,
@@ -21,7 +22,7 @@ import {
   type Applied,
 } from '../../machinery/server-side-apply.ts';
 import { conformed, listProblems } from '../../machinery/structured-merge.ts';
-import { badRequest } from '../errors.ts';
+import { badRequest, invalid } from '../errors.ts';
 import { applyConflict } from './apply-conflict.ts';
 import { annotates, lastAppliedOf, withLastApplied } from './last-applied.ts';
 import { documentOf, nothing, ownable, ownableOf, ownershipSchema, partOf } from './ownable.ts';
@@ -149,11 +150,9 @@ export class Ownership {
     if (result.outcome === 'conflict') throw applyConflict(result.disputes);
     const merged = isObject(result.document) ? result.document : {};
     const document = documentOf(config, merged, stored);
-    const owners = result.owners.filter(({ fields }) => !isEmpty(fields));
-    return {
-      document: annotates(by) ? withLastApplied(document, config) : document,
-      owners,
-    };
+    const { owners } = result;
+    if (owners.length > maxManagers) throw this.#tooManyManagers(document);
+    return { document: annotates(by) ? withLastApplied(document, config) : document, owners };
   }
 
   /** What a client has applied on its own side before is its own on the server's side, too. */
@@ -190,6 +189,15 @@ export class Ownership {
       if (jsonEqual(same, stored)) return same;
     }
     return withManagedFields(next, entries);
+  }
+
+  #tooManyManagers({ metadata }: JsonObject): Error {
+    const name = isObject(metadata) ? metadata['name'] : undefined;
+    const message = `Too many: an object may have ${maxManagers} managers: apply as one of them, or set the list to [] to begin anew`;
+    const field = 'metadata.managedFields';
+    return invalid(this.#resource, typeof name === 'string' ? name : '', [
+      { field, message, reason: 'FieldValueForbidden' },
+    ]);
   }
 
   #badList(config: JsonObject, path: string, message: string): Error {
