@@ -93,7 +93,9 @@ function graceOf(claim: AddressClaim, state: ClaimState): ClaimPlan | undefined 
   if (!isLost) return undefined;
   const { taskUid, task } = claim.spec.holder;
   const said = claim.status?.holderUid === taskUid ? claim.status.releaseTime : undefined;
-  if (said === undefined) {
+  const releaseAt = Date.parse(said ?? '');
+  // A stamp further ahead than the whole grace was made by a wrong clock: it is written anew.
+  if (Number.isNaN(releaseAt) || releaseAt > now + agentLostGraceMs) {
     const died = Date.parse(holder?.status?.finishTime ?? '');
     const from = Number.isNaN(died) ? now : Math.min(died, now);
     const releaseTime = new Date(from + agentLostGraceMs).toISOString();
@@ -103,8 +105,6 @@ function graceOf(claim: AddressClaim, state: ClaimState): ClaimPlan | undefined 
         : `the agent of ${task} is gone, and the task may still run there: the address is free from ${releaseTime} on`;
     return saying(claim, { state: 'AgentLost', message, releaseTime });
   }
-  // A stamp further ahead than the whole grace was made by a wrong clock.
-  const releaseAt = Math.min(Date.parse(said), now + agentLostGraceMs);
   return releaseAt > now ? { action: 'Wait', wakeAt: releaseAt } : undefined;
 }
 

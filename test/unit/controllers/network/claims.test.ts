@@ -230,6 +230,17 @@ describe('a claim', () => {
     },
   );
 
+  it('writes a time anew that a clock has made which was ahead, instead of waiting for it', () => {
+    const releaseTime = iso(began + 1000 * graceMs);
+    const status = {
+      state: 'AgentLost' as const,
+      releaseTime,
+      holderUid: claim.spec.holder.taskUid,
+    };
+    const said = plan({ claim: { ...claim, status }, holder: undefined, contenders: [rival] });
+    expect(said).toMatchObject({ action: 'Say', status: { releaseTime: iso(began + graceMs) } });
+  });
+
   it('does not take the grace of an earlier holder for that of this one', () => {
     const releaseTime = iso(began - 1);
     const status = { state: 'AgentLost' as const, releaseTime, holderUid: 'uid-of-web-0-z' };
