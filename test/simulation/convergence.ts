@@ -126,6 +126,8 @@ function ofMembers(world: World, people: People, live: readonly TaskFacts[]): st
     for (const task of live) {
       if (task.spec.job !== wish.name || !isTrue(task, 'Ready') || isUnwanted(task)) continue;
       const host = hostOf(task, wish);
+      // Its rollout is held up, and it has no address where the set now wants one.
+      if (host === undefined) continue;
       expected.set(`${path} ${task.metadata.uid}`, `ALIVE ${host} shard ${task.spec.instance}`);
     }
   }
@@ -142,10 +144,14 @@ function ofMembers(world: World, people: People, live: readonly TaskFacts[]): st
   return [...found, ...[...expected.keys()].map((key) => `no member: ${key}`)];
 }
 
-function hostOf({ status }: TaskFacts, wish: Wish): string {
-  if (wish.networks.length > 0) return status?.networks[0]?.ips[0] ?? 'none';
+/** Undefined for a task of another template, which has not joined the network of the set. */
+function hostOf({ spec, status }: TaskFacts, wish: Wish): string | undefined {
+  const [chosen] = wish.networks;
+  if (chosen !== undefined) {
+    return status?.networks.find(({ name }) => name === chosen.name)?.ips[0];
+  }
   const host = status?.mesos?.['agentHostname'];
-  return typeof host === 'string' ? host : 'none';
+  return spec.networks.length === 0 && typeof host === 'string' ? host : undefined;
 }
 
 function ofForeign(world: World, people: People): string[] {

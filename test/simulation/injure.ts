@@ -206,7 +206,7 @@ function ofMesos(world: World, kind: FaultKind, action: Action): boolean {
 function markGone(world: World, agent: number, { count, ms }: Action): boolean {
   const { leading, agents } = world.mesos;
   const id = agents.id(agent);
-  if (leading === undefined || id === undefined) return false;
+  if (leading === undefined || id === undefined || !leading.state.agents.has(id)) return false;
   if (count % 3 > 0) {
     agents.partition(agent);
     world.clock.after(ms, () => agents.heal(agent));
