@@ -7,8 +7,7 @@ import { isPartitionAware, loseTasks } from './tasks.ts';
 /** Silent for too long: its tasks may come back with it. */
 export function markUnreachable(m: MasterState, agent: AgentRecord): void {
   const since = m.clock.now() * 1_000_000;
-  const content = m.registry.read();
-  m.registry.write({ ...content, unreachable: { ...content.unreachable, [agent.id]: since } });
+  m.registry.write({ unreachable: agent.id, since });
   const frameworks = [...m.frameworks.values()];
   for (const framework of frameworks) {
     loseTasks(m, framework, agent, {
@@ -39,9 +38,7 @@ export function removeAgent(m: MasterState, agent: AgentRecord, why: string): vo
       message: `Agent ${agent.info.hostname} removed: ${why}`,
     });
   }
-  const { admitted, ...content } = m.registry.read();
-  const rest = Object.fromEntries(Object.entries(admitted).filter(([id]) => id !== agent.id));
-  m.registry.write({ ...content, admitted: rest });
+  m.registry.write({ dismiss: agent.id });
   withdrawOffers(m, agent);
   closeLink(agent);
   forget(m, agent);
@@ -51,10 +48,13 @@ export function removeAgent(m: MasterState, agent: AgentRecord, why: string): vo
 
 /** MARK_AGENT_GONE: the operator says that the agent never comes back. */
 export function markGone(m: MasterState, id: string): boolean {
-  const content = m.registry.read();
+  const { admitted, gone } = m.registry.read();
   const agent = m.agents.get(id);
-  if (content.admitted[id] === undefined) return false;
-  m.registry.write({ ...content, gone: [...content.gone, id] });
+  if (!admitted.has(id)) return false;
+  m.registry.write({ dismiss: id });
+  m.registry.write({ set: { gone: [...gone, id] } });
+  // One that a new leader still waits for is waited for no more.
+  m.recoveredAgents.delete(id);
   if (agent === undefined) return true;
   for (const framework of m.frameworks.values()) {
     const state: Task['state'] = isPartitionAware(framework)

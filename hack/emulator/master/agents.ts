@@ -32,7 +32,7 @@ export function register(
     link.send({ type: 'SHUTDOWN', message: 'Machine is `DOWN`' });
     return undefined;
   }
-  for (const old of [...m.agents.values()]) {
+  for (const old of m.agents.values()) {
     if (old.ip === message.ip && old.info.port === message.agent.port) {
       removeAgent(m, old, 'a new agent registered at the same address');
     }
@@ -72,7 +72,7 @@ export function reregister(
   agent.available = minus(agent.total, usedBy(agent));
   link.send({ type: 'REREGISTERED', unknown: missing });
   for (const kill of agent.missedKills.splice(0)) link.send(kill);
-  if (unreachable[id] !== undefined) announceReturn(m, agent);
+  if (unreachable.has(id)) announceReturn(m, agent);
   startDraining(m, agent);
   // One that was only disconnected is offered at the next interval.
   if (known === undefined) allocateSoon(m);
@@ -107,13 +107,8 @@ function addAgent(
   };
   m.agents.set(id, agent);
   m.publish(() => ({ type: 'AGENT_ADDED', agent_added: { agent: agentView(m, agent) } }));
-  if (m.recoveredAgents.has(id)) {
-    m.recoveredAgents = new Map([...m.recoveredAgents].filter(([other]) => other !== id));
-  }
-  const content = m.registry.read();
-  if (content.admitted[id] === undefined) {
-    m.registry.write({ ...content, admitted: { ...content.admitted, [id]: agent.info } });
-  }
+  m.recoveredAgents.delete(id);
+  if (!m.registry.read().admitted.has(id)) m.registry.write({ admit: id, agent: agent.info });
   return agent;
 }
 
@@ -179,11 +174,7 @@ function reconcileTasks(m: MasterState, agent: AgentRecord, message: Reregister)
 
 /** Tasks that were unreachable live on, for frameworks with and without PARTITION_AWARE alike. */
 function announceReturn(m: MasterState, agent: AgentRecord): void {
-  const content = m.registry.read();
-  const unreachable = Object.fromEntries(
-    Object.entries(content.unreachable).filter(([id]) => id !== agent.id),
-  );
-  m.registry.write({ ...content, unreachable });
+  m.registry.write({ reachable: agent.id });
   for (const { task } of [...agent.tasks.values()].reverse()) {
     const framework = m.frameworks.get(task.framework_id.value);
     if (framework === undefined) continue;

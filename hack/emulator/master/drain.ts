@@ -91,7 +91,7 @@ export function drainOf(
 
 function isKnown(m: MasterState, id: string): boolean {
   const { unreachable } = m.registry.read();
-  return m.agents.has(id) || m.recoveredAgents.has(id) || unreachable[id] !== undefined;
+  return m.agents.has(id) || m.recoveredAgents.has(id) || unreachable.has(id);
 }
 
 /** Tasks end in several ways; what is drained by now is found here. */

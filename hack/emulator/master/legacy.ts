@@ -36,7 +36,7 @@ export function legacyState(m: MasterState): object {
     capabilities: (m.info.capabilities ?? []).map(({ type }) => type),
     activated_slaves: agents.length - deactivated,
     deactivated_slaves: deactivated,
-    unreachable_slaves: Object.keys(m.registry.read().unreachable).length,
+    unreachable_slaves: m.registry.read().unreachable.size,
     leader: pid,
     leader_info: { id, pid, port, hostname },
     flags: masterFlags(m),

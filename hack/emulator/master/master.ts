@@ -49,7 +49,7 @@ export class Master {
   start(): void {
     const m = this.state;
     this.#running = true;
-    m.recoveredAgents = new Map(Object.entries(m.registry.read().admitted));
+    m.recoveredAgents = new Map(m.registry.read().admitted);
     this.#every(m.timings.allocationInterval, () => {
       checkDrains(m);
       allocate(m);
@@ -185,14 +185,9 @@ export class Master {
   /** Agents that never came back to a new leader are unreachable from now on. */
   #giveUpRecovered(): void {
     const m = this.state;
-    const content = m.registry.read();
     const since = m.clock.now() * 1_000_000;
-    const lost = [...m.recoveredAgents.keys()].map((id) => [id, since] as const);
-    m.recoveredAgents = new Map();
-    m.registry.write({
-      ...content,
-      unreachable: { ...content.unreachable, ...Object.fromEntries(lost) },
-    });
+    for (const unreachable of m.recoveredAgents.keys()) m.registry.write({ unreachable, since });
+    m.recoveredAgents.clear();
   }
 
   #every(interval: number, work: () => void): void {

@@ -23,7 +23,7 @@ export function masterMetrics(m: MasterState): Record<string, number> {
     slaves_connected: connected.length,
     slaves_disconnected: agents.length - connected.length,
     slaves_inactive: agents.length - connected.length + inactive,
-    slaves_unreachable: Object.keys(m.registry.read().unreachable).length,
+    slaves_unreachable: m.registry.read().unreachable.size,
     uptime_secs: m.clock.now() / 1000 - m.startTime,
   };
   return Object.fromEntries(

@@ -168,7 +168,7 @@ export class MasterState {
   readonly counters = new Map<string, number>();
   readonly startTime: number;
   /** Agents that a former leader admitted and that have not come back to this one yet. */
-  recoveredAgents: ReadonlyMap<string, AgentInfo> = new Map();
+  recoveredAgents = new Map<string, AgentInfo>();
   #draining: Readonly<Record<string, DrainInfo>>;
   #deactivated: ReadonlySet<string>;
   #maintenance: Maintenance;
@@ -210,7 +210,7 @@ export class MasterState {
   ): void {
     this.#draining = draining;
     this.#deactivated = deactivated;
-    this.registry.write({ ...this.registry.read(), draining, deactivated: [...deactivated] });
+    this.registry.write({ set: { draining: { ...draining }, deactivated: [...deactivated] } });
   }
 
   forgetDraining(id: string): void {
@@ -223,7 +223,7 @@ export class MasterState {
 
   setMaintenance(maintenance: Maintenance): void {
     this.#maintenance = maintenance;
-    this.registry.write({ ...this.registry.read(), maintenance });
+    this.registry.write({ set: { maintenance } });
   }
 
   /** Tells the subscribers of the operator API; nothing is made for nobody. */

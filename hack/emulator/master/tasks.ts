@@ -149,7 +149,7 @@ function reconcileOne(
   const unreachable = framework.unreachable.get(task_id.value);
   const id = agent_id?.value ?? unreachable?.task.agent_id.value;
   const { unreachable: unreachableAgents, gone } = m.registry.read();
-  const since = id === undefined ? undefined : unreachableAgents[id];
+  const since = id === undefined ? undefined : unreachableAgents.get(id);
   if (id !== undefined && m.agents.has(id)) {
     answer('TASK_GONE', 'Task is unknown to the agent');
   } else if (id === undefined ? m.recoveredAgents.size > 0 : m.recoveredAgents.has(id)) {
