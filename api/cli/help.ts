@@ -24,10 +24,12 @@ export const apply = `
 Every document of every file is checked here and by the server before anything is written: if one is
 refused, nothing changes, and each mistake is shown as FILE:LINE:COLUMN: FIELD: MESSAGE. Namespaces and
 networks are written first. Fields that a file no longer has are removed, fields that others set are
-kept; kubectl apply works on the same objects.
+kept; kubectl apply works on the same objects. With --server-side the server merges and remembers who
+owns which field: a field that somebody else owns with another value is refused.
 
 Examples:
   cosm apply -f web.yaml
+  cosm apply -f web.yaml --server-side
   cosm apply -f manifests/ -R
   render | cosm apply -f -
   cosm apply -f web.yaml --dry-run=server`;

@@ -56,6 +56,9 @@ function addObjectCommands(program: Command, context: Context): void {
     .requiredOption(...filename)
     .option(...recursive)
     .option('--dry-run <where>', 'only check: "server" asks the server, "client" only reads files')
+    .option('--server-side', 'let the server merge, and remember who owns which field')
+    .option('--force-conflicts', 'with --server-side: take fields that others own')
+    .option('--field-manager <name>', 'with --server-side: own the fields by this name, not cosm')
     .addHelpText('after', help.apply)
     .action(lazily(context, () => import('./commands/apply.ts')));
   program

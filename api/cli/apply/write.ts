@@ -20,29 +20,48 @@ export interface Written {
 /** Attempts against others who write the same object at the same time. */
 const maxAttempts = 5;
 
-/** Makes one object what its document says: creates it, or sends the difference. */
-export async function writeItem(
+/** Makes one object what its document says; a dry run only asks what would come of it. */
+export type WriteItem = (
   connection: Pick<Connection, 'send'>,
   item: Item,
   dryRun: boolean,
-): Promise<Written> {
-  for (let attempt = 1; ; attempt += 1) {
+) => Promise<Written>;
+
+/** The manager of fields that were merged on this side. */
+export const clientSideManager = 'cosm-client-side-apply';
+
+/** Merges on this side: creates the object, or sends the difference. */
+export const clientSide: WriteItem = (connection, item, dryRun) =>
+  retried(item, async () => {
+    const live = await findItem(connection, item);
+    return live === undefined
+      ? await create(connection, item, dryRun)
+      : await change(connection, item, live, dryRun);
+  });
+
+/** Tries again when somebody changed, created or deleted the object between our read and our write. */
+export async function retried<T>(item: Item, attempt: () => Promise<T>): Promise<T> {
+  for (let count = 1; ; count += 1) {
     try {
-      const live = await find(connection, item);
-      return live === undefined
-        ? await create(connection, item, dryRun)
-        : await change(connection, item, live, dryRun);
+      return await attempt();
     } catch (error) {
-      // Somebody changed, created or deleted it between our read and our write: look again.
       const raced =
-        isApiError(error, 'Conflict', 'AlreadyExists') ||
+        (isApiError(error, 'Conflict', 'AlreadyExists') && !isOwnershipConflict(error)) ||
         (isApiError(error, 'NotFound') && error.details?.name === item.name);
-      if (!raced || attempt === maxAttempts) throw error;
+      if (!raced || count === maxAttempts) throw error;
     }
   }
 }
 
-/** Takes back what writeItem did, unless somebody has written since. */
+/** Whether others own fields that were to be changed: nothing to be gained by trying again. */
+export function isOwnershipConflict(error: unknown): boolean {
+  return (
+    isApiError(error, 'Conflict') &&
+    (error.details?.causes ?? []).some(({ reason }) => reason === 'FieldManagerConflict')
+  );
+}
+
+/** Takes back what a WriteItem did, unless somebody has written since. */
 export async function undoItem(
   connection: Pick<Connection, 'send'>,
   item: Item,
@@ -61,7 +80,7 @@ export async function undoItem(
   await connection.send({ method: 'PUT', path, query: writeQuery(false), body });
 }
 
-async function find(
+export async function findItem(
   connection: Pick<Connection, 'send'>,
   item: Item,
 ): Promise<JsonObject | undefined> {
@@ -122,19 +141,19 @@ function warningsAbout(live: JsonObject, original: JsonObject | undefined): stri
   ];
 }
 
-function pathOf({ resource, namespace, name }: Item): string {
+export function pathOf({ resource, namespace, name }: Item): string {
   return resourcePath(resource, { namespace, name });
 }
 
 function writeQuery(dryRun: boolean): Record<string, string> {
   return {
-    fieldManager: 'cosm-client-side-apply',
+    fieldManager: clientSideManager,
     fieldValidation: 'Strict',
     ...(dryRun ? { dryRun: 'All' } : {}),
   };
 }
 
-function asObject(body: unknown): JsonObject {
+export function asObject(body: unknown): JsonObject {
   if (isObject(body)) return body;
   throw new TypeError('the server answered a write with something that is no object');
 }

@@ -2,7 +2,14 @@ import { z } from 'zod';
 import { ApiError } from '../../machinery/errors.ts';
 import { mapBounded } from '../bounded.ts';
 import { inOrder, isPrerequisite, prerequisitesOf } from '../apply/order.ts';
-import { undoItem, writeItem, type Written } from '../apply/write.ts';
+import { serverSide, serverSideManager } from '../apply/server-side.ts';
+import {
+  clientSide,
+  isOwnershipConflict,
+  undoItem,
+  type WriteItem,
+  type Written,
+} from '../apply/write.ts';
 import type { Connection } from '../connection.ts';
 import { withConnection } from '../connection.ts';
 import type { Context, Invocation } from '../context.ts';
@@ -19,10 +26,17 @@ const shape = {
   filename: z.array(z.string()),
   recursive: z.boolean().default(false),
   dryRun: z.enum(['server', 'client', 'none'], 'there is server and client').default('none'),
+  serverSide: z.boolean().default(false),
+  forceConflicts: z.boolean().default(false),
+  fieldManager: z
+    .string()
+    .regex(/^[\x20-\x7e]{1,128}$/, 'must be a name of at most 128 printable characters')
+    .optional(),
 };
 
 export async function run({ context, options }: Invocation): Promise<void> {
   const parsed = parseOptions(shape, options);
+  const write = writerOf(parsed);
   const read = await readManifests(context, parsed.filename, parsed.recursive);
   refuse(context, read.problems);
   if (read.manifests.length === 0) {
@@ -37,8 +51,25 @@ export async function run({ context, options }: Invocation): Promise<void> {
   }
   await withConnection(context, parsed, async (connection) => {
     const items = checkAll(context, read.manifests, connection);
-    await applyAll(context, connection, items, parsed.dryRun === 'server');
+    await applyAll(context, { ...connection, write }, items, parsed.dryRun === 'server');
   });
+}
+
+/** A connection with the way in which documents are written over it. */
+type Writing = Connection & { write: WriteItem };
+
+function writerOf(options: {
+  serverSide: boolean;
+  forceConflicts: boolean;
+  fieldManager?: string | undefined;
+}): WriteItem {
+  const { fieldManager, forceConflicts } = options;
+  if (options.serverSide) {
+    return serverSide({ manager: fieldManager ?? serverSideManager, force: forceConflicts });
+  }
+  if (!forceConflicts && fieldManager === undefined) return clientSide;
+  const flag = forceConflicts ? '--force-conflicts' : '--field-manager';
+  throw new CommandError('usage', `${flag} goes with --server-side`);
 }
 
 /** All documents, checked on this side and in the order of writing; ends the command on any mistake. */
@@ -57,7 +88,7 @@ function checkAll(
 /** Asks the server about every document first, and writes only if it refuses none. */
 async function applyAll(
   context: Context,
-  connection: Connection,
+  connection: Writing,
   items: readonly Item[],
   dryRun: boolean,
 ): Promise<void> {
@@ -95,13 +126,13 @@ interface Trial {
 const checksAtOnce = 8;
 
 async function tryAll(
-  connection: Connection,
+  connection: Writing,
   items: readonly Item[],
   prerequisites: readonly Item[],
 ): Promise<Trial> {
   const results = await mapBounded(items, checksAtOnce, async (item) => {
     try {
-      return { item, written: await writeItem(connection, item, true) };
+      return { item, written: await connection.write(connection, item, true) };
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       return { item, error };
@@ -126,14 +157,14 @@ async function tryAll(
 /** Writes one after the other; if one fails, says what was done and what was not. */
 async function writeAll(
   context: Context,
-  connection: Connection,
+  connection: Writing,
   items: readonly Item[],
   others: { before: number; after: readonly Item[] },
 ): Promise<{ item: Item; written: Written }[]> {
   const done: { item: Item; written: Written }[] = [];
   for (const [index, item] of items.entries()) {
     try {
-      const written = await writeItem(connection, item, false);
+      const written = await connection.write(connection, item, false);
       announce(context, item, written, '');
       done.push({ item, written });
     } catch (error) {
@@ -156,7 +187,7 @@ async function writeAll(
  */
 async function undo(
   context: Context,
-  connection: Connection,
+  connection: Writing,
   done: readonly { item: Item; written: Written }[],
 ): Promise<number> {
   let left = 0;
@@ -176,8 +207,13 @@ async function undo(
 
 /** What the server refused, at the places in the file. */
 function problemsOf(item: Item, error: ApiError): Problem[] {
+  const advice = isOwnershipConflict(error)
+    ? ': leave the field out, agree with its value, or take it with --force-conflicts'
+    : '';
   const causes = (error.details?.causes ?? []).flatMap(({ field, message }) =>
-    field === undefined || field === '' ? [] : [{ field, message: message ?? error.message }],
+    field === undefined || field === ''
+      ? []
+      : [{ field: field.replace(/^\./, ''), message: `${message ?? error.message}${advice}` }],
   );
   const found = causes.length > 0 ? causes : [{ field: '', message: error.message }];
   return found.map((cause) => problemAt(item.manifest, cause));
