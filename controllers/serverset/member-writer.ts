@@ -12,7 +12,8 @@ import type { EpochFence } from './fence.ts';
 import type { KeyedLock } from './keyed-lock.ts';
 import type { PathView } from './path-view.ts';
 import type { Member } from './desired.ts';
-import type { Cause, ObservedNode, Plan } from './plan.ts';
+import type { ObservedNode, Plan } from './plan.ts';
+import { refusalOf } from './problems.ts';
 import { isMarkedFor, markedFor } from './task-marks.ts';
 
 export interface MemberWriterOptions {
@@ -35,7 +36,7 @@ const storeConcurrency = 16;
 
 /**
  * Does what a plan says: first what must go or changes, then what comes, so that no slot has two
- * members; last what serves elsewhere.
+ * members; last what serves yet, so that those that come are there when it goes.
  */
 export class MemberWriter {
   readonly #options: MemberWriterOptions;
@@ -46,42 +47,67 @@ export class MemberWriter {
 
   /** Returns whether ZooKeeper was written. `key` is the set's. */
   async apply(key: string, view: PathView, plan: Plan): Promise<boolean> {
-    const changes: (() => Promise<void>)[] = [
-      ...plan.remove.map(
-        ({ node, cause }) =>
-          () =>
-            this.#remove(view, node, cause),
-      ),
-      ...plan.withdraw.map(
-        ({ node, body }) =>
-          () =>
-            this.#set(view, node, body),
-      ),
-      ...plan.update.map(({ node, member, body }) => async () => {
-        if (this.#isStill(member.task)) await this.#set(view, node, body);
-      }),
-    ];
-    await concurrently(changes, zooKeeperConcurrency, (change) => change());
-    await concurrently(plan.kept, storeConcurrency, async ({ member: { task } }) => {
-      if (!isMarkedFor(task, view.path) && this.#isStill(task)) await this.#mark(key, task, view);
-    });
-    if (plan.create.length > 0 && !view.exists) {
-      await this.#options.fence.ensureParent(memberPrefixOf(view.path));
+    const { create, replace, remove, update, release, withdraw } = plan;
+    await concurrently(
+      [
+        ...remove.map((each) => () => this.#remove(view, each)),
+        ...update.map((each) => () => this.#update(view, each)),
+      ],
+      zooKeeperConcurrency,
+      (change) => change(),
+    );
+    const { refusal, isOvertaken } = await this.#bring(key, view, plan);
+    // Who serves yet waits for those that come, unless ZooKeeper will not have them.
+    if (!isOvertaken) {
+      await concurrently(
+        [
+          ...withdraw.map(
+            ({ node, body }) =>
+              () =>
+                this.#set(view, node, body),
+          ),
+          ...release.map((each) => () => this.#remove(view, each)),
+        ],
+        zooKeeperConcurrency,
+        (change) => change(),
+      );
     }
-    await concurrently(plan.replace, storeConcurrency, ({ node, member, body }) =>
-      this.#publish(key, view, member, () => this.#replaceNode(view, node, body)),
-    );
-    await concurrently(plan.create, storeConcurrency, ({ member, body }) =>
-      this.#publish(key, view, member, async () => {
-        // Two sets may both see it missing while the path changes hands.
-        if (!view.hasMemberOf(member.task.metadata.uid)) await this.#createNode(view, body);
-      }),
-    );
-    await concurrently(plan.release, zooKeeperConcurrency, ({ node, cause }) =>
-      this.#remove(view, node, cause),
-    );
-    const { create, replace, release } = plan;
-    return changes.length + create.length + replace.length + release.length > 0;
+    if (refusal !== undefined) throw refusal;
+    const all = [create, replace, remove, update, release, withdraw];
+    return all.some(({ length }) => length > 0);
+  }
+
+  /** What comes. A Task that changed meanwhile is left to the plan that follows. */
+  async #bring(
+    key: string,
+    view: PathView,
+    { kept, create, replace }: Plan,
+  ): Promise<{ refusal?: Error; isOvertaken: boolean }> {
+    let isOvertaken = false;
+    const publish = async (member: Member, make: () => Promise<void>): Promise<void> => {
+      isOvertaken = !(await this.#publish(key, view, member, make)) || isOvertaken;
+    };
+    try {
+      await concurrently(kept, storeConcurrency, async ({ member: { task } }) => {
+        if (!isMarkedFor(task, view.path) && this.#isStill(task)) await this.#mark(key, task, view);
+      });
+      if (create.length > 0 && !view.exists) {
+        await this.#options.fence.ensureParent(memberPrefixOf(view.path));
+      }
+      await concurrently(replace, storeConcurrency, ({ node, member, body }) =>
+        publish(member, () => this.#replaceNode(view, node, body)),
+      );
+      await concurrently(create, storeConcurrency, ({ member, body }) =>
+        publish(member, async () => {
+          // Two sets may both see it missing while the path changes hands.
+          if (!view.hasMemberOf(member.task.metadata.uid)) await this.#createNode(view, body);
+        }),
+      );
+    } catch (refusal) {
+      if (!(refusal instanceof Error) || refusalOf(refusal) === undefined) throw refusal;
+      return { refusal, isOvertaken };
+    }
+    return { isOvertaken };
   }
 
   /** Whether the Task is as it was when the plan was made; otherwise another plan follows. */
@@ -96,21 +122,25 @@ export class MemberWriter {
     barrier.wrote(key, caches.tasks, marked.metadata.resourceVersion);
   }
 
-  /** Makes a node for a Task that is marked for it, and still ready once it is. */
+  /**
+   * Makes a node for a Task that is marked for it, and still ready once it is. Answers false if the
+   * Task is not as it was planned with.
+   */
   async #publish(
     key: string,
     view: PathView,
     { task }: Member,
     make: () => Promise<void>,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { locks, lookup } = this.#options;
     const { uid } = task.metadata;
-    await locks.run(uid, async () => {
-      if (!this.#isStill(task)) return;
+    return locks.run(uid, async () => {
+      if (!this.#isStill(task)) return false;
       if (!isMarkedFor(task, view.path)) await this.#mark(key, task, view);
       const latest = lookup.taskOf(uid);
-      if (latest === undefined || !isPublishable(latest)) return;
+      if (latest === undefined || !isPublishable(latest)) return false;
       await make();
+      return true;
     });
   }
 
@@ -169,7 +199,11 @@ export class MemberWriter {
     );
   }
 
-  async #remove(view: PathView, node: ObservedNode, cause: Cause): Promise<void> {
+  async #update(view: PathView, { node, member, body }: Plan['update'][number]): Promise<void> {
+    if (this.#isStill(member.task)) await this.#set(view, node, body);
+  }
+
+  async #remove(view: PathView, { node, cause }: Plan['remove'][number]): Promise<void> {
     const { fence, drains, onRemoved, logger } = this.#options;
     const path = `${view.path}/${node.name}`;
     const removed = (): void => view.removed(node.name);

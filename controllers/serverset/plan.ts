@@ -3,7 +3,7 @@ import { isDead, isForced, isReady, phaseOf } from '../../api/v1/task.ts';
 import type { OurMember } from './body.ts';
 import { memberBody } from './body.ts';
 import type { Desired, Member } from './desired.ts';
-import { isPublishable, isStopping, slotOf } from './desired.ts';
+import { isStopping, slotOf } from './desired.ts';
 import type { Endpoints } from './member.ts';
 
 /** A `member_*` node as it was read. */
@@ -67,7 +67,7 @@ export interface Plan {
   /** Members that become STOPPING, or are STOPPING with other bytes than ours. */
   withdraw: readonly { node: ObservedNode; body: string }[];
   remove: readonly { node: ObservedNode; cause: Cause }[];
-  /** Members of tasks that serve, but not here: they go once those that belong here have come. */
+  /** ALIVE members of tasks that serve yet, but are to stop or belong elsewhere: they go last. */
   release: readonly { node: ObservedNode; cause: Cause }[];
   /** Members that are STOPPING, or become so, for some time yet. */
   draining: readonly { node: ObservedNode; task: Task }[];
@@ -86,8 +86,8 @@ type Verdict =
 
 /**
  * What to do about the nodes of one path. What must go goes first: only then are members created, so
- * that a slot never has two. What merely belongs elsewhere goes last, so that no reader finds a path
- * empty that changes hands. Laws: foreign nodes are in no plan; a plan applied and made
+ * that a slot never has two. What serves yet, but is to stop or belongs elsewhere, goes last: a rollout
+ * counts on those that have become ready, and no reader finds a path empty that changes hands. Laws: foreign nodes are in no plan; a plan applied and made
  * again is empty, drains and holds aside; nothing but a desired member is or stays ALIVE, holds aside.
  */
 export function planMembers(nodes: readonly ObservedNode[], context: PlanContext): Plan {
@@ -97,6 +97,7 @@ export function planMembers(nodes: readonly ObservedNode[], context: PlanContext
   const replace: Plan['replace'][number][] = [];
   const withdraw: Plan['withdraw'][number][] = [];
   const remove: Plan['remove'][number][] = [];
+  const release: Plan['release'][number][] = [];
   const deselected = new Map<string, ObservedNode>();
   const held: Plan['held'][number][] = [];
   const kept: Plan['kept'][number][] = [];
@@ -117,8 +118,11 @@ export function planMembers(nodes: readonly ObservedNode[], context: PlanContext
     }
     const verdict = judge(uid, context);
     if (verdict.action === 'remove') {
-      if (verdict.cause === 'Deselected' && serves(context.taskOf(uid))) deselected.set(uid, node);
-      else remove.push({ node, cause: verdict.cause });
+      const { cause } = verdict;
+      if (!serves(node, context)) remove.push({ node, cause });
+      else if (cause === 'Deselected') deselected.set(uid, node);
+      else if (cause === 'Stopped') release.push({ node, cause });
+      else remove.push({ node, cause });
     } else if (context.isPurged(node)) remove.push({ node, cause: 'Purged' });
     else if (verdict.action === 'hold') held.push({ node, task: verdict.task });
     else {
@@ -140,13 +144,16 @@ export function planMembers(nodes: readonly ObservedNode[], context: PlanContext
     if (node === undefined) create.push({ member, body });
     else replace.push({ node, member, body });
   }
-  const release = [...deselected.values()].map((node) => ({ node, cause: 'Deselected' as const }));
+  for (const node of deselected.values()) release.push({ node, cause: 'Deselected' });
   const wakeAfterMs = waits.length === 0 ? undefined : Math.min(...waits);
   return { create, update, replace, withdraw, remove, release, draining, held, kept, wakeAfterMs };
 }
 
-function serves(task: Task | undefined): boolean {
-  return task !== undefined && isPublishable(task);
+/** Whether clients may still use the member. */
+function serves({ ours }: ObservedNode, context: PlanContext): boolean {
+  const task = ours === undefined ? undefined : context.taskOf(ours.taskUid);
+  if (task === undefined || ours?.isStopping === true) return false;
+  return isReady(task) && !isDead(task) && !isForced(task);
 }
 
 /** The member that carries the shard of this new one: readers must never find both. */

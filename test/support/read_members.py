@@ -14,6 +14,7 @@ are ignored, and only ALIVE members take traffic.
 import argparse
 import json
 import logging
+import os
 import socket
 import sys
 import threading
@@ -62,12 +63,13 @@ def look(client, path, watch=None):
 
 def follow(client, path):
     changed = threading.Event()
-    ended = threading.Event()
+    printing = threading.Lock()
 
     def end():
         sys.stdin.read()
-        ended.set()
-        changed.set()
+        # At once: the server may be gone, and requests wait for it. The session ends by itself.
+        with printing:
+            os._exit(0)
 
     client.add_listener(lambda state: changed.set() if state == KazooState.CONNECTED else None)
     threading.Thread(target=end, daemon=True).start()
@@ -75,8 +77,6 @@ def follow(client, path):
     while True:
         changed.wait()
         changed.clear()
-        if ended.is_set():
-            return
         begin = time.time()
         try:
             members = look(client, path, lambda event: changed.set())
@@ -85,7 +85,8 @@ def follow(client, path):
                 changed.set()
             continue
         line = {"begin": begin * 1000, "end": time.time() * 1000, "members": members}
-        print(json.dumps(line), flush=True)
+        with printing:
+            print(json.dumps(line), flush=True)
 
 
 def main():

@@ -1,6 +1,7 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { ServerSetStatus } from '../../../api/v1/serverset.ts';
 import type { Task } from '../../../api/v1/task.ts';
+import { FollowingReader } from '../../support/reader.ts';
 import { until } from '../zookeeper/event-log.ts';
 import { Cluster, finalizersOf } from './cluster.ts';
 
@@ -142,6 +143,30 @@ describe('a task that is to stop', () => {
       'metadata.annotations.mesocosm\\.dev/serverset-paths',
     );
   });
+
+  it.each([0, 1])(
+    'with %i s to drain serves until those that come are there',
+    async (drainSeconds) => {
+      const first = await cluster.lead();
+      await cluster.publish('web', { drainSeconds });
+      const tasks = [await cluster.ready('web', 0), await cluster.ready('web', 1)];
+      await cluster.shows(path, ['10.0.0.1', '10.0.0.2']);
+      await first.stop();
+      // As in a rollout whose leader is killed: the next one finds others ready and these to be stopped.
+      for (const instance of [2, 3]) await cluster.ready('web', instance);
+      for (const task of tasks) await cluster.stopTask(task);
+      const { connectString } = cluster.server;
+      const reader = await FollowingReader.start({ connectString, path });
+      onTestFinished(() => reader.stop());
+      await cluster.lead();
+      await cluster.shows(path, ['10.0.0.3', '10.0.0.4']);
+      await until(
+        () => reader.members.map(({ service: { host } }) => host).join() === '10.0.0.3,10.0.0.4',
+        'the reader sees it',
+      );
+      expect(Math.min(...reader.looks.map(({ members }) => members.length))).toBe(2);
+    },
+  );
 
   it('goes on draining under the next leader where the last one was', async () => {
     const first = await cluster.lead();

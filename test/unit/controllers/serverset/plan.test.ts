@@ -161,12 +161,6 @@ describe('a plan', () => {
     ['is dead', { status: { phase: 'Failed' } }, 'Dead'],
     ['is dead while it drains', { spec: stop, status: { phase: 'Killed' } }, 'Dead'],
     ['is to stop and not ready', { spec: stop, ready: false }, 'Stopped'],
-    [
-      'is to stop with no time to drain',
-      { spec: stop },
-      'Stopped',
-      { set: serverSet({ spec: { drainSeconds: 0 } }) },
-    ],
     ['is not ready', { ready: false }, 'NotReady'],
     ['is not selected nor ready', { job: 'api', uid: 'uid-web-0', ready: false }, 'Deselected'],
     ['is out of sight', { ready: false, status: { phase: 'Unreachable' } }, 'Unreachable'],
@@ -182,6 +176,12 @@ describe('a plan', () => {
   it.each(cases)('removes at once the member of a task that %s', (_, wish, cause, more = {}) => {
     const tasks = wish === undefined ? [] : [task(wish)];
     expect(plan({ tasks, nodes: [member], ...more }).remove).toEqual([{ node: member, cause }]);
+  });
+
+  it('lets the member of a ready task that has no time to drain go last', () => {
+    const set = serverSet({ spec: { drainSeconds: 0 } });
+    const made = plan({ tasks: [task({ spec: stop })], nodes: [member], set });
+    expect(made).toMatchObject({ remove: [], release: [{ node: member, cause: 'Stopped' }] });
   });
 
   it('lets the member of a task that serves elsewhere go last', () => {
