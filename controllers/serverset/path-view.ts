@@ -1,4 +1,4 @@
-import type { WatchEvent, ZooKeeperClient } from '../../proto/zookeeper/client.ts';
+import type { Stat, WatchEvent, ZooKeeperClient } from '../../proto/zookeeper/client.ts';
 import { isZooKeeperError } from '../../proto/zookeeper/errors.ts';
 import { concurrently } from '../runtime/concurrently.ts';
 import type { OurMember } from './body.ts';
@@ -199,13 +199,8 @@ export class PathView {
         watch: this.#onNode,
       });
       const body = data.toString('utf8');
-      const known = this.#ours.get(name);
       const recognised = recognise(body, clusterName);
-      const remembered =
-        known?.czxid === stat.czxid
-          ? { taskUid: known.taskUid, isStopping: false, stoppingSince: undefined }
-          : undefined;
-      const ours = recognised ?? remembered;
+      const ours = recognised ?? this.#remembered(name, stat);
       if (ours !== undefined) this.#ours.set(name, { czxid: stat.czxid, taskUid: ours.taskUid });
       this.#compare(name, stat.version, body, recognised !== undefined);
       this.#nodes.set(name, { name, version: stat.version, body, ours });
@@ -216,6 +211,18 @@ export class PathView {
         this.#nodes.set(name, { name, version: -1, body: '', ours: undefined });
       } else throw error;
     }
+  }
+
+  /** A node that says no more that it is ours, though it was, and is the same node. */
+  #remembered(name: string, { czxid, version }: Stat): OurMember | undefined {
+    const known = this.#ours.get(name);
+    const node = this.#nodes.get(name);
+    // One that we have written and never read was written again.
+    const isSame =
+      known === undefined ? version > (node?.version ?? Infinity) : known.czxid === czxid;
+    const taskUid = known?.taskUid ?? node?.ours?.taskUid;
+    if (!isSame || taskUid === undefined) return undefined;
+    return { taskUid, isStopping: false, stoppingSince: undefined };
   }
 
   /** A node that is there: is it as we left it? */
