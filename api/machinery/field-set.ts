@@ -210,9 +210,19 @@ function canonicalStep(step: string): string | undefined {
 }
 
 function parsedStep(text: string): unknown {
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch (error) {
     throw new FieldSetError(`${JSON.stringify(text.slice(0, 64))} is no JSON`, { cause: error });
   }
+  if (isDeeper(value, bounds.depth)) {
+    throw new FieldSetError(`a step is nested deeper than ${bounds.depth} levels`);
+  }
+  return value;
+}
+
+function isDeeper(value: unknown, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return depth === 0 || Object.values(value).some((child) => isDeeper(child, depth - 1));
 }

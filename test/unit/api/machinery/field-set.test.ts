@@ -93,6 +93,7 @@ describe('fieldsV1 of a client', () => {
     ['keys that are no JSON', { 'k:{name}': {} }],
     ['keys that are no object', { 'k:"a"': {} }],
     ['a value that is no JSON', { 'v:a': {} }],
+    ['a deep value', { [`v:${'['.repeat(100_000)}${']'.repeat(100_000)}`]: {} }],
     ['deep nesting', Array.from({ length: 100 }).reduce<object>((set) => ({ 'f:a': set }), {})],
     [
       'too many fields',
