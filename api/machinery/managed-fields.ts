@@ -92,6 +92,8 @@ function parseEntry(entry: unknown): Owner | undefined {
   const { manager, operation, apiVersion, time, fieldsType, fieldsV1, subresource } = entry;
   if (fieldsType !== 'FieldsV1' || typeof apiVersion !== 'string') return undefined;
   if (operation !== 'Apply' && operation !== 'Update') return undefined;
+  // Clients in Go cannot read an object with a time that is none.
+  if (time !== undefined && time !== null && !isTime(time)) return undefined;
   try {
     return {
       name: typeof manager === 'string' ? manager : '',
@@ -105,6 +107,12 @@ function parseEntry(entry: unknown): Owner | undefined {
     if (error instanceof FieldSetError) return undefined;
     throw error;
   }
+}
+
+/** metav1.Time: RFC 3339. */
+function isTime(time: unknown): boolean {
+  const pattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
+  return typeof time === 'string' && pattern.test(time) && !Number.isNaN(Date.parse(time));
 }
 
 /** The owners as they are stored, in Kubernetes' order; undefined if there are none. */

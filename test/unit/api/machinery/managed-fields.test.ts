@@ -100,6 +100,8 @@ describe('managers that a client sets', () => {
     ['nothing', undefined],
     ['another operation', [{ ...entry, operation: 'Delete' }]],
     ['another type of fields', [{ ...entry, fieldsType: 'FieldsV2' }]],
+    ['a time that is none', [{ ...entry, time: 'yesterday' }]],
+    ['a day that is none', [{ ...entry, time: '2026-13-01T00:00:00Z' }]],
     ['no version', [{ ...entry, apiVersion: undefined }]],
     ['fields that are none', [{ ...entry, fieldsV1: { 'k:x': {} } }]],
     ['an entry that is none', ['m']],
