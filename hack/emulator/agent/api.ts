@@ -16,11 +16,19 @@ import { versionInfo } from '../master/version.ts';
 import type { Agent } from './agent.ts';
 import { filesPage, listFiles, readFile } from './files.ts';
 import { agentMetrics, legacyContainers, legacyState } from './legacy.ts';
+import type { NestedContainers } from './nested/containers.ts';
 import type { AgentPaths } from './process/paths.ts';
 import { containersOf, getExecutors, getFrameworks, getTasks } from './views.ts';
 
-/** Answers the agent's operator API. Without `paths` (simulated agents) there are no files. */
-export function agentApi(agent: Agent, paths?: AgentPaths): (request: ApiRequest) => ApiAnswer {
+/**
+ * Answers the agent's operator API. Without `paths` (simulated agents) there are no files; `nested`
+ * are the containers that operators have launched.
+ */
+export function agentApi(
+  agent: Agent,
+  paths?: AgentPaths,
+  nested?: NestedContainers,
+): (request: ApiRequest) => ApiAnswer {
   return (request) => {
     const [path = '/', query = ''] = request.target.split('?', 2);
     const route = path.replace(/^\/slave\(\d+\)/, '');
@@ -43,7 +51,7 @@ export function agentApi(agent: Agent, paths?: AgentPaths): (request: ApiRequest
         `Expecting 'Accept' to allow '${contentTypes.protobuf}' or '${contentTypes.json}'`,
       );
     }
-    const result = agentCall(agent, paths, decoded.call);
+    const result = agentCall(agent, paths, decoded.call, nested);
     if (result === 'not found') return text(404, '');
     if (typeof result === 'string') return text(400, result);
     const written = accepted === 'json' ? result : withCheckpoint(result);
@@ -89,6 +97,7 @@ export function agentCall(
   agent: Agent,
   paths: AgentPaths | undefined,
   call: AgentCall,
+  operators?: NestedContainers,
 ): AgentResponse | string {
   const executors = [...agent.executors.values()];
   switch (call.type) {
@@ -133,7 +142,7 @@ export function agentCall(
       };
     case 'GET_CONTAINERS': {
       const nested = call.get_containers?.show_nested === true;
-      const containers = executors.flatMap((executor) => containersOf(executor, nested));
+      const containers = executors.flatMap((executor) => containersOf(executor, nested, operators));
       return { type: 'GET_CONTAINERS', get_containers: { containers } };
     }
     case 'LIST_FILES':

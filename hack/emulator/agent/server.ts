@@ -9,6 +9,8 @@ import { AgentConnector } from '../link-socket.ts';
 import { Agent, type AgentOptions } from './agent.ts';
 import { agentApi } from './api.ts';
 import { fileCheckpoint } from './checkpoint.ts';
+import { nestedApi } from './nested/api.ts';
+import { NestedContainers } from './nested/containers.ts';
 import type { AgentPaths } from './process/paths.ts';
 import { ProcessRuntime } from './process/runtime.ts';
 
@@ -70,7 +72,16 @@ export class AgentServer {
       onShutdown: exit,
     });
     this.#agent = agent;
-    this.#handle = agentApi(agent, this.#paths);
+    const nested = new NestedContainers(
+      {
+        networksOf: (root) =>
+          [...agent.executors.values()]
+            .find((executor) => executor.spec().id.value === root)
+            ?.started()?.networks,
+      },
+      runtime,
+    );
+    this.#handle = nestedApi(nested, clock, agentApi(agent, this.#paths, nested));
     await runtime.cleanLeftovers();
     this.#connector = new AgentConnector(agent, masters);
     this.#connector.start();
@@ -90,7 +101,7 @@ export class AgentServer {
     return this.#end((done) => this.#agent?.terminate(done));
   }
 
-  #handle: ReturnType<typeof agentApi> = () => {
+  #handle: ReturnType<typeof nestedApi> = () => {
     throw new Error('the agent is recovering');
   };
 

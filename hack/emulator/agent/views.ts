@@ -8,6 +8,7 @@ import { allocatedResources, parseResources } from '../resources.ts';
 import type { Agent } from './agent.ts';
 import { commandExecutorMemory, type Executor } from './command-executor.ts';
 import { DefaultExecutor } from './default-executor.ts';
+import type { NestedContainers } from './nested/containers.ts';
 
 const commandExecutorResources = parseResources([
   { name: 'cpus', type: 'SCALAR', scalar: { value: 0.1 } },
@@ -50,6 +51,7 @@ export function executorInfo(executor: Executor): ExecutorInfo {
 export function containersOf(
   executor: Executor,
   nested: boolean,
+  operators?: NestedContainers,
 ): AgentResponseGetContainersContainer[] {
   const started = executor.started();
   if (started === undefined) return [];
@@ -65,7 +67,16 @@ export function containersOf(
       executor_pid: started.pid,
     },
   };
-  if (!nested || !(executor instanceof DefaultExecutor)) return [own];
+  if (!nested) return [own];
+  const launched = (operators?.running(id.value) ?? []).map((container) => ({
+    container_id: { value: container.id.value },
+    container_status: {
+      container_id: container.id,
+      network_infos: [...container.networks],
+      executor_pid: container.process.pid,
+    },
+  }));
+  if (!(executor instanceof DefaultExecutor)) return [own, ...launched];
   const inner = executor.runs.flatMap(({ containerId, started: container, over }) =>
     container === undefined || over
       ? []
@@ -81,7 +92,7 @@ export function containersOf(
           },
         ],
   );
-  return [own, ...inner];
+  return [own, ...inner, ...launched];
 }
 
 export function executorName(executor: Executor): string {

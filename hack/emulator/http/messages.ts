@@ -17,6 +17,8 @@ export interface ApiRequest {
   /** Names in lower case. */
   headers: Readonly<Record<string, string | undefined>>;
   body: Uint8Array;
+  /** The body of a RecordIO request as it comes; `body` is empty then. */
+  stream?: AsyncIterable<Uint8Array>;
 }
 
 export interface ApiResponse {

@@ -51,7 +51,9 @@ async function answer(
       method: request.method ?? 'GET',
       target: request.url ?? '/',
       headers: flat(request),
-      body: await readBody(request),
+      ...(request.headers['content-type'] === 'application/recordio'
+        ? { body: new Uint8Array(), stream: chunksOf(request) }
+        : { body: await readBody(request) }),
     });
   } catch (error) {
     result = text(500, error instanceof Error ? error.message : String(error));
@@ -106,13 +108,18 @@ function flat(request: IncomingMessage): Record<string, string | undefined> {
 }
 
 async function readBody(request: IncomingMessage): Promise<Uint8Array> {
-  const chunks: Buffer[] = [];
+  const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of request) {
-    const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
+  for await (const bytes of chunksOf(request)) {
     size += bytes.length;
     if (size > maxBodyBytes) throw new Error(`the body exceeds ${maxBodyBytes} bytes`);
     chunks.push(bytes);
   }
   return Buffer.concat(chunks);
+}
+
+async function* chunksOf(request: IncomingMessage): AsyncGenerator<Uint8Array> {
+  for await (const chunk of request) {
+    yield Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
+  }
 }

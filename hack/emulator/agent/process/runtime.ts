@@ -2,8 +2,15 @@ import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { NetworkInfo } from '../../../../proto/mesos/generated/messages.ts';
 import type { CniOptions } from '../../cni/plugin.ts';
+import type {
+  ContainerEntry,
+  EnterRequest,
+  NestedEvents,
+  NestedProcess,
+} from '../nested/process.ts';
 import type {
   ContainerEvents,
   ContainerSpec,
@@ -21,6 +28,7 @@ import {
 } from './cgroup.ts';
 import { dismantle } from './cleanup.ts';
 import { argumentsOf, fetchUris, taskEnvironment } from './command.ts';
+import { enterContainer } from './enter.ts';
 import { executorScript } from './executor.ts';
 import { describeError, joinNetworks } from './networks.ts';
 import { containerDir, createSandbox, type AgentPaths } from './paths.ts';
@@ -61,11 +69,13 @@ interface ProcessContainer {
 
 /** How often a container of a former life is looked at: it is no child of this process. */
 const pollInterval = 100;
+/** How often it is looked whether an executor has got into its namespaces. */
+const startInterval = 5;
 /** How often the kernel is asked whether it killed something for memory. */
 const memoryInterval = 500;
 
 /** Containers as real processes in real namespaces, on networks made by real CNI plugins. */
-export class ProcessRuntime implements Runtime {
+export class ProcessRuntime implements Runtime, ContainerEntry {
   readonly #options: ProcessRuntimeOptions;
   readonly #containers = new Map<string, ProcessContainer>();
   readonly #memory: NodeJS.Timeout;
@@ -182,6 +192,27 @@ export class ProcessRuntime implements Runtime {
       this.#options.log(`container ${id}: probe: ${String(error)}`);
       done({ type: 'failed' });
     });
+  }
+
+  async enter(
+    id: string,
+    request: EnterRequest,
+    events: NestedEvents,
+  ): Promise<NestedProcess | undefined> {
+    const container = this.#containers.get(id);
+    await container?.launching;
+    const outer = container?.record.process;
+    let pid = this.#executorPid(id);
+    // It has just been started, and is still making its namespaces.
+    while (pid === undefined && outer !== undefined && isAlive(outer)) {
+      await delay(startInterval);
+      pid = this.#executorPid(id);
+    }
+    if (container === undefined || pid === undefined) return undefined;
+    const parent = this.#containers.get(container.spec.id.parent?.value ?? '');
+    const { sandbox, cgroup = parent?.record.cgroup } = container.record;
+    const environment = this.#environment(container);
+    return enterContainer({ pid, sandbox, environment, cgroup }, request, events);
   }
 
   /** Removes what former lives left and nobody took up again. */
