@@ -60,9 +60,9 @@ function isOperation(operation: string | undefined): operation is Manager['opera
   return operation === 'Apply' || operation === 'Update';
 }
 
-/** What is stored was parsed when it came. */
+/** What is stored was parsed when it came, unless it is of a version that kept what clients sent. */
 function isStoredSet(fieldsV1: unknown): fieldsV1 is FieldSet {
-  return isObject(fieldsV1);
+  return isObject(fieldsV1) && Object.values(fieldsV1).every(isStoredSet);
 }
 
 /**

@@ -56,6 +56,14 @@ describe('stored managers', () => {
     expect(ownersOf(undefined, 'v1')).toEqual([]);
   });
 
+  it('own nothing by fields that make no sense', () => {
+    const entries = managedFieldsOf([owner('a')])!.map((entry) => ({
+      ...entry,
+      fieldsV1: { 'f:spec': null },
+    }));
+    expect(ownersOf(entries, 'v1')).toEqual([owner('a', { fields: {} })]);
+  });
+
   it('say nothing in another version', () => {
     expect(ownersOf(managedFieldsOf([owner('a', { apiVersion: 'v2' })]), 'v1')).toEqual([]);
   });
