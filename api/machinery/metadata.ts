@@ -14,7 +14,7 @@ export const ownerReferenceSchema = z.strictObject({
 });
 export type OwnerReference = z.infer<typeof ownerReferenceSchema>;
 
-/** One entry of metadata.managedFields; kept as clients sent it until server-side apply. */
+/** One entry of metadata.managedFields: a manager and its fields, see managed-fields.ts. */
 export const managedFieldsEntrySchema = z.strictObject({
   manager: z.string().optional().describe('Who set the fields.'),
   operation: z.string().optional().describe('Apply or Update.'),
