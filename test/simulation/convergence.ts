@@ -5,6 +5,7 @@ import { foreignBody, type People } from './people.ts';
 import type { StoredObject } from './store.ts';
 import { namespace } from './user.ts';
 import {
+  driftOf,
   isDead,
   isMemberPath,
   isTrue,
@@ -37,6 +38,7 @@ export function differences(world: World, people: People): string[] {
     ...ofMesos(world, live),
     ...ofMembers(world, people, live),
     ...ofForeign(world, people),
+    ...ofDrift(world, people),
   ];
 }
 
@@ -159,4 +161,13 @@ function ofForeign(world: World, people: People): string[] {
     const data = world.ensemble.tree.get(path)?.data.toString('utf8');
     return data === foreignBody ? [] : [`foreign node ${path} was touched`];
   });
+}
+
+/** What we did ourselves is no change by others, whatever answers were lost. */
+function ofDrift(world: World, people: People): string[] {
+  const sets = [...world.store.list(prefixes.serverSets)].map(([, object]) => driftOf(object));
+  const mended = sets.reduce((sum, count) => sum + count, 0);
+  return mended > people.edits
+    ? [`ServerSets tell of ${mended} changes by others, and there were ${people.edits}`]
+    : [];
 }

@@ -24,6 +24,8 @@ export class People {
   readonly #wishes = new Map<string, Wish>();
   /** Nodes of others that have been put among our members. */
   readonly foreign = new Set<string>();
+  /** How often they have changed a member of ours. */
+  edits = 0;
   /** By what they are about: the next one waits for the one before. */
   readonly #requests = new Map<string, Promise<void>>();
 
@@ -64,6 +66,7 @@ export class People {
         this.#deleteTask(action);
         return;
       case 'edit member':
+        this.edits += 1;
         this.#editMember(action);
         return;
       case 'write foreign node':

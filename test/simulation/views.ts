@@ -213,3 +213,12 @@ export function memberFacts(data: Uint8Array): MemberFacts | undefined {
 export function isMemberPath(path: string): boolean {
   return /\/member_\d{10}$/.test(path);
 }
+
+const serverSetSchema = z.looseObject({
+  status: z.looseObject({ drift: z.looseObject({ mended: z.number() }).optional() }).optional(),
+});
+
+/** How many changes by others a ServerSet says that it has mended. */
+export function driftOf(object: StoredObject): number {
+  return serverSetSchema.parse(object).status?.drift?.mended ?? 0;
+}
