@@ -17,6 +17,7 @@ const programs = {
   emulator: 'hack/emulator/main.ts',
   quickstart: 'hack/quickstart.ts',
   bench: 'hack/bench.ts',
+  mesos: 'hack/mesos.ts',
 };
 
 /** Programs that people call by name. */

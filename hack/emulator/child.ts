@@ -13,6 +13,7 @@ export class Child {
   port: number;
   readonly #entry: string;
   readonly #arguments: (port: number) => string[];
+  readonly #started: (name: string, pid: number) => void;
   readonly #log: (message: string) => void;
   #process: ChildProcess | undefined;
 
@@ -21,12 +22,14 @@ export class Child {
     entry: string;
     port: number;
     arguments: (port: number) => string[];
+    started: (name: string, pid: number) => void;
     log: (message: string) => void;
   }) {
     this.name = options.name;
     this.port = options.port;
     this.#entry = options.entry;
     this.#arguments = options.arguments;
+    this.#started = options.started;
     this.#log = options.log;
   }
 
@@ -45,6 +48,7 @@ export class Child {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     this.#process = child;
+    if (child.pid !== undefined) this.#started(this.name, child.pid);
     const ended = new Promise<never>((_, reject) => {
       child.once('exit', (code, signal) => {
         this.#log(`${this.name} ended: ${signal ?? String(code)}`);

@@ -1,11 +1,18 @@
-import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
+import { fieldPath } from '../../api/machinery/errors.ts';
+import { faultsOf, InvalidConfig, readYamlFile } from '../local/yaml-file.ts';
 
+/** One agent, or `count` alike. */
 const agentSpec = z.strictObject({
-  hostname: z.string().optional(),
-  attributes: z.record(z.string(), z.string()).optional(),
+  /** Of several: `db.test` makes `db-1.test`, `db-2.test`, … */
+  hostname: z
+    .string()
+    .regex(/^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?$/, 'must be a host name')
+    .optional(),
+  count: z.int().positive().default(1),
+  /** A number is a SCALAR, anything else TEXT, as with `mesos-agent --attributes`. */
+  attributes: z.record(z.string(), z.union([z.string(), z.number()])).optional(),
   cpus: z.number().positive().default(8),
   mem: z.number().positive().default(8192),
   disk: z.number().positive().default(20000),
@@ -26,7 +33,7 @@ const timings = z.strictObject({
 });
 
 /** What an emulated cluster is made of; the YAML file given with --config has these fields. */
-const emulatorConfig = z.strictObject({
+export const emulatorConfig = z.strictObject({
   /** `process`: real processes in real namespaces. `simulated`: states on a clock. */
   mode: z.enum(['process', 'simulated']).default('simulated'),
   masters: z.int().min(1).default(1),
@@ -59,6 +66,8 @@ const emulatorConfig = z.strictObject({
   seed: z.int().optional(),
 });
 
+/** As it stands in a file: what has a default may be left out. */
+export type EmulatorFile = z.input<typeof emulatorConfig>;
 export type EmulatorConfig = z.infer<typeof emulatorConfig>;
 export type AgentSpec = z.infer<typeof agentSpec>;
 
@@ -83,9 +92,12 @@ export function parseConfig(args: readonly string[]): EmulatorConfig {
       seed: { type: 'string' },
     },
   });
-  const file = z
-    .record(z.string(), z.unknown())
-    .parse(values.config === undefined ? {} : parseYaml(readFileSync(values.config, 'utf8')));
+  // Checked for itself first, so that a fault is named with its line.
+  if (values.config !== undefined) readYamlFile(values.config, emulatorConfig);
+  const file =
+    values.config === undefined
+      ? {}
+      : readYamlFile(values.config, z.record(z.string(), z.unknown()));
   const given = {
     mode: values.mode,
     masters: number(values.masters),
@@ -101,27 +113,58 @@ export function parseConfig(args: readonly string[]): EmulatorConfig {
     networkBase: values['network-base'],
     seed: number(values.seed),
   };
-  const flags = Object.fromEntries(
-    Object.entries(given).filter(([, value]) => value !== undefined),
+  return checked(file, given);
+}
+
+/** The file's fields with those of `flags` that are given in their place; throws InvalidConfig. */
+export function checked(
+  file: Readonly<Record<string, unknown>>,
+  flags: Readonly<Record<string, unknown>>,
+): EmulatorConfig {
+  const given = Object.fromEntries(
+    Object.entries(flags).filter(([, value]) => value !== undefined),
   );
-  const config = emulatorConfig.parse({ ...file, ...flags });
-  if (config.masters > 1 && config.zk === undefined) {
-    throw new Error('several masters need --zk to elect a leader');
+  const result = emulatorConfig.safeParse({ ...file, ...given });
+  if (!result.success) {
+    const faults = faultsOf(result.error.issues);
+    throw new InvalidConfig(
+      faults.map((one) => `${fieldPath(one.path)}: ${one.message}`).join('\n'),
+    );
   }
-  return config;
+  if (result.data.masters > 1 && result.data.zk === undefined) {
+    throw new InvalidConfig('masters: several masters need ZooKeeper to elect a leader');
+  }
+  const names = agentSpecs(result.data).map(({ hostname }) => hostname);
+  const twice = names.find((name, index) => names.indexOf(name) < index);
+  if (names.length !== new Set(names).size) {
+    throw new InvalidConfig(`agents: two agents are called ${twice ?? ''}`);
+  }
+  return result.data;
 }
 
 function number(text: string | undefined): number | undefined {
   return text === undefined ? undefined : Number(text);
 }
 
+export type NamedAgent = AgentSpec & { hostname: string };
+
 /** One entry for each agent, with a hostname and attributes that spread over racks and zones. */
-export function agentSpecs({ agents }: EmulatorConfig): (AgentSpec & { hostname: string })[] {
-  const specs =
-    typeof agents === 'number' ? Array.from({ length: agents }, () => agentSpec.parse({})) : agents;
-  return specs.map((spec, index) => ({
+export function agentSpecs({ agents }: EmulatorConfig): NamedAgent[] {
+  const groups = typeof agents === 'number' ? [{ ...agentSpec.parse({}), count: agents }] : agents;
+  const each = groups.flatMap((group) =>
+    Array.from({ length: group.count }, (_, index) => ({
+      ...group,
+      count: 1,
+      hostname: group.count > 1 ? numbered(group.hostname, index + 1) : group.hostname,
+    })),
+  );
+  return each.map((spec, index) => ({
     ...spec,
     hostname: spec.hostname ?? `agent${index + 1}.test`,
     attributes: spec.attributes ?? { rack: `r${index % 8}`, zone: `z${index % 3}` },
   }));
+}
+
+function numbered(hostname: string | undefined, number: number): string | undefined {
+  return hostname?.replace(/^[^.]*/, (name) => `${name}-${number}`);
 }

@@ -5,15 +5,55 @@ import type { Emulator } from './emulator.ts';
 /**
  * The control endpoint, on loopback: what a test or an operator may do to the cluster.
  * `GET /` describes it; `POST /<masters|agents>/<index>/<action>` and `POST /tasks/<id>/<action>` act.
+ * `…/pause?for=<milliseconds>` ends by itself.
  */
-export function serveControl(emulator: Emulator): Promise<ListeningServer> {
-  return serve((request) => answer(emulator, request), { host: '127.0.0.1', port: 0 });
+export async function serveControl(emulator: Emulator): Promise<ListeningServer> {
+  const pauses = new Pauses(emulator);
+  return serve((request) => answer(emulator, pauses, request), { host: '127.0.0.1', port: 0 });
 }
 
-async function answer(emulator: Emulator, request: ApiRequest): Promise<ApiAnswer> {
+/** Agents that are to be resumed later. */
+class Pauses {
+  readonly #emulator: Emulator;
+  readonly #timers = new Map<number, NodeJS.Timeout>();
+
+  constructor(emulator: Emulator) {
+    this.#emulator = emulator;
+  }
+
+  async pause(index: number, ms: number | undefined): Promise<void> {
+    this.#forget(index);
+    await this.#emulator.pauseAgent(index);
+    if (ms === undefined) return;
+    const timer = setTimeout(() => void this.resume(index), ms);
+    this.#timers.set(index, timer.unref());
+  }
+
+  resume(index: number): Promise<void> {
+    this.#forget(index);
+    return this.#emulator.resumeAgent(index);
+  }
+
+  #forget(index: number): void {
+    clearTimeout(this.#timers.get(index));
+    this.#timers.delete(index);
+  }
+}
+
+async function answer(emulator: Emulator, pauses: Pauses, request: ApiRequest): Promise<ApiAnswer> {
   if (request.method === 'GET') return json(emulator.describe());
-  const [, kind = '', name = '', action = ''] = request.target.split('/');
-  const act = actionOf(emulator, kind, decodeURIComponent(name), action);
+  const { pathname, searchParams } = new URL(request.target, 'http://control');
+  const [, kind = '', name = '', action = ''] = pathname.split('/');
+  const duration = searchParams.get('for') ?? undefined;
+  if (duration !== undefined && !/^\d{1,9}$/.test(duration)) {
+    return text(400, `${duration} is no number of milliseconds`);
+  }
+  const act =
+    `${kind}/${action}` === 'agents/pause'
+      ? () => pauses.pause(Number(name), duration === undefined ? undefined : Number(duration))
+      : `${kind}/${action}` === 'agents/resume'
+        ? () => pauses.resume(Number(name))
+        : actionOf(emulator, kind, decodeURIComponent(name), action);
   if (act === undefined) return text(404, `there is no ${request.target}`);
   if ((await act()) === false) return text(404, `there is no task ${name}`);
   return json(emulator.describe());
@@ -37,10 +77,6 @@ function actionOf(
       return () => emulator.startAgent(index);
     case 'agents/unregister':
       return () => emulator.unregisterAgent(index);
-    case 'agents/pause':
-      return () => emulator.pauseAgent(index);
-    case 'agents/resume':
-      return () => emulator.resumeAgent(index);
     case 'tasks/kill':
       return () => emulator.killTask(name);
     case 'tasks/crash-executor':

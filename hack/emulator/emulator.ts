@@ -1,5 +1,5 @@
-import type { AgentInfo } from '../../proto/mesos/generated/messages.ts';
-import type { AgentSpec } from './config.ts';
+import type { AgentInfo, Attribute } from '../../proto/mesos/generated/messages.ts';
+import type { NamedAgent } from './config.ts';
 import { agentResources } from './simulated-agents.ts';
 
 /** What is said once everything answers, and what the control endpoint shows. */
@@ -8,10 +8,21 @@ export interface EmulatorDescription {
   /** As for a framework's configuration: `zk://…` or the one master's `host:port`. */
   master: string;
   masters: { address: string; pid: number | undefined; running: boolean }[];
-  agents: { hostname: string; address: string; pid: number | undefined; running: boolean }[];
+  agents: AgentDescription[];
   networks: readonly string[];
   /** `host:port` of the control endpoint. */
   control?: string;
+}
+
+export interface AgentDescription {
+  hostname: string;
+  /** `host:port`; empty for simulated agents, which have no endpoint of their own. */
+  address: string;
+  pid: number | undefined;
+  running: boolean;
+  /** Alive but cut off from the masters. */
+  partitioned: boolean;
+  attributes: Readonly<Record<string, string | number>>;
 }
 
 /** A running emulated cluster, and what may be done to it from outside. */
@@ -36,15 +47,17 @@ export interface Emulator {
   stop(): Promise<void>;
 }
 
-export function agentInfoOf(spec: AgentSpec & { hostname: string }): Omit<AgentInfo, 'port'> {
+export function agentInfoOf(spec: NamedAgent): Omit<AgentInfo, 'port'> {
   const { hostname, attributes, cpus, mem, disk } = spec;
   return {
     hostname,
     resources: agentResources({ cpus, mem, disk, ports: [31000, 32000] }),
-    attributes: Object.entries(attributes ?? {}).map(([name, value]) => ({
-      name,
-      type: 'TEXT',
-      text: { value },
-    })),
+    attributes: Object.entries(attributes ?? {}).map(attribute),
   };
+}
+
+function attribute([name, value]: [string, string | number]): Attribute {
+  return typeof value === 'number'
+    ? { name, type: 'SCALAR', scalar: { value } }
+    : { name, type: 'TEXT', text: { value } };
 }

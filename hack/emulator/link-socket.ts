@@ -89,7 +89,8 @@ export class AgentConnector {
   }
 }
 
-async function leaderOf(master: string): Promise<string> {
+/** `host:port` of the master that leads, as `master` says; throws while it knows none. */
+export async function leaderOf(master: string): Promise<string> {
   const response = await fetch(`http://${master}/master/redirect`, {
     redirect: 'manual',
     signal: AbortSignal.timeout(2000),

@@ -11,6 +11,7 @@ import {
   type SampleNetworks,
 } from './cni/networks.ts';
 import { readNetworkConfigs } from './cni/plugin.ts';
+import { Processes } from '../local/processes.ts';
 import { agentSpecs, type EmulatorConfig } from './config.ts';
 import type { AgentRoleOptions, MasterRoleOptions } from './roles.ts';
 import { agentInfoOf, type Emulator, type EmulatorDescription } from './emulator.ts';
@@ -24,6 +25,9 @@ export class ProcessEmulator implements Emulator {
   #masters: Child[] = [];
   #agents: Child[] = [];
   #networks: SampleNetworks | undefined;
+  readonly #paused = new Set<number>();
+  /** So that somebody can end them when we were killed and one of them is stopped. */
+  readonly #processes: Processes;
 
   /** `entry` is the program that is run for each role. */
   constructor(config: EmulatorConfig, entry: string, log: (message: string) => void) {
@@ -31,6 +35,7 @@ export class ProcessEmulator implements Emulator {
     this.#entry = entry;
     this.#log = log;
     this.#workDir = resolve(config.workDir);
+    this.#processes = new Processes(this.#workDir);
   }
 
   async start(): Promise<void> {
@@ -63,6 +68,7 @@ export class ProcessEmulator implements Emulator {
         entry: this.#entry,
         port: 0,
         arguments: (own) => ['agent', JSON.stringify({ ...role, port: own })],
+        started: this.#record,
         log: this.#log,
       });
     });
@@ -87,6 +93,8 @@ export class ProcessEmulator implements Emulator {
         address: `${ip}:${port}`,
         pid,
         running,
+        partitioned: running && this.#paused.has(index),
+        attributes: specs[index]?.attributes ?? {},
       })),
       networks: this.#networks?.names ?? [],
     };
@@ -101,6 +109,7 @@ export class ProcessEmulator implements Emulator {
   }
 
   killAgent(index: number): Promise<void> {
+    this.#paused.delete(index);
     return this.#agent(index).kill('SIGKILL');
   }
 
@@ -113,10 +122,12 @@ export class ProcessEmulator implements Emulator {
   }
 
   pauseAgent(index: number): Promise<void> {
+    this.#paused.add(index);
     return this.#agent(index).kill('SIGSTOP');
   }
 
   resumeAgent(index: number): Promise<void> {
+    this.#paused.delete(index);
     return this.#agent(index).kill('SIGCONT');
   }
 
@@ -180,7 +191,7 @@ export class ProcessEmulator implements Emulator {
     const { host, zk, timings } = this.#config;
     const role: Omit<MasterRoleOptions, 'port'> = {
       host,
-      registry: join(this.#workDir, 'registry.json'),
+      registry: join(this.#workDir, 'registry.jsonl'),
       timings,
       ...(zk === undefined ? {} : { zk }),
     };
@@ -189,9 +200,14 @@ export class ProcessEmulator implements Emulator {
       entry: this.#entry,
       port,
       arguments: (own) => ['master', JSON.stringify({ ...role, port: own })],
+      started: this.#record,
       log: this.#log,
     });
   }
+
+  readonly #record = (name: string, pid: number): void => {
+    this.#processes.record(name, pid);
+  };
 
   #master(index: number): Child {
     const master = this.#masters[index];

@@ -39,6 +39,7 @@ interface Slot {
   checkpoint: Checkpoint;
   agent: Agent | undefined;
   link: { close(): void } | undefined;
+  partitioned: boolean;
 }
 
 /** Agents that are states on a clock, connected in memory to the master that they follow. */
@@ -66,6 +67,7 @@ export class SimulatedAgents {
         checkpoint: memoryCheckpoint(),
         agent: undefined,
         link: undefined,
+        partitioned: false,
       };
     });
   }
@@ -132,13 +134,21 @@ export class SimulatedAgents {
     slot.link = undefined;
   }
 
-  /** Cuts the agent off; it lives on and does not know. */
+  /** Cuts the agent off from whichever master leads, until it is healed; it lives on. */
   partition(index: number): void {
-    this.#slot(index).link?.close();
+    const slot = this.#slot(index);
+    slot.partitioned = true;
+    slot.link?.close();
   }
 
   heal(index: number): void {
-    this.#connect(this.#slot(index));
+    const slot = this.#slot(index);
+    slot.partitioned = false;
+    this.#connect(slot);
+  }
+
+  isPartitioned(index: number): boolean {
+    return this.#slot(index).partitioned;
   }
 
   /** Whether agent `index` is down and nothing runs there any more. */
@@ -204,7 +214,7 @@ export class SimulatedAgents {
     const { agent } = slot;
     slot.link?.close();
     slot.link = undefined;
-    if (this.#master === undefined || agent === undefined) return;
+    if (this.#master === undefined || agent === undefined || slot.partitioned) return;
     const { clock, latency = 0 } = this.#options;
     const link = connectInMemory(clock, this.#master, agent, {
       latency,

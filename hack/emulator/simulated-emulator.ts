@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { systemClock } from '../../api/machinery/clock.ts';
 import { seededRandom, systemRandom } from '../../api/machinery/random.ts';
-import { agentSpecs, type EmulatorConfig } from './config.ts';
+import { agentSpecs, type EmulatorConfig, type NamedAgent } from './config.ts';
 import { agentInfoOf, type Emulator, type EmulatorDescription } from './emulator.ts';
 import { fileRegistry } from './master/registry.ts';
 import { MasterServer } from './master/server.ts';
@@ -11,6 +11,7 @@ import { SimulatedAgents } from './simulated-agents.ts';
 export class SimulatedEmulator implements Emulator {
   readonly #config: EmulatorConfig;
   readonly #agents: SimulatedAgents;
+  readonly #specs: readonly NamedAgent[];
   readonly #masters: { server: MasterServer | undefined; port: number }[];
   readonly #down = new Set<number>();
   readonly #clock = systemClock();
@@ -20,6 +21,7 @@ export class SimulatedEmulator implements Emulator {
     this.#config = config;
     this.#log = log;
     const specs = agentSpecs(config);
+    this.#specs = specs;
     const { updateRetryMin, updateRetryMax, agentRecovery } = config.timings;
     this.#agents = new SimulatedAgents({
       clock: this.#clock,
@@ -59,6 +61,8 @@ export class SimulatedEmulator implements Emulator {
         address: '',
         pid: process.pid,
         running: !this.#down.has(index),
+        partitioned: this.#agents.isPartitioned(index),
+        attributes: this.#specs[index]?.attributes ?? {},
       })),
       networks: [],
     };
@@ -75,7 +79,7 @@ export class SimulatedEmulator implements Emulator {
       random: systemRandom(),
       host,
       port: slot.port,
-      registry: fileRegistry(join(workDir, 'registry.json')),
+      registry: fileRegistry(join(workDir, 'registry.jsonl')),
       timings: own,
       ...(zk === undefined ? {} : { zk }),
       zkSessionTimeout,

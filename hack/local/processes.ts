@@ -51,9 +51,26 @@ export class Processes {
     child.unref();
     const { pid } = child;
     if (pid === undefined) throw new Error(`${command.program} cannot be started`);
-    const entry = { name: command.name, pid, startTime: startTimeOf(pid) ?? '' };
-    this.#write([...this.#read().filter(({ name }) => name !== command.name), entry]);
+    this.record(command.name, pid);
     return pid;
+  }
+
+  /** Remembers a process that somebody else started. */
+  record(name: string, pid: number): void {
+    const entry = { name, pid, startTime: startTimeOf(pid) ?? '' };
+    this.#write([...this.#read().filter((other) => other.name !== name), entry]);
+  }
+
+  /** Starts a process and waits until it is ready; throws with the end of its log if it ends. */
+  async launch(command: Command, ready: () => Promise<boolean> | boolean): Promise<void> {
+    this.start(command);
+    const ended = (): boolean => !this.isRunning(command.name);
+    await until(async () => ended() || (await ready()), 60_000);
+    const failure = ended() ? 'ended' : 'did not get ready';
+    if (!ended() && (await ready())) return;
+    const log = this.logOf(command.name);
+    const tail = readFileSync(log, 'utf8').trimEnd().split('\n').slice(-15).join('\n');
+    throw new Error(`${command.name} ${failure}; ${log} says:\n${tail}`);
   }
 
   isRunning(name: string): boolean {
@@ -76,6 +93,8 @@ export class Processes {
   async #stop(entry: Entry, patienceMs: number): Promise<void> {
     if (isAlive(entry)) {
       process.kill(entry.pid, 'SIGTERM');
+      // One that is stopped would not hear it.
+      process.kill(entry.pid, 'SIGCONT');
       const gone = await until(() => !isAlive(entry), patienceMs);
       if (!gone) process.kill(entry.pid, 'SIGKILL');
       if (!gone && !(await until(() => !isAlive(entry), 5000))) {
