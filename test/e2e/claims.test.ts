@@ -153,12 +153,10 @@ describe('addresses by instance', { timeout: 90_000 }, () => {
         return tasks;
       });
     const job = { ...web('many', asking(low, high)) };
-    await cluster.client
-      .of(jobResource)
-      .create({
-        ...job,
-        spec: { ...job.spec, replicas: 2, updateStrategy: { maxUnavailable: 2 } },
-      });
+    await cluster.client.of(jobResource).create({
+      ...job,
+      spec: { ...job.spec, replicas: 2, updateStrategy: { maxUnavailable: 2 } },
+    });
     await having(low, high);
 
     await change(cluster.client, 'many', { replicas: 1 });
