@@ -1,7 +1,8 @@
 import { homedir } from 'node:os';
-import type { Writable } from 'node:stream';
+import { addAbortSignal, type Writable } from 'node:stream';
 import { systemClock } from '../machinery/clock.ts';
-import type { Output } from './context.ts';
+import { systemRandom } from '../machinery/random.ts';
+import type { Input, Output } from './context.ts';
 import { CommandError } from './errors.ts';
 import { main } from './main.ts';
 
@@ -16,6 +17,23 @@ function output(stream: Writable & { isTTY?: boolean }): Output {
   return {
     write: (data) => void stream.write(data),
     isTerminal: stream.isTTY === true,
+  };
+}
+
+function input(): Input {
+  const { stdin, stdout } = process;
+  const chunks = (signal: AbortSignal): AsyncIterable<Uint8Array> => addAbortSignal(signal, stdin);
+  if (!stdin.isTTY) return { chunks };
+  return {
+    chunks,
+    terminal: {
+      setRaw: (raw) => void stdin.setRawMode(raw),
+      size: () => ({ rows: stdout.rows || 24, columns: stdout.columns || 80 }),
+      onResize: (callback) => {
+        stdout.on('resize', callback);
+        return () => void stdout.off('resize', callback);
+      },
+    },
   };
 }
 
@@ -46,6 +64,8 @@ process.exitCode = await main(process.argv.slice(2), {
   env: process.env,
   cwd: process.cwd(),
   home: homedir(),
+  stdin: input(),
   clock: systemClock(),
+  random: systemRandom(),
   signal: interruption.signal,
 });

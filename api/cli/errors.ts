@@ -17,6 +17,17 @@ export const exitCodes = {
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
+/** Ends cosm with the exit code of a command that it ran, 1 to 255; everything has been said. */
+export class CommandExit extends Error {
+  override readonly name = 'CommandExit';
+  readonly exitCode: number;
+
+  constructor(exitCode: number) {
+    super(`the command ended with exit code ${exitCode}`);
+    this.exitCode = exitCode;
+  }
+}
+
 /** Ends a command with a message for people and a code for scripts. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';

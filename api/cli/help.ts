@@ -8,6 +8,7 @@ Examples:
   cosm get jobs,tasks -o wide       list jobs and tasks with their addresses
   cosm describe job/web             find out why it is not running
   cosm logs job/web -f              follow what its tasks write
+  cosm exec job/web -it -- sh       look around in one of its tasks
   cosm wait job/web --for=condition=Ready --timeout=2m
 
 Exit codes:
@@ -15,7 +16,7 @@ Exit codes:
     1  refused by the server, failed, or not found
     2  wrong usage: the command line or the kubeconfig
     3  what was waited for did not happen in time
-    4  the server, or the agent that has the logs, cannot be reached
+    4  the server, or the agent of the task, cannot be reached
   130  interrupted
 
 Colour is used on a terminal only, and never if NO_COLOR is set.`;
@@ -98,6 +99,26 @@ Examples:
   cosm logs web-0-4k7x2m9q1z
   cosm logs job/web -f --tail=20
   cosm logs task/web-0-4k7x2m9q1z -c sidecar --stderr`;
+
+export const exec = `
+The command runs in the namespaces and the sandbox of the task, on the agent, which must be reachable from
+here; it ends with the task, and when cosm is interrupted. Of a job, the first live task is taken.
+
+The exit code is that of the command, 128 and the number of the signal if it was killed; the codes of
+cosm itself (see cosm --help) if it could not be run.
+
+Examples:
+  cosm exec web-0-4k7x2m9q1z -- ip addr
+  cosm exec job/web -it -- sh
+  cosm exec web-0-4k7x2m9q1z -c sidecar -i -- tee /tmp/list < list`;
+
+export const attach = `
+Standard output and standard error are both shown, from the files in the sandbox: tasks have no standard
+input. For one with input, use cosm exec -it.
+
+Examples:
+  cosm attach web-0-4k7x2m9q1z
+  cosm attach job/web -c sidecar`;
 
 export const drift = `
 For each instance: what the job wants, its Task in etcd, its task by the Mesos master with its container

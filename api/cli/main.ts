@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander';
 import type { Context } from './context.ts';
-import { CommandError, exitCodes, type ExitCode } from './errors.ts';
+import { CommandError, CommandExit, exitCodes } from './errors.ts';
 import { buildProgram } from './program.ts';
 
 /** `--wait=false`, as kubectl takes it: a switch of ours has no value, and would take the next word for it. */
@@ -9,17 +9,25 @@ function switched(arg: string): string {
   return arg === '--wait=true' ? '--wait' : arg;
 }
 
+/** What stands after `--` is a command of others. */
+function ownArguments(args: readonly string[]): string[] {
+  const end = args.indexOf('--');
+  if (end < 0) return args.map(switched);
+  return [...args.slice(0, end).map(switched), ...args.slice(end)];
+}
+
 /** Runs one command line (without the program's own name) and returns the exit code. */
-export async function main(args: readonly string[], context: Context): Promise<ExitCode> {
+export async function main(args: readonly string[], context: Context): Promise<number> {
   const program = buildProgram(context);
   try {
     if (args.length === 0) program.help({ error: true });
-    await program.parseAsync(args.map(switched), { from: 'user' });
+    await program.parseAsync(ownArguments(args), { from: 'user' });
     return context.signal.aborted ? exitCodes.interrupted : exitCodes.ok;
   } catch (error) {
     if (error instanceof CommanderError)
       return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
     if (context.signal.aborted) return exitCodes.interrupted;
+    if (error instanceof CommandExit) return error.exitCode;
     if (error instanceof CommandError && error.message === '') return error.exitCode;
     const { reportOf } = await import('./report.ts');
     const { text, exitCode } = reportOf(error);

@@ -137,6 +137,23 @@ function addRunningCommands(program: Command, context: Context): void {
     .addHelpText('after', help.logs)
     .action(lazily(context, () => import('./commands/logs.ts')));
   program
+    .command('exec')
+    .description('Run a command in a container of a task.')
+    .argument('<task>', 'TASK, task/NAME or job/NAME')
+    .argument('<command...>', 'after --')
+    .option('-c, --container <name>', 'container of a task that has several; the first if absent')
+    .option('-i, --stdin', 'pass standard input to the command')
+    .option('-t, --tty', 'give the command a terminal')
+    .addHelpText('after', help.exec)
+    .action(lazily(context, () => import('./commands/exec.ts')));
+  program
+    .command('attach')
+    .description('Show what a container of a task writes from now on, until the task ends.')
+    .argument('<task>', 'TASK, task/NAME or job/NAME')
+    .option('-c, --container <name>', 'container of a task that has several; the first if absent')
+    .addHelpText('after', help.attach)
+    .action(lazily(context, () => import('./commands/attach.ts')));
+  program
     .command('drift')
     .description('Compare what jobs want with what etcd, Mesos and ZooKeeper hold.')
     .argument('[job...]', 'job/NAME...; all jobs of the namespace if there is none')

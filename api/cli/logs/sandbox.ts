@@ -25,8 +25,7 @@ export function locateLogs(task: Task, stream: LogStream, container?: string): L
   if (mesos?.agentAddress === undefined || mesos.frameworkId === undefined) {
     return { reason: `has written nothing yet: it is ${phaseOf(task)} and on no agent so far` };
   }
-  const { ip, hostname, port } = mesos.agentAddress;
-  const agent = `http://${bracketed(ip ?? hostname)}:${port}`;
+  const agent = agentUrl(mesos.agentAddress);
   const group = containers.length > 1;
   // A command executor has the id of its task.
   const executorId = mesos.executorId ?? (group ? undefined : mesos.taskId);
@@ -42,8 +41,14 @@ export function locateLogs(task: Task, stream: LogStream, container?: string): L
   return { files };
 }
 
-function bracketed(host: string): string {
-  return host.includes(':') ? `[${host}]` : host;
+/** `http://host:port` of an agent's API. */
+export function agentUrl(address: {
+  ip?: string | undefined;
+  hostname: string;
+  port: number;
+}): string {
+  const host = address.ip ?? address.hostname;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`;
 }
 
 /** The tasks of a job whose logs are of interest: the live ones; if none lives, the last of each instance. */

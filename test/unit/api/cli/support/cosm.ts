@@ -1,12 +1,14 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
 import { createClient } from '../../../../../api/client/resource-client.ts';
 import type { Client } from '../../../../../api/client/client.ts';
 import type { Context, Output } from '../../../../../api/cli/context.ts';
 import { main } from '../../../../../api/cli/main.ts';
 import type { Reporters } from '../../../../../api/server/endpoint.ts';
 import { systemClock, type Clock } from '../../../../../api/machinery/clock.ts';
+import { systemRandom } from '../../../../../api/machinery/random.ts';
 import { resources } from '../../../../../api/v1/resources.ts';
 import { writeKubeconfig } from '../../../../../hack/local/certificates.ts';
 import { until } from '../../../../../hack/local/wait.ts';
@@ -90,7 +92,9 @@ export function startCommand(args: readonly string[], cwd: string, call: Call): 
     env: call.env ?? {},
     cwd,
     home: cwd,
+    stdin: { chunks: () => Readable.from([Buffer.from(call.stdin ?? '')]) },
     clock: hurried(call.hurry ?? 1),
+    random: systemRandom(),
     signal: interruption.signal,
   };
   const done = main(args, context).then((code) => ({
