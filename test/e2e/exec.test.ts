@@ -98,10 +98,14 @@ describe('cosm exec', { timeout: 60_000 }, () => {
     const program = resolve(import.meta.dirname, '../../api/cli/cosm.ts');
     const command = `${process.execPath} --import tsx ${program} exec job/single -it -- sh`;
     // A terminal for cosm itself; typed text is shown by the one in the container alone.
-    const shell = spawn('/usr/bin/script', ['-qec', `stty rows 33 cols 99; ${command}`, '/dev/null'], {
-      env: { ...process.env, KUBECONFIG: cluster.kubeconfig },
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
+    const shell = spawn(
+      '/usr/bin/script',
+      ['-qec', `stty rows 33 cols 99; ${command}`, '/dev/null'],
+      {
+        env: { ...process.env, KUBECONFIG: cluster.kubeconfig },
+        stdio: ['pipe', 'pipe', 'inherit'],
+      },
+    );
     let shown = '';
     shell.stdout.setEncoding('utf8').on('data', (text: string) => (shown += text));
     const closed = once(shell, 'close');
