@@ -16,10 +16,11 @@ import type { Network } from '../../api/v1/network.ts';
 import { jobResource, type Job } from '../../api/v1/job.ts';
 import { isDead, taskResource, type Task } from '../../api/v1/task.ts';
 import { Controller, type Result } from '../runtime/controller.ts';
+import { BoundedMap } from '../runtime/bounded-map.ts';
 import type { EventRecorder } from '../runtime/event-recorder.ts';
 import type { Informer } from '../runtime/informer.ts';
 import { isTransient } from '../scheduler/fenced-writer.ts';
-import { planClaim, type ClaimPlan, type ClaimState } from './claim-plan.ts';
+import { isLost, planClaim, type ClaimPlan, type ClaimState } from './claim-plan.ts';
 import type { ClaimView } from './claim-view.ts';
 import {
   assignedOn,
@@ -53,6 +54,9 @@ export interface ClaimControllerOptions {
   agentLostGraceMs?: number;
 }
 
+/** Dead holders that are remembered beyond their objects. */
+const maxEnded = 1_000;
+
 /** Tasks by the claims that they need, and by the instance that they are a run of. */
 export const claimTaskIndexers = {
   claim: claimNames,
@@ -74,6 +78,7 @@ export function createClaimController(options: ClaimControllerOptions): Controll
   });
   informers.tasks.onChange(({ object }) => {
     if (!wantsAddresses(object)) return;
+    claims.saw(object);
     for (const name of concernedBy(object, view)) controller.enqueue(name);
   });
   informers.jobs.onChange(({ object }) => {
@@ -91,10 +96,20 @@ function concernedBy(task: Task, view: ClaimView): Set<string> {
 class Claims {
   readonly #options: ClaimControllerOptions;
   readonly #guard: WireGuard;
+  /** Since when the holder of a claim has been known to be lost, by the name of the claim. */
+  readonly #lost = new Map<string, { taskUid: string; since: number }>();
+  /** Holders that were seen to die: an object that is removed at once says nothing any more. */
+  readonly #ended = new BoundedMap<string, Task>(maxEnded);
 
   constructor(options: ClaimControllerOptions, guard: WireGuard) {
     this.#options = options;
     this.#guard = guard;
+  }
+
+  /** Death is final, so it may be remembered. */
+  saw(task: Task): void {
+    const { uid } = task.metadata;
+    if (isDead(task) && this.#options.view.heldBy(uid).length > 0) this.#ended.set(uid, task);
   }
 
   async reconcile(name: string): Promise<Result> {
@@ -115,17 +130,32 @@ class Claims {
     if (address === undefined) return undefined;
     const { network, ip } = address;
     const contenders = [...named, ...this.#successors(claim)].filter(isContender);
+    const holder = claim === undefined ? undefined : await this.#holderOf(claim);
     return {
       network,
       ip,
       claim,
-      holder: claim === undefined ? undefined : await this.#holderOf(claim),
+      holder,
+      lostForMs: this.#lostFor(name, claim, holder),
       cniNameOf: (task) => this.#options.cniNameOf(network, task),
       isKept: claim !== undefined && (await this.#isKept(claim)),
       contenders: [...new Set(contenders)],
       now: clock.now(),
       agentLostGraceMs,
     };
+  }
+
+  #lostFor(name: string, claim: AddressClaim | undefined, holder: Task | undefined): number {
+    if (claim === undefined || !isLost(holder)) {
+      this.#lost.delete(name);
+      return 0;
+    }
+    const { taskUid } = claim.spec.holder;
+    const now = this.#options.clock.monotonic();
+    const known = this.#lost.get(name);
+    const since = known?.taskUid === taskUid ? known.since : now;
+    this.#lost.set(name, { taskUid, since });
+    return now - since;
   }
 
   /** The next run of an instance does not name a sticky address; the claim does. */
@@ -149,7 +179,8 @@ class Claims {
     const cached = informers.tasks.get(objectKey(ref));
     if (cached?.metadata.uid === holder.taskUid) return cached;
     const stored = await client.of(taskResource).find(ref);
-    return stored?.metadata.uid === holder.taskUid ? stored : undefined;
+    if (stored?.metadata.uid === holder.taskUid) return stored;
+    return this.#ended.get(holder.taskUid);
   }
 
   async #isKept(claim: AddressClaim): Promise<boolean> {

@@ -26,6 +26,8 @@ export interface ClaimState {
   now: number;
   /** Time that what ran on a lost agent is given to end. */
   agentLostGraceMs: number;
+  /** For how long this process has known the holder to be lost, on its monotonic clock. */
+  lostForMs: number;
 }
 
 /** One write at most: cutting anything off between two leaves a state that the next plan goes on from. */
@@ -42,8 +44,16 @@ export type ClaimPlan =
 /** Time between two looks for a Network that there is not. */
 const networkPatienceMs = 10_000;
 
+/** Clocks do not agree to the millisecond. */
+const toleranceMs = 1_000;
+
 /** States in which Mesos says that a task is over because its agent is. */
 const agentLostStates: readonly string[] = ['TASK_GONE', 'TASK_GONE_BY_OPERATOR'];
+
+/** Whether nobody has seen the holder end: Mesos has given up its agent, or the Task is gone. */
+export function isLost(holder: Task | undefined): boolean {
+  return holder === undefined || agentLostStates.includes(holder.status?.mesos?.state ?? '');
+}
 
 /** Decides about one address. A pure function; the claim changes hands only past a dead holder. */
 export function planClaim(state: ClaimState): ClaimPlan {
@@ -82,30 +92,28 @@ function saying(claim: AddressClaim, said: Omit<AddressClaimStatus, 'holderUid'>
 }
 
 /**
- * Mesos takes a lost agent's tasks for gone, yet the machine may be up and the address in use. The time
- * is written down first, so that it holds whatever becomes of the Task. Of a Task that is gone without
- * that we do not know how it ended.
+ * Mesos takes a lost agent's tasks for gone, yet the machine may be up and the address in use. Two live
+ * holders are the price of a wrong time, so what counts is for how long this process has known, and no
+ * wall clock; what is written down is for people.
  */
 function graceOf(claim: AddressClaim, state: ClaimState): ClaimPlan | undefined {
-  const { holder, now, agentLostGraceMs } = state;
-  const isLost =
-    holder === undefined || agentLostStates.includes(holder.status?.mesos?.state ?? '');
-  if (!isLost) return undefined;
+  const { holder, now, agentLostGraceMs, lostForMs } = state;
+  if (!isLost(holder)) return undefined;
   const { taskUid, task } = claim.spec.holder;
   const said = claim.status?.holderUid === taskUid ? claim.status.releaseTime : undefined;
   const releaseAt = Date.parse(said ?? '');
-  // A stamp further ahead than the whole grace was made by a wrong clock: it is written anew.
-  if (Number.isNaN(releaseAt) || releaseAt > now + agentLostGraceMs) {
-    const died = Date.parse(holder?.status?.finishTime ?? '');
-    const from = Number.isNaN(died) ? now : Math.min(died, now);
-    const releaseTime = new Date(from + agentLostGraceMs).toISOString();
+  const leftMs = Math.max(0, agentLostGraceMs - lostForMs);
+  // A stamp that is past before its time, or far ahead, is another clock's or another process'.
+  const isWrong = leftMs > toleranceMs && (releaseAt <= now || releaseAt > now + agentLostGraceMs);
+  if (Number.isNaN(releaseAt) || isWrong) {
+    const releaseTime = new Date(now + leftMs).toISOString();
     const message =
       holder === undefined
         ? `there is no Task ${task} any more, and nobody saw it end: the address is free from ${releaseTime} on`
         : `the agent of ${task} is gone, and the task may still run there: the address is free from ${releaseTime} on`;
     return saying(claim, { state: 'AgentLost', message, releaseTime });
   }
-  return releaseAt > now ? { action: 'Wait', wakeAt: releaseAt } : undefined;
+  return leftMs > 0 ? { action: 'Wait', wakeAt: now + leftMs } : undefined;
 }
 
 /** The holder is dead. First comes the next run of its instance. */

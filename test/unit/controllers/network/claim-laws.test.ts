@@ -15,6 +15,7 @@ interface Stored {
 
 const addresses = ['10.0.0.1', '10.0.0.2'];
 const jobs = ['web', 'db', 'mail'];
+const graceMs = 45_000;
 
 const step = fc.record({
   kind: fc.constantFrom(
@@ -153,7 +154,8 @@ class Model {
       cniNameOf: () => 'dev-net',
       contenders,
       now: this.now,
-      agentLostGraceMs: 45_000,
+      agentLostGraceMs: graceMs,
+      lostForMs: this.now - (Date.parse(claim?.status?.releaseTime ?? '') - graceMs) || 0,
     });
     if (plan.action === 'Create') {
       const made = claimOf(ip, '', '', { spec: plan.spec });

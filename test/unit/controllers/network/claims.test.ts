@@ -145,6 +145,7 @@ function plan(rest: Partial<ClaimState>) {
     contenders: [],
     now: began,
     agentLostGraceMs: graceMs,
+    lostForMs: 0,
     ...rest,
   });
 }
@@ -212,21 +213,25 @@ describe('a claim', () => {
     ['whose agent is gone', gone],
     ['that is gone, nobody knows how', undefined],
   ])(
-    'of a holder %s is kept for the grace, counted from what was written down',
+    'of a holder %s is kept for the grace, counted from when this process knew',
     (_what, holder) => {
       const said = plan({ claim, holder, contenders: [rival] });
       if (said.action !== 'Say') throw new Error(said.action);
-      const releaseTime = iso(began + (holder === undefined ? graceMs : graceMs - 1000));
+      const releaseTime = iso(began + graceMs);
       expect(said.status).toMatchObject({ state: 'AgentLost', releaseTime });
       const after = { ...claim, status: said.status };
-      // The Task may be gone by now: what was written down counts.
-      const at = (now: number) =>
-        plan({ claim: after, holder: undefined, contenders: [rival], now });
-      expect(at(Date.parse(releaseTime) - 1)).toEqual({
-        action: 'Wait',
-        wakeAt: Date.parse(releaseTime),
+      // The Task may be gone by now.
+      const at = (lostForMs: number, now = began + lostForMs) =>
+        plan({ claim: after, holder: undefined, contenders: [rival], now, lostForMs });
+      expect(at(graceMs - 1)).toEqual({ action: 'Wait', wakeAt: began + graceMs });
+      expect(at(graceMs - 0.5, began + graceMs)).toMatchObject({ action: 'Wait' });
+      expect(at(graceMs).action).toBe('HandOver');
+      // Whatever the wall clock says.
+      expect(at(1000, began + 1000 * graceMs)).toMatchObject({
+        action: 'Say',
+        status: { releaseTime: iso(began + 1001 * graceMs - 1000) },
       });
-      expect(at(Date.parse(releaseTime)).action).toBe('HandOver');
+      expect(at(graceMs, began - 1000 * graceMs).action).toBe('HandOver');
     },
   );
 
