@@ -20,6 +20,24 @@ const story = (
 
 export const regressions: readonly Regression[] = [
   {
+    bug: 'waits for the time that a clock has written down which was ahead',
+    plan: story(1599, 3, 11_383, [
+      [3_580, 'clock jumps', 930, 1, 12_883],
+      [5_593, 'create job', 556, 17, 936],
+      [6_447, 'delete task', 439, 1, 383],
+    ]),
+  },
+  {
+    bug: 'a master waits for an agent that was marked gone before it led',
+    plan: story(1847, 3, 10_389, [
+      [500, 'create job', 417, 1, 4_030],
+      [2_311, 'create job', 924, 6, 2_140],
+      [4_444, 'Mesos stream cut', 720, 1, 271],
+      [4_594, 'agent marked gone', 371, 1, 690],
+      [5_421, 'master failover', 395, 1, 1_756],
+    ]),
+  },
+  {
     bug: 'duplicates after a session is lost to a server that lags',
     plan: story(1428, 4, 39_924, [
       [500, 'create job', 382, 39, 483],

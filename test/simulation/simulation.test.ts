@@ -6,11 +6,17 @@ import { crashPoints } from './crash-points.ts';
 import { People } from './people.ts';
 import { regressions } from './regressions.ts';
 import { simulate, simulateSeed } from './simulate.ts';
-import { phaseOf } from './views.ts';
+import { claimFacts, phaseOf, prefixes } from './views.ts';
 import { World } from './world.ts';
 
 function phases(world: World): string[] {
   return world.store.tasks().map(phaseOf);
+}
+
+function holders(world: World): string[] {
+  return [...world.store.list(prefixes.claims)].map(
+    ([, object]) => claimFacts(object).spec.holder.taskUid,
+  );
 }
 
 describe('a simulated cluster', () => {
@@ -66,6 +72,21 @@ describe('a simulated cluster', () => {
     for (const agent of [0, 1]) world.mesos.agents.start(agent);
     await world.clock.advance(20 * 60_000);
     expect(phases(world)).not.toContain('Unreachable');
+    world.stop();
+  });
+
+  it('gives an address on at once after a task that was seen to end and removed', async () => {
+    const world = new World({ seed: 1599, agents: 3, keepTrace: 0 });
+    const people = new People(world);
+    await world.start();
+    people.act('create job', { ...job, pick: 556, count: 17 });
+    await world.clock.advance(2_000);
+    const before = new Set(world.store.tasks().map(({ metadata }) => metadata.uid));
+    expect(holders(world).length).toBeGreaterThan(0);
+    for (const pick of [0, 1, 2, 3]) people.act('delete task', { ...job, pick });
+    await world.clock.advance(15_000);
+    expect(world.store.tasks().map(({ metadata }) => before.has(metadata.uid))).not.toContain(true);
+    expect(holders(world).filter((uid) => before.has(uid))).toEqual([]);
     world.stop();
   });
 
