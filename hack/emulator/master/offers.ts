@@ -67,6 +67,11 @@ export function accept(
         message,
       );
     }
+    for (const operation of operations ?? []) {
+      if (tasksOf(operation).length === 0) {
+        dropOperation(framework, operation, problem ?? 'No offers specified');
+      }
+    }
     return;
   }
   for (const record of records) m.removeOffer(record);
@@ -129,6 +134,15 @@ function reject(
   m.sendStatus(framework, m.masterStatus({ task_id, state, reason, message, agent_id }));
 }
 
+/** Mesos tells of an invalid operation only if it has an id; the others are seen in later offers. */
+function dropOperation(framework: FrameworkRecord, { id }: OfferOperation, message: string): void {
+  if (id === undefined) return;
+  framework.stream?.send({
+    type: 'UPDATE_OPERATION_STATUS',
+    update_operation_status: { status: { operation_id: id, state: 'OPERATION_ERROR', message } },
+  });
+}
+
 /** Applies the operations of one ACCEPT in order, keeping what is left of the offers. */
 class Launch {
   left: Quantities;
@@ -151,6 +165,9 @@ class Launch {
     } else if (operation.type === 'LAUNCH_GROUP' && operation.launch_group !== undefined) {
       const { executor, task_group } = operation.launch_group;
       this.#launchGroup(executor, task_group.tasks ?? []);
+    } else {
+      const kind = operation.type ?? 'UNKNOWN';
+      dropOperation(this.#framework, operation, `${kind} is not supported by this master`);
     }
   }
 
