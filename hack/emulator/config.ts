@@ -25,8 +25,8 @@ const timings = z.strictObject({
   agentPingTimeout: z.number().positive().default(15_000),
   maxAgentPingTimeouts: z.int().positive().default(5),
   agentReregisterTimeout: z.number().positive().default(600_000),
-  /** That a restarted agent waits for its executors; Mesos waits for silent ones only, 2 s at most. */
-  agentRecovery: z.number().positive().default(100),
+  /** That a restarted agent waits for its executors; Mesos' --executor_reregistration_timeout. */
+  agentRecovery: z.number().positive().default(2_000),
   updateRetryMin: z.number().positive().default(10_000),
   updateRetryMax: z.number().positive().default(600_000),
   zkSessionTimeout: z.number().positive().default(10_000),

@@ -53,11 +53,13 @@ export class TestEmulator {
   static async start(options: EmulatorOptions = {}): Promise<TestEmulator> {
     const temporary = await mkdtemp(join(tmpdir(), 'mesocosm-emulator-'));
     const { workDir = join(temporary, 'work'), ...config } = options;
+    // Tests that restart agents have other things to wait for.
+    const timings = { agentRecovery: 100, ...options.timings };
     const main = await bundle(join(temporary, 'emulator.mjs'));
     const file = join(temporary, 'emulator.yaml');
     const networkPrefix = `t${randomBytes(3).toString('hex')}`;
     // YAML is a superset of JSON.
-    await writeFile(file, JSON.stringify({ networkPrefix, ...config, workDir }));
+    await writeFile(file, JSON.stringify({ networkPrefix, ...config, timings, workDir }));
     // --pdeathsig: when a test runner is killed, the emulator ends and cleans up by itself.
     const command = ['--pdeathsig', 'TERM', process.execPath, main, '--config', file];
     const child = spawn('setpriv', command, { stdio: ['ignore', 'pipe', 'pipe'] });
