@@ -93,6 +93,16 @@ test('a command that does not exist fails as in Mesos, one that is killed says b
   expect((await session('kill -15 $$')).status).toBe(15);
 });
 
+test('what a command leaves behind ends with it, though it holds the output open', async () => {
+  expect(await session('sleep 4323 & echo done; exit 4')).toEqual({
+    stdout: 'done\n',
+    stderr: '',
+    status: 4 << 8,
+  });
+  const after = await session('cat /proc/[0-9]*/cmdline', `${id.value}-after`);
+  expect(after.stdout).not.toContain('sleep\u00004323');
+});
+
 test('whoever hangs up ends the session, with what it has left behind', async () => {
   const hangUp = new AbortController();
   const response = await post(launchSession('sleep 4321 & sleep 4322; echo never'), {
