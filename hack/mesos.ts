@@ -107,7 +107,7 @@ const output = (): Option =>
 program
   .command('up')
   .description('start it and wait until all agents are registered')
-  .option('--config <file>', 'YAML, as below; flags win over it')
+  .option('--config <file>', 'YAML, as hack/mesos --help shows it; flags win')
   .addOption(
     new Option('--mode <mode>', 'default: process where possible').choices([
       'process',

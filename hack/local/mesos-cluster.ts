@@ -68,7 +68,10 @@ export class MesosCluster {
   async up(config: MesosConfig): Promise<MesosStatus> {
     if (this.#processes.isRunning('emulator')) {
       if (JSON.stringify(this.#state().config) !== JSON.stringify(config)) {
-        throw new MesosToolError('failed', 'a cluster of another configuration runs: end it first');
+        throw new MesosToolError(
+          'failed',
+          'a cluster of another configuration runs; hack/mesos down ends it',
+        );
       }
       this.#say('the cluster already runs');
       return this.status();

@@ -18,7 +18,7 @@ const zookeeper = z.union([
 const mesosFile = emulatorConfig.omit({ zk: true, workDir: true }).extend({
   zookeeper: zookeeper.default(false),
   networkPrefix: emulatorConfig.shape.networkPrefix.default('memu'),
-  mode: emulatorConfig.shape.mode.optional(),
+  mode: emulatorConfig.shape.mode.unwrap().optional(),
 });
 
 export interface MesosConfig {

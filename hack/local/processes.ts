@@ -49,6 +49,8 @@ export class Processes {
     });
     closeSync(log);
     child.unref();
+    // That it could not be started shows in that it has no pid.
+    child.once('error', () => undefined);
     const { pid } = child;
     if (pid === undefined) throw new Error(`${command.program} cannot be started`);
     this.record(command.name, pid);

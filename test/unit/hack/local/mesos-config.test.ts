@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { agentSpecs, parseConfig } from '../../../../hack/emulator/config.ts';
 import { agentInfoOf } from '../../../../hack/emulator/emulator.ts';
 import { mesosConfig, zkUrl } from '../../../../hack/local/mesos-config.ts';
+import { possibleMode } from '../../../../hack/local/mode.ts';
 
 let directory: string;
 
@@ -56,6 +57,11 @@ test('flags win over the file', () => {
   expect(emulator).toMatchObject({ agents: 9, mode: 'simulated', port: 5050, masters: 1 });
   expect(emulator.zk).toBeUndefined();
   expect(zookeeper).toBe(false);
+});
+
+test('tasks are real processes where the machine can do it, unless told otherwise', () => {
+  expect(mesosConfig({}).emulator).toMatchObject({ mode: possibleMode(), networkPrefix: 'memu' });
+  expect(mesosConfig({ config: file('mode: simulated\n') }).emulator.mode).toBe('simulated');
 });
 
 test('agents are listed one by one or by count, and no two have one name', () => {
