@@ -38,6 +38,7 @@ The file of "up --config", with its defaults:
     agentPingTimeout: 15000
     maxAgentPingTimeouts: 5
     agentReregisterTimeout: 600000
+    agentRecovery: 2000
     updateRetryMin: 10000
     updateRetryMax: 600000
     zkSessionTimeout: 10000
@@ -86,7 +87,7 @@ function print(status: MesosStatus, output: string): void {
 
 const program = new Command('hack/mesos')
   .description(
-    'An emulated Mesos (1.11) for any client of the v1 API: masters, agents, and faults on demand. Tasks are real ' +
+    'An emulated Mesos (1.12) for any client of the v1 API: masters, agents, and faults on demand. Tasks are real ' +
       'processes on CNI networks, or simulated.',
   )
   .option('--state-dir <directory>', 'where its state lies', join(root, '.local/mesos'))

@@ -84,6 +84,7 @@ test('the defaults of the timings are those of Mesos', () => {
     agentPingTimeout: 15_000,
     maxAgentPingTimeouts: 5,
     agentReregisterTimeout: 600_000,
+    agentRecovery: 2_000,
     updateRetryMin: 10_000,
     updateRetryMax: 600_000,
     zkSessionTimeout: 10_000,
