@@ -106,10 +106,7 @@ describe('the built cosm', () => {
 
   it('does not complain when its reader leaves', async () => {
     const names = Array.from({ length: 40 }, () => 'job/piped').join(' ');
-    const shell = start('/bin/sh', [
-      '-c',
-      `${program} get ${names} job/piped -o yaml | head -n 1`,
-    ]);
+    const shell = start('/bin/sh', ['-c', `${program} get ${names} job/piped -o yaml | head -n 1`]);
     expect(await finish(shell)).toMatchObject({
       stderr: '',
       stdout: expect.stringMatching(/^\S+: .*\n$/) as string,
