@@ -95,7 +95,7 @@ export class People {
     if (name === undefined) return;
     const random = seededRandom(pick * 7 + count);
     const upTo = (most: number): number => Math.floor(random.next() * most);
-    const replicas = 1 + upTo(4);
+    const replicas = 1 + upTo(3);
     const networks = attachments(upTo(attachmentChoices), upTo(100));
     const wish: Wish = {
       name,

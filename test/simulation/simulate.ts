@@ -40,7 +40,7 @@ export interface SimulateOptions {
 const convergesWithinMs = 20 * 60_000;
 const lookEveryMs = 2_000;
 /** Having converged, it stays so. */
-const staysMs = 12_000;
+const staysMs = 10_000;
 
 export function simulateSeed(seed: number, options: SimulateOptions = {}): Promise<Outcome> {
   return simulate(planOf(seed, seededRandom(seed), options.faults), options);
@@ -92,10 +92,13 @@ async function settle(world: World, people: People, plan: Plan): Promise<void> {
   while (world.book.violations.length === 0) {
     await world.clock.advance(lookEveryMs);
     healAll(world);
-    releaseHeld(world);
     const missing = differences(world, people);
-    if (missing.length > 0) wellSince = undefined;
-    else wellSince ??= world.now();
+    if (missing.length > 0) {
+      wellSince = undefined;
+      releaseHeld(world);
+    } else {
+      wellSince ??= world.now();
+    }
     if (wellSince !== undefined && world.now() - wellSince >= staysMs) break;
     if (world.now() > deadline) world.book.broken('every run converges', missing.join('; '));
   }
