@@ -1,3 +1,4 @@
+import { jsonEqual } from '../../api/machinery/json.ts';
 import type { ServerSetStatus } from '../../api/v1/serverset.ts';
 import type { Drift } from './drift.ts';
 
@@ -5,6 +6,8 @@ interface Entry {
   /** RFC 3339. */
   lastWriteTime?: string;
   drift?: { mended: number; lastTime: string; last: Drift };
+  /** What was last tried to be written, and how much of `drift` it has: its answer may be lost. */
+  tried?: { drift: ServerSetStatus['drift']; mended: number };
 }
 
 /** What was done for each set and does not stand in its status yet. By the key of the set. */
@@ -27,17 +30,22 @@ export class Unreported {
     return this.#entries.get(key)?.lastWriteTime;
   }
 
-  /** What the status says of drift, with what it does not say yet. */
+  /** What the status says of drift, with what it does not say yet; about to be written. */
   drift(key: string, before: ServerSetStatus['drift']): ServerSetStatus['drift'] {
-    const drift = this.#entries.get(key)?.drift;
-    if (drift === undefined) return before;
-    const { mended, lastTime, last } = drift;
-    return {
-      mended: (before?.mended ?? 0) + mended,
+    const entry = this.#entries.get(key);
+    if (entry?.drift === undefined) return before;
+    const { mended, lastTime, last } = entry.drift;
+    const isStored = entry.tried !== undefined && jsonEqual(entry.tried.drift, before);
+    const told = isStored ? (entry.tried?.mended ?? 0) : 0;
+    if (told === mended) return before;
+    const drift = {
+      mended: (before?.mended ?? 0) + mended - told,
       lastTime,
       lastPath: last.path,
       lastChange: last.change,
     };
+    this.#entries.set(key, { ...entry, tried: { drift, mended } });
+    return drift;
   }
 
   /** The status has it. */
