@@ -13,6 +13,12 @@ function phases(world: World): string[] {
   return world.store.tasks().map(phaseOf);
 }
 
+function verdicts(world: World): string[] {
+  return world.store
+    .tasks()
+    .flatMap(({ status }) => (status?.networks ?? []).map((n) => n.verdict));
+}
+
 function holders(world: World): string[] {
   return [...world.store.list(prefixes.claims)].map(
     ([, object]) => claimFacts(object).spec.holder.taskUid,
@@ -87,6 +93,22 @@ describe('a simulated cluster', () => {
     await world.clock.advance(15_000);
     expect(world.store.tasks().map(({ metadata }) => before.has(metadata.uid))).not.toContain(true);
     expect(holders(world).filter((uid) => before.has(uid))).toEqual([]);
+    world.stop();
+  });
+
+  it('learns from the agents what every update left out', async () => {
+    const world = new World({ seed: 7, agents: 3, keepTrace: 0 });
+    const people = new People(world);
+    await world.start();
+    world.wire.disturb('addresses left out', 12_000);
+    world.wire.disturb('container status left out', 12_000);
+    world.wire.disturb('agents silent', 12_000);
+    people.act('create job', { ...job, pick: 53 });
+    await world.clock.advance(11_900);
+    expect(verdicts(world)).toContain('Missing');
+    // Nothing is reconciled again before half a minute is over.
+    await world.clock.advance(13_000);
+    expect(new Set(verdicts(world))).toEqual(new Set(['Assigned']));
     world.stop();
   });
 
