@@ -20,7 +20,7 @@ import { BoundedMap } from '../runtime/bounded-map.ts';
 import type { EventRecorder } from '../runtime/event-recorder.ts';
 import type { Informer } from '../runtime/informer.ts';
 import { isTransient } from '../scheduler/fenced-writer.ts';
-import { isLost, planClaim, type ClaimPlan, type ClaimState } from './claim-plan.ts';
+import { planClaim, type ClaimPlan, type ClaimState } from './claim-plan.ts';
 import type { ClaimView } from './claim-view.ts';
 import {
   assignedOn,
@@ -96,8 +96,8 @@ function concernedBy(task: Task, view: ClaimView): Set<string> {
 class Claims {
   readonly #options: ClaimControllerOptions;
   readonly #guard: WireGuard;
-  /** Since when the holder of a claim has been known to be lost, by the name of the claim. */
-  readonly #lost = new Map<string, { taskUid: string; since: number }>();
+  /** Since when the holder of a claim has been known to be dead or gone, by the name of the claim. */
+  readonly #endedAt = new Map<string, { taskUid: string; since: number }>();
   /** Holders that were seen to die: an object that is removed at once says nothing any more. */
   readonly #ended = new BoundedMap<string, Task>(maxEnded);
 
@@ -136,7 +136,7 @@ class Claims {
       ip,
       claim,
       holder,
-      lostForMs: this.#lostFor(name, claim, holder),
+      endedForMs: this.#endedFor(name, claim, holder),
       cniNameOf: (task) => this.#options.cniNameOf(network, task),
       isKept: claim !== undefined && (await this.#isKept(claim)),
       contenders: [...new Set(contenders)],
@@ -145,16 +145,17 @@ class Claims {
     };
   }
 
-  #lostFor(name: string, claim: AddressClaim | undefined, holder: Task | undefined): number {
-    if (claim === undefined || !isLost(holder)) {
-      this.#lost.delete(name);
+  #endedFor(name: string, claim: AddressClaim | undefined, holder: Task | undefined): number {
+    const isLive = holder !== undefined && !isDead(holder);
+    if (claim === undefined || isLive) {
+      this.#endedAt.delete(name);
       return 0;
     }
     const { taskUid } = claim.spec.holder;
     const now = this.#options.clock.monotonic();
-    const known = this.#lost.get(name);
+    const known = this.#endedAt.get(name);
     const since = known?.taskUid === taskUid ? known.since : now;
-    this.#lost.set(name, { taskUid, since });
+    this.#endedAt.set(name, { taskUid, since });
     return now - since;
   }
 

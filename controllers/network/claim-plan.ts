@@ -26,8 +26,8 @@ export interface ClaimState {
   now: number;
   /** Time that what ran on a lost agent is given to end. */
   agentLostGraceMs: number;
-  /** For how long this process has known the holder to be lost, on its monotonic clock. */
-  lostForMs: number;
+  /** For how long this process has known the holder to be dead or gone, on its monotonic clock. */
+  endedForMs: number;
 }
 
 /** One write at most: cutting anything off between two leaves a state that the next plan goes on from. */
@@ -47,11 +47,14 @@ const networkPatienceMs = 10_000;
 /** Clocks do not agree to the millisecond. */
 const toleranceMs = 1_000;
 
+/** Time from the end of a task to that of its executor, which is one second, and of its container. */
+const detachedWithinMs = 2_000;
+
 /** States in which Mesos says that a task is over because its agent is. */
 const agentLostStates: readonly string[] = ['TASK_GONE', 'TASK_GONE_BY_OPERATOR'];
 
 /** Whether nobody has seen the holder end: Mesos has given up its agent, or the Task is gone. */
-export function isLost(holder: Task | undefined): boolean {
+function isLost(holder: Task | undefined): boolean {
   return holder === undefined || agentLostStates.includes(holder.status?.mesos?.state ?? '');
 }
 
@@ -67,7 +70,7 @@ export function planClaim(state: ClaimState): ClaimPlan {
     return { action: 'Create', spec: { network, cniName, ip, holder: holderOf(first) } };
   }
   if (state.holder !== undefined && !isDead(state.holder)) return observe(claim, state.holder);
-  return graceOf(claim, state) ?? succeed(claim, state);
+  return graceOf(claim, state) ?? detaching(state) ?? succeed(claim, state);
 }
 
 /** What runs comes first, then who has waited longest. */
@@ -97,12 +100,12 @@ function saying(claim: AddressClaim, said: Omit<AddressClaimStatus, 'holderUid'>
  * wall clock; what is written down is for people.
  */
 function graceOf(claim: AddressClaim, state: ClaimState): ClaimPlan | undefined {
-  const { holder, now, agentLostGraceMs, lostForMs } = state;
+  const { holder, now, agentLostGraceMs, endedForMs } = state;
   if (!isLost(holder)) return undefined;
   const { taskUid, task } = claim.spec.holder;
   const said = claim.status?.holderUid === taskUid ? claim.status.releaseTime : undefined;
   const releaseAt = Date.parse(said ?? '');
-  const leftMs = Math.max(0, agentLostGraceMs - lostForMs);
+  const leftMs = Math.max(0, agentLostGraceMs - endedForMs);
   // A stamp that is past before its time, or far ahead, is another clock's or another process'.
   const isWrong = leftMs > toleranceMs && (releaseAt <= now || releaseAt > now + agentLostGraceMs);
   if (Number.isNaN(releaseAt) || isWrong) {
@@ -114,6 +117,16 @@ function graceOf(claim: AddressClaim, state: ClaimState): ClaimPlan | undefined 
     return saying(claim, { state: 'AgentLost', message, releaseTime });
   }
   return leftMs > 0 ? { action: 'Wait', wakeAt: now + leftMs } : undefined;
+}
+
+/**
+ * Mesos says that a task is over before its executor ends, a second later, and the plugin gives the
+ * address back: a launch in between would be refused.
+ */
+function detaching({ holder, now, endedForMs }: ClaimState): ClaimPlan | undefined {
+  const leftMs = detachedWithinMs - endedForMs;
+  if (holder?.status?.mesos?.agentId === undefined || leftMs <= 0) return undefined;
+  return { action: 'Wait', wakeAt: now + leftMs };
 }
 
 /** The holder is dead. First comes the next run of its instance. */

@@ -96,6 +96,19 @@ describe('a simulated cluster', () => {
     world.stop();
   });
 
+  it('does not launch a run while the one before still has its address', async () => {
+    const world = new World({ seed: 5, agents: 3, keepTrace: 0 });
+    const people = new People(world);
+    await world.start();
+    people.act('create job', { ...job, pick: 8 });
+    await world.clock.advance(3_000);
+    people.act('change template', { ...job, pick: 0 });
+    await world.clock.advance(8_000);
+    expect(verdicts(world).filter((verdict) => verdict === 'Assigned')).toHaveLength(2);
+    expect(verdicts(world)).not.toContain('Rejected');
+    world.stop();
+  });
+
   it('learns from the agents what every update left out', async () => {
     const world = new World({ seed: 7, agents: 3, keepTrace: 0 });
     const people = new People(world);

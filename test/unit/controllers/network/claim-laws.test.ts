@@ -155,7 +155,7 @@ class Model {
       contenders,
       now: this.now,
       agentLostGraceMs: graceMs,
-      lostForMs: this.now - (Date.parse(claim?.status?.releaseTime ?? '') - graceMs) || 0,
+      endedForMs: this.now - (Date.parse(claim?.status?.releaseTime ?? '') - graceMs) || 0,
     });
     if (plan.action === 'Create') {
       const made = claimOf(ip, '', '', { spec: plan.spec });

@@ -145,7 +145,7 @@ function plan(rest: Partial<ClaimState>) {
     contenders: [],
     now: began,
     agentLostGraceMs: graceMs,
-    lostForMs: 0,
+    endedForMs: 0,
     ...rest,
   });
 }
@@ -221,8 +221,8 @@ describe('a claim', () => {
       expect(said.status).toMatchObject({ state: 'AgentLost', releaseTime });
       const after = { ...claim, status: said.status };
       // The Task may be gone by now.
-      const at = (lostForMs: number, now = began + lostForMs) =>
-        plan({ claim: after, holder: undefined, contenders: [rival], now, lostForMs });
+      const at = (endedForMs: number, now = began + endedForMs) =>
+        plan({ claim: after, holder: undefined, contenders: [rival], now, endedForMs });
       expect(at(graceMs - 1)).toEqual({ action: 'Wait', wakeAt: began + graceMs });
       expect(at(graceMs - 0.5, began + graceMs)).toMatchObject({ action: 'Wait' });
       expect(at(graceMs).action).toBe('HandOver');
@@ -234,6 +234,15 @@ describe('a claim', () => {
       expect(at(graceMs, began - 1000 * graceMs).action).toBe('HandOver');
     },
   );
+
+  it('of a holder that ran goes on once its container has given the address back', () => {
+    const mesos = { taskId: 'prod.web-0-a', agentId: 'A-1', state: 'TASK_KILLED' };
+    const ended = withStatus(dead, { mesos });
+    const after = (endedForMs: number) =>
+      plan({ claim, holder: ended, contenders: [rival], endedForMs });
+    expect(after(500)).toEqual({ action: 'Wait', wakeAt: began + 1500 });
+    expect(after(2000).action).toBe('HandOver');
+  });
 
   it('writes a time anew that a clock has made which was ahead, instead of waiting for it', () => {
     const releaseTime = iso(began + 1000 * graceMs);
