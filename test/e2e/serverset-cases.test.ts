@@ -364,7 +364,8 @@ describe('a path', { timeout: 60_000 }, () => {
     await sees(reader, [...ours, ...theirs]);
     const nodes = [...(await cluster.members(path))].filter(([, body]) => body.includes('west'));
     await change(cluster.client, 'web', { replicas: 1 });
-    await sees(reader, [...(await ips('web')).slice(0, 1), ...theirs]);
+    const left = (await running(cluster.client, 'web', 1)).map(({ status }) => status?.ip ?? '');
+    await sees(reader, [...left, ...theirs]);
     await zk.delete(`${path}/${nodes[0]?.[0]}`);
     await eventually('the other one mends it', async () => {
       const set = await west.client.of(serverSetResource).get({ namespace, name: 'web' });
