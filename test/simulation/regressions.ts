@@ -38,6 +38,16 @@ export const regressions: readonly Regression[] = [
     ]),
   },
   {
+    bug: 'blames a process without a session for what people write',
+    plan: story(10_086, 3, 14_626, [
+      [500, 'create job', 425, 7, 1_148],
+      [1_782, 'ZooKeeper session expired', 387, 1, 569],
+      [1_990, 'create job', 94, 1, 3_145],
+      [2_004, 'stop in good order', 566, 1, 606],
+      [3_781, 'edit member', 540, 1, 2_095],
+    ]),
+  },
+  {
     bug: 'duplicates after a session is lost to a server that lags',
     plan: story(1428, 4, 39_924, [
       [500, 'create job', 382, 39, 483],

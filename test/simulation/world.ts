@@ -21,6 +21,7 @@ import { traceOfCall, traceOfCommit, traceOfWrite } from './trace-lines.ts';
 import { openUserApi } from './user.ts';
 import { Wire } from './wire.ts';
 import { Ensemble } from './zookeeper/ensemble.ts';
+import type { Transaction } from './zookeeper/tree.ts';
 
 export interface WorldOptions {
   seed: number;
@@ -96,9 +97,7 @@ export class World implements Truth {
     };
     this.store.onWrite = (write) => this.#wrote(write);
     this.ensemble.onCommit = (transaction, before) => {
-      const writer = this.#all.find(
-        ({ zookeeper }) => zookeeper.sessionId === transaction.sessionId,
-      )?.identity;
+      const writer = this.#sessionOf(transaction)?.identity;
       this.trace.add(traceOfCommit(writer, transaction));
       this.#laws.leader.committed(writer, transaction, before);
       this.#laws.members.committed(transaction, before);
@@ -149,6 +148,12 @@ export class World implements Truth {
     if (agent === 0) return false;
     this.#lacking.set(agent, (this.#lacking.get(agent) ?? new Set()).add(network));
     return true;
+  }
+
+  /** People have no session, and a process may have none any more. */
+  #sessionOf({ sessionId }: Transaction): SimulatedCosmd | undefined {
+    if (sessionId === 0n) return undefined;
+    return this.#all.find(({ zookeeper }) => zookeeper.sessionId === sessionId);
   }
 
   /** Processes that were started and not killed. */
