@@ -61,6 +61,7 @@ describe('an address of a CNI network that two Networks offer', () => {
     expect(mesos.launched).toEqual(['prod.web-0-a']);
     expect(await claims()).toEqual(['dev-net-0a000014 web-0-a']);
     await dies('web-0-a');
+    await until(api.clock, async () => (await claims()).join().endsWith(' db-0-a'));
     mesos.offer(offerOf('O-3'));
     await until(api.clock, () => mesos.launched.length === 2);
     expect(await claims()).toEqual(['alias-0a000014 db-0-a']);
@@ -100,6 +101,7 @@ describe('an address of a CNI network that two Networks offer', () => {
     await api.clock.advance(600_000);
     expect(mesos.launched).toEqual(['prod.web-0-a']);
     await dies('web-0-a');
+    await until(api.clock, async () => (await claims()).join().endsWith(' db-0-a'));
     mesos.offer(offerOf('O-3'));
     await until(api.clock, () => mesos.launched.length === 2);
   });
