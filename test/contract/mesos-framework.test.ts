@@ -106,6 +106,8 @@ async function post(body: string, stream?: string): Promise<IncomingMessage> {
       ...(stream === undefined ? {} : { 'mesos-stream-id': stream }),
     },
   });
+  // As it does, before anything is buffered: a later change of the encoding joins what is there already.
+  sent.on('response', (response) => response.setEncoding('utf8'));
   sent.write(body);
   sent.end();
   const [response] = z.tuple([z.custom<IncomingMessage>()]).parse(await once(sent, 'response'));
@@ -115,7 +117,6 @@ async function post(body: string, stream?: string): Promise<IncomingMessage> {
 
 /** As it reads: every chunk with a line feed is the beginning of one record, and has only one. */
 async function* events(response: IncomingMessage): AsyncGenerator<Event> {
-  response.setEncoding('utf8');
   let expected = 0;
   let text = '';
   for await (const [chunk] of on(response, 'data', { close: ['close'] })) {
