@@ -81,8 +81,8 @@ function unclaimed(task: TaskFacts, claims: readonly ClaimFacts[]): string[] {
 }
 
 /**
- * Whether the task cannot be had as it is wanted: another Job has its address, or its plugins do not
- * give it the one that it asks for.
+ * Whether the task cannot be had as it is wanted: another Job has its address, or another instance that
+ * is not to stop with it, or its plugins do not give it the one that it asks for.
  */
 export function lacksAddresses(world: World, task: TaskFacts): boolean {
   const { networks = [] } = task.status ?? {};
@@ -97,7 +97,8 @@ export function lacksAddresses(world: World, task: TaskFacts): boolean {
       const stored = world.store.get(`${prefixes.claims}${claimName(name, ip)}`);
       if (stored === undefined) return false;
       const { holder } = claimFacts(stored).spec;
-      return holder.job !== task.spec.job && !isTrue(task, 'Scheduled');
+      const isOwn = holder.job === task.spec.job && holder.instance === task.spec.instance;
+      return !isOwn && !isTrue(task, 'Scheduled');
     }),
   );
 }
