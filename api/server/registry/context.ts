@@ -7,6 +7,10 @@ import type { Resource } from '../../machinery/resource.ts';
 export interface User {
   name: string;
   groups: readonly string[];
+  /** Tells those apart who bear one name at different times. */
+  uid?: string;
+  /** What else the authenticator knows, keys in lower case: authentication.k8s.io/v1 UserInfo.extra. */
+  extra?: Readonly<Record<string, readonly string[]>>;
 }
 
 export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
