@@ -10,3 +10,8 @@ export function keyedBy(...keys: string[]): Record<string, unknown> {
 
 /** The order means nothing, and each item can have owners of its own. */
 export const unordered: Readonly<Record<string, unknown>> = { 'x-kubernetes-list-type': 'set' };
+
+/** A strategic merge patch merges the list: items with the same value of this field are one. */
+export function mergedBy(key: string): Record<string, unknown> {
+  return { 'x-kubernetes-patch-strategy': 'merge', 'x-kubernetes-patch-merge-key': key };
+}

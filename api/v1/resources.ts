@@ -7,6 +7,7 @@ import { jobResource } from './job.ts';
 import { jobRevisionResource } from './job-revision.ts';
 import { networkResource } from './network.ts';
 import { serverSetResource } from './serverset.ts';
+import { serviceAccountResource } from './service-account.ts';
 import { taskResource } from './task.ts';
 
 /** Every kind that this version serves, in the order of discovery: ours come first. */
@@ -20,6 +21,7 @@ export const resources: readonly AnyResource[] = [
   agentResource,
   frameworkResource,
   namespaceResource,
+  serviceAccountResource,
   eventResource,
   leaseResource,
 ];
