@@ -35,6 +35,20 @@ export interface ScalePaths {
   statusSelector: readonly string[];
 }
 
+/** What a request does, in the words of authorization. */
+export type Verb =
+  'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete' | 'deletecollection';
+
+/** A subresource that is neither a part of the object nor a report about it: `pods/log`, `pods/exec`. */
+export interface Connect {
+  name: string;
+  /** Kind of what is sent or answered, in this group and version, or that of the resource. */
+  kind: string;
+  group?: string;
+  version?: string;
+  verbs: readonly Verb[];
+}
+
 /** A read-only subresource that is computed at every request: `jobs/drift`. */
 export interface Report {
   name: string;
@@ -72,7 +86,14 @@ export interface Resource<T extends KubeObject = KubeObject> {
   strategicMerge: boolean;
   /** What happens to a field that the schema does not have: our kinds refuse, core kinds prune. */
   unknownFields: 'refuse' | 'prune';
-  subresources: { status: boolean; scale?: ScalePaths; reports?: readonly Report[] };
+  subresources: {
+    status: boolean;
+    scale?: ScalePaths;
+    reports?: readonly Report[];
+    connects?: readonly Connect[];
+  };
+  /** What can be done with it; all if absent. */
+  verbs?: readonly Verb[];
   /** Seconds after which a new object expires, for Events. */
   ttlSeconds?: number;
   /**

@@ -1,19 +1,9 @@
 import { apiVersionOf } from '../machinery/metadata.ts';
 import type { Resource } from '../machinery/resource.ts';
+import type { Kinds } from './catalog.ts';
 import { accepts } from './negotiation.ts';
 import { valueAnswer, type Answer, type ServerRequest } from './request.ts';
-
-const verbs = [
-  'create',
-  'delete',
-  'deletecollection',
-  'get',
-  'list',
-  'patch',
-  'update',
-  'watch',
-] as const;
-const subresourceVerbs = ['get', 'patch', 'update'] as const;
+import { verbsOf } from './verbs.ts';
 
 /** One subresource as discovery lists it. */
 interface Subresource {
@@ -28,18 +18,19 @@ const aggregated = { group: 'apidiscovery.k8s.io', as: 'APIGroupDiscoveryList' }
 
 /** What the server says of the kinds it serves: the documents under /api and /apis, legacy and aggregated. */
 export class Discovery {
-  /** In the order given, which is the order in which kubectl resolves ambiguous names. */
-  readonly #groups: ReadonlyMap<string, ReadonlyMap<string, readonly Resource[]>>;
+  readonly #catalog: Kinds;
+  #made: { generation: number; groups: Groups } | undefined;
 
-  constructor(resources: readonly Resource[]) {
-    const groups = new Map<string, Map<string, Resource[]>>();
-    for (const resource of resources) {
-      const { group, version } = resource.gvk;
-      const versions = groups.get(group) ?? new Map<string, Resource[]>();
-      versions.set(version, [...(versions.get(version) ?? []), resource]);
-      groups.set(group, versions);
+  constructor(catalog: Kinds) {
+    this.#catalog = catalog;
+  }
+
+  get #groups(): Groups {
+    const { generation, resources } = this.#catalog;
+    if (this.#made?.generation !== generation) {
+      this.#made = { generation, groups: groupsOf(resources) };
     }
-    this.#groups = groups;
+    return this.#made.groups;
   }
 
   /** The document at the request's path; undefined: there is none. */
@@ -114,6 +105,20 @@ export class Discovery {
   }
 }
 
+/** By group and version, each in the order of the catalog. */
+type Groups = ReadonlyMap<string, ReadonlyMap<string, readonly Resource[]>>;
+
+function groupsOf(resources: readonly Resource[]): Groups {
+  const groups = new Map<string, Map<string, Resource[]>>();
+  for (const resource of resources) {
+    const { group, version } = resource.gvk;
+    const versions = groups.get(group) ?? new Map<string, Resource[]>();
+    versions.set(version, [...(versions.get(version) ?? []), resource]);
+    groups.set(group, versions);
+  }
+  return groups;
+}
+
 function aggregatedVersion(accept: string | undefined): 'v2' | 'v2beta1' | undefined {
   const { as, group } = aggregated;
   if (accepts(accept, as, group, 'v2')) return 'v2';
@@ -128,20 +133,16 @@ function groupDocument(name: string, versions: readonly string[]): Record<string
   return { name, versions: listedVersions, preferredVersion: listedVersions[0] };
 }
 
-function subresourcesOf({ gvk, subresources }: Resource): Subresource[] {
-  const list: Subresource[] = [];
-  if (subresources.status) list.push({ name: 'status', ...gvk, verbs: subresourceVerbs });
-  if (subresources.scale !== undefined) {
-    const scale = { group: 'autoscaling', version: 'v1', kind: 'Scale' };
-    list.push({ name: 'scale', ...scale, verbs: subresourceVerbs });
-  }
-  for (const { name, kind } of subresources.reports ?? []) {
-    list.push({ name, ...gvk, kind, verbs: ['get'] });
-  }
-  if (gvk.group === '' && gvk.kind === 'Namespace') {
-    list.push({ name: 'finalize', ...gvk, verbs: ['update'] });
-  }
-  return list;
+function subresourcesOf(resource: Resource): Subresource[] {
+  const { gvk, subresources } = resource;
+  const scale = { name: 'scale', group: 'autoscaling', version: 'v1', kind: 'Scale' };
+  const named = [
+    ...(subresources.status ? [{ ...gvk, name: 'status' }] : []),
+    ...(subresources.scale === undefined ? [] : [scale]),
+    ...(subresources.reports ?? []).map(({ name, kind }) => ({ ...gvk, name, kind })),
+    ...(subresources.connects ?? []).map((connect) => ({ ...gvk, ...connect })),
+  ];
+  return named.map((one) => ({ ...one, verbs: verbsOf(resource, one.name) }));
 }
 
 /** A resource and its subresources as entries of an APIResourceList. */
@@ -152,7 +153,7 @@ function listed(resource: Resource): unknown[] {
     singularName: singular,
     namespaced,
     kind: gvk.kind,
-    verbs,
+    verbs: verbsOf(resource, undefined),
     ...(shortNames.length === 0 ? {} : { shortNames }),
     ...(categories.length === 0 ? {} : { categories }),
   };
@@ -176,7 +177,7 @@ function discovered(resource: Resource): unknown {
     responseKind: gvk,
     scope: namespaced ? 'Namespaced' : 'Cluster',
     singularResource: singular,
-    verbs,
+    verbs: verbsOf(resource, undefined),
     ...(shortNames.length === 0 ? {} : { shortNames }),
     ...(categories.length === 0 ? {} : { categories }),
     ...(subresources.length === 0

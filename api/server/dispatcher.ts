@@ -1,8 +1,9 @@
 import { ApiError } from '../machinery/errors.ts';
 import type { Metrics } from '../machinery/metrics.ts';
+import type { Verb } from '../machinery/resource.ts';
 import type { Authorizer } from './authorizer.ts';
+import type { Catalog, Served } from './catalog.ts';
 import type { Discovery } from './discovery.ts';
-import type { Endpoint } from './endpoint.ts';
 import {
   badRequest,
   forbidden,
@@ -23,11 +24,11 @@ import {
   type AuthenticatedRequest,
   type ServerRequest,
 } from './request.ts';
-import { verbOf, type Verb } from './verbs.ts';
+import { verbOf, verbsOf } from './verbs.ts';
 import type { VersionInfo } from './version.ts';
 
 export interface DispatcherOptions {
-  endpoints: readonly Endpoint[];
+  catalog: Catalog;
   authorizer: Authorizer;
   discovery: Discovery;
   openApi: OpenApi;
@@ -43,16 +44,9 @@ export interface DispatcherOptions {
 /** From a request to its answer: who asks, what it means, whether it is allowed, who handles it. */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
-  readonly #endpoints: ReadonlyMap<string, Endpoint>;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
-    this.#endpoints = new Map(
-      options.endpoints.map((endpoint) => {
-        const { gvk, plural } = endpoint.resource;
-        return [`${gvk.group}/${gvk.version}/${plural}`, endpoint];
-      }),
-    );
   }
 
   /** Never rejects: every error becomes the Status that says it. */
@@ -120,31 +114,30 @@ export class Dispatcher {
   }
 
   async #resource(info: ResourceRequestInfo, request: AuthenticatedRequest): Promise<Answer> {
-    const endpoint = this.#endpoints.get(`${info.group}/${info.version}/${info.plural}`);
-    if (endpoint === undefined) throw noSuchPath();
-    if (!endpoint.serves(info)) {
+    const served = this.#options.catalog.find(info);
+    if (served === undefined) throw noSuchPath();
+    const { resource } = served;
+    if (!served.serves(info)) {
       if (info.subresource === undefined || info.name === undefined) throw noSuchPath();
-      throw notFound(endpoint.resource, info.name);
+      throw notFound(resource, info.name);
     }
     const verb = verbOf(request.method, info, flag(request.query, 'watch'));
     if (verb === undefined) {
       if (request.method === 'PUT' || request.method === 'PATCH')
         throw badRequest('name must be provided');
-      throw methodNotAllowed(endpoint.resource, request.method.toLowerCase());
+      throw methodNotAllowed(resource, request.method.toLowerCase());
     }
-    if (info.subresource !== undefined && !onSubresource(verb)) {
-      throw methodNotAllowed(endpoint.resource, verb);
-    }
-    await this.#authorize(verb, info, endpoint, request);
-    return endpoint.handle(verb, info, request, (other) =>
-      this.#authorize(other, info, endpoint, request),
+    if (!verbsOf(resource, info.subresource).includes(verb)) throw methodNotAllowed(resource, verb);
+    await this.#authorize(verb, info, served, request);
+    return served.handle(verb, info, request, (other) =>
+      this.#authorize(other, info, served, request),
     );
   }
 
   async #authorize(
     verb: Verb,
     info: ResourceRequestInfo,
-    { resource }: Endpoint,
+    { resource }: Served,
     { user, path }: AuthenticatedRequest,
   ): Promise<void> {
     const { group, version, plural, subresource, namespace, name } = info;
@@ -164,10 +157,6 @@ export class Dispatcher {
       `User ${JSON.stringify(user.name)} cannot ${verb} resource "${named}" in API group "${group}" ${scope}`,
     );
   }
-}
-
-function onSubresource(verb: Verb): boolean {
-  return verb === 'get' || verb === 'update' || verb === 'patch';
 }
 
 /** The Status that an error travels as. */

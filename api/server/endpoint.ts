@@ -1,9 +1,10 @@
 import type { Clock } from '../machinery/clock.ts';
 import { ApiError, isApiError } from '../machinery/errors.ts';
 import type { Random } from '../machinery/random.ts';
-import type { AnyResource, Resource } from '../machinery/resource.ts';
+import type { AnyResource, Resource, Verb } from '../machinery/resource.ts';
 import type { Storage } from '../storage/storage.ts';
 import { applyRequest } from './apply-request.ts';
+import type { Served } from './catalog.ts';
 import { methodNotAllowed } from './errors.ts';
 import { bodyFormat, negotiate, patchFormat } from './negotiation.ts';
 import { patchedDocument } from './patch.ts';
@@ -19,7 +20,6 @@ import { valueAnswer, type Answer, type AuthenticatedRequest } from './request.t
 import type { ResourceRequestInfo } from './request-info.ts';
 import { answerScale } from './scale-request.ts';
 import { parseIncludeObject } from './table.ts';
-import type { Verb } from './verbs.ts';
 import { bodyOf, refOf, submittedObject, updateMode, writeContext } from './write-request.ts';
 
 export interface EndpointOptions {
@@ -34,6 +34,7 @@ export interface EndpointOptions {
   advisors: readonly Advisor[];
   lookups: { cached: Lookup; live: Lookup };
   reporters?: Reporters;
+  connectors?: Connectors;
 }
 
 /** Computes a report about an object that exists. Rejects with ApiError 503 if it cannot look. */
@@ -42,6 +43,16 @@ export type Reporter = (
   signal: AbortSignal,
 ) => Promise<object>;
 
+/** Answers for a subresource that is neither a part of the object nor a report, such as `pods/log`. */
+export type Connector = (
+  verb: Verb,
+  info: ResourceRequestInfo,
+  request: AuthenticatedRequest,
+) => Promise<Answer>;
+
+/** By resource and subresource: `serviceaccounts/token`. */
+export type Connectors = Readonly<Record<string, Connector>>;
+
 /** By resource and subresource: `jobs/drift`. */
 export type Reporters = Readonly<Record<string, Reporter>>;
 
@@ -49,13 +60,14 @@ export type Reporters = Readonly<Record<string, Reporter>>;
 const deletionsAtOnce = 16;
 
 /** Everything that can be asked of one kind, in terms of requests and answers. */
-export class Endpoint {
+export class Endpoint implements Served {
   readonly resource: Resource;
   readonly registry: Registry;
   readonly lister: Lister;
   readonly #watcher: Watcher;
   readonly #clock: Clock;
   readonly #reporters: Reporters;
+  readonly #connectors: Connectors;
 
   constructor(options: EndpointOptions) {
     this.registry = new Registry(options);
@@ -64,9 +76,9 @@ export class Endpoint {
     this.#watcher = new Watcher({ ...options, resource: this.resource });
     this.#clock = options.clock;
     this.#reporters = options.reporters ?? {};
+    this.#connectors = options.connectors ?? {};
   }
 
-  /** Whether the path names something that this kind has. */
   serves(info: ResourceRequestInfo): boolean {
     const { namespaced, subresources } = this.resource;
     if (!namespaced && info.namespace !== undefined) return false;
@@ -78,10 +90,8 @@ export class Endpoint {
         return subresources.status;
       case 'scale':
         return subresources.scale !== undefined;
-      case 'finalize':
-        return this.resource.gvk.kind === 'Namespace' && this.resource.gvk.group === '';
       default:
-        return this.#isReport(info.subresource);
+        return this.#isReport(info.subresource) || this.#isConnect(info.subresource);
     }
   }
 
@@ -90,7 +100,11 @@ export class Endpoint {
     return reports.some(({ name }) => name === subresource);
   }
 
-  /** `authorize` throws 403 unless whoever asks may also do another thing with the same object. */
+  #isConnect(subresource: string | undefined): boolean {
+    const { connects = [] } = this.resource.subresources;
+    return connects.some(({ name }) => name === subresource);
+  }
+
   handle(
     verb: Verb,
     info: ResourceRequestInfo,
@@ -102,6 +116,8 @@ export class Endpoint {
       return answerScale({ resource, registry, lister, clock: this.#clock }, verb, info, request);
     }
     if (this.#isReport(info.subresource)) return this.#report(verb, info, request);
+    const connector = this.#connectors[`${this.resource.plural}/${info.subresource ?? ''}`];
+    if (connector !== undefined) return connector(verb, info, request);
     switch (verb) {
       case 'get':
         return this.#get(info, request);
@@ -134,7 +150,6 @@ export class Endpoint {
   }
 
   async #get(info: ResourceRequestInfo, request: AuthenticatedRequest): Promise<Answer> {
-    if (info.subresource === 'finalize') throw methodNotAllowed(this.resource, 'get');
     const view = this.#view(request);
     const version = queries.parseResourceVersion(queries.text(request.query, 'resourceVersion'));
     return itemAnswer(view, await this.lister.get(refOf(info), version), 200);
@@ -189,7 +204,6 @@ export class Endpoint {
     request: AuthenticatedRequest,
     mayCreate: () => Promise<void>,
   ): Promise<Answer> {
-    if (info.subresource === 'finalize') throw methodNotAllowed(this.resource, 'patch');
     const view = this.#view(request);
     const { context, warnings } = writeContext(request, 'PatchOptions');
     const format = patchFormat(request.contentType, this.resource.strategicMerge);

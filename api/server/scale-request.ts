@@ -1,5 +1,5 @@
 import type { Clock } from '../machinery/clock.ts';
-import type { Resource, ScalePaths } from '../machinery/resource.ts';
+import type { Resource, ScalePaths, Verb } from '../machinery/resource.ts';
 import { applyRequest } from './apply-request.ts';
 import { methodNotAllowed, notFound } from './errors.ts';
 import { bodyFormat, negotiate, patchFormat } from './negotiation.ts';
@@ -14,7 +14,6 @@ import { itemAnswer, type View } from './represent.ts';
 import type { Answer, AuthenticatedRequest } from './request.ts';
 import type { ResourceRequestInfo } from './request-info.ts';
 import { parseIncludeObject } from './table.ts';
-import type { Verb } from './verbs.ts';
 import { bodyOf, refOf, writeContext } from './write-request.ts';
 
 export interface ScaledKind {

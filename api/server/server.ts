@@ -13,6 +13,7 @@ import { admitAddresses } from './admission/addresses.ts';
 import { admitNetworks } from './admission/networks.ts';
 import { admitServerSetPath, type ServerSetRoot } from './admission/server-set-roots.ts';
 import { everyAuthenticatedUser, type Authorizer } from './authorizer.ts';
+import { Catalog } from './catalog.ts';
 import { Discovery } from './discovery.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Endpoint, type Reporters } from './endpoint.ts';
@@ -111,13 +112,13 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const endpoints = resources.map(
     (resource) => new Endpoint({ ...options, ...rules, resource, store, cache, lookups }),
   );
-  const kinds = endpoints.map(({ resource }) => resource);
+  const catalog = new Catalog(endpoints);
   let following: Promise<void> | undefined;
   const dispatcher = new Dispatcher({
-    endpoints,
+    catalog,
     authorizer: options.authorizer ?? everyAuthenticatedUser(),
-    discovery: new Discovery(kinds),
-    openApi: new OpenApi(kinds, options.version),
+    discovery: new Discovery(catalog),
+    openApi: new OpenApi(catalog, options.version),
     version: versionInfo({ version: options.version }),
     livez: [],
     readyz: [storageCheck(storage), cacheCheck(cache), ...(options.readyChecks ?? [])],

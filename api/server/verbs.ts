@@ -1,8 +1,28 @@
+import type { Resource, Verb } from '../machinery/resource.ts';
 import type { ResourceRequestInfo } from './request-info.ts';
 
-/** What a request does, in the words of authorisation. */
-export type Verb =
-  'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete' | 'deletecollection';
+/** In the order in which discovery lists them. */
+export const allVerbs: readonly Verb[] = [
+  'create',
+  'delete',
+  'deletecollection',
+  'get',
+  'list',
+  'patch',
+  'update',
+  'watch',
+];
+
+/** What can be done with a part of an object. */
+const partVerbs: readonly Verb[] = ['get', 'patch', 'update'];
+
+/** What a resource, or one of its subresources, allows. */
+export function verbsOf(resource: Resource, subresource: string | undefined): readonly Verb[] {
+  if (subresource === undefined) return resource.verbs ?? allVerbs;
+  const { reports = [], connects = [] } = resource.subresources;
+  if (reports.some(({ name }) => name === subresource)) return ['get'];
+  return connects.find(({ name }) => name === subresource)?.verbs ?? partVerbs;
+}
 
 /** The verb of a method on a path of a resource; undefined: there is none. */
 export function verbOf(

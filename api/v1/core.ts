@@ -41,7 +41,10 @@ export const namespaceResource = defineResource<Namespace>({
     spec: namespaceSpecSchema.optional().describe('What is wanted of the namespace.'),
     status: namespaceStatusSchema.optional().describe('Whether it can be used.'),
   },
-  subresources: { status: true },
+  subresources: {
+    status: true,
+    connects: [{ name: 'finalize', kind: 'Namespace', verbs: ['update'] }],
+  },
   columns: [
     {
       name: 'Status',

@@ -1,5 +1,6 @@
 import { apiVersionOf } from '../../machinery/metadata.ts';
 import type { Resource } from '../../machinery/resource.ts';
+import type { Kinds } from '../catalog.ts';
 import { documentAnswer, documentOf, jsonDocument, type CachedDocument } from '../cacheable.ts';
 import { parseAccept } from '../negotiation.ts';
 import type { Answer, ServerRequest } from '../request.ts';
@@ -15,13 +16,20 @@ const gnosticType = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf'
 
 /** The API described for clients: version 3 by group version, version 2 in one piece. */
 export class OpenApi {
-  readonly #resources: readonly Resource[];
+  readonly #catalog: Kinds;
   readonly #version: string;
   readonly #documents = new Map<string, CachedDocument>();
+  /** Of the catalog, when the documents were made. */
+  #generation: number;
 
-  constructor(resources: readonly Resource[], version: string) {
-    this.#resources = resources;
+  constructor(catalog: Kinds, version: string) {
+    this.#catalog = catalog;
     this.#version = version;
+    this.#generation = catalog.generation;
+  }
+
+  get #resources(): readonly Resource[] {
+    return this.#catalog.resources;
   }
 
   /** The document at the request's path; undefined: there is none. */
@@ -70,6 +78,10 @@ export class OpenApi {
 
   /** Documents are made when first asked for, and kept. */
   #made(name: string, make: () => CachedDocument): CachedDocument {
+    if (this.#generation !== this.#catalog.generation) {
+      this.#generation = this.#catalog.generation;
+      this.#documents.clear();
+    }
     let document = this.#documents.get(name);
     if (document === undefined) {
       document = make();

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { isObject, type JsonObject } from '../../../../api/machinery/json.ts';
+import type { Kinds } from '../../../../api/server/catalog.ts';
 import { Discovery } from '../../../../api/server/discovery.ts';
 import { openApiV2 } from '../../../../api/server/openapi/version2.ts';
 import { openApiV3 } from '../../../../api/server/openapi/version3.ts';
@@ -97,6 +98,8 @@ describe.each([
   });
 });
 
+const served = (resources: Kinds['resources']): Kinds => ({ resources, generation: 0 });
+
 describe('the index of OpenAPI 3', () => {
   const pathsOf = (openApi: OpenApi): JsonObject => {
     const answer = openApi.answer(request('/openapi/v3'));
@@ -105,22 +108,22 @@ describe('the index of OpenAPI 3', () => {
   };
 
   it('changes the address of a document when a schema changes, and only then', () => {
-    const before = pathsOf(new OpenApi(kinds, '0'));
+    const before = pathsOf(new OpenApi(served(kinds), '0'));
     expect(Object.keys(before)).toContain('apis/mesocosm.dev/v1');
-    expect(pathsOf(new OpenApi(kinds, '0'))).toEqual(before);
+    expect(pathsOf(new OpenApi(served(kinds), '0'))).toEqual(before);
     const changed = kinds.map((kind) =>
       kind.gvk.kind === 'Widget'
         ? { ...kind, schema: { ...kind.schema, description: 'other' } }
         : kind,
     );
-    const after = pathsOf(new OpenApi(changed, '0'));
+    const after = pathsOf(new OpenApi(served(changed), '0'));
     expect(after['apis/conformance.dev/v1']).not.toEqual(before['apis/conformance.dev/v1']);
     expect(after['apis/mesocosm.dev/v1']).toEqual(before['apis/mesocosm.dev/v1']);
   });
 
   it('answers protobuf for version 2 with a media type that Go can read', () => {
     const accept = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
-    const answer = new OpenApi(kinds, '0').answer(request('/openapi/v2', accept));
+    const answer = new OpenApi(served(kinds), '0').answer(request('/openapi/v2', accept));
     expect(answer).toMatchObject({
       kind: 'bytes',
       contentType: 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf',
@@ -129,7 +132,7 @@ describe('the index of OpenAPI 3', () => {
 });
 
 describe('discovery', () => {
-  const discovery = new Discovery(kinds);
+  const discovery = new Discovery(served(kinds));
   const valueOf = (path: string, accept?: string): unknown => {
     const answer = discovery.answer(request(path, accept));
     return answer?.kind === 'value' ? answer.value : undefined;
