@@ -3,7 +3,7 @@ import { KubeconfigError } from '../client/kubeconfig.ts';
 import { TransportError } from '../client/transport.ts';
 import { ApiError } from '../machinery/errors.ts';
 import { CommandError, exitCodes, type ExitCode } from './errors.ts';
-import { JsonPathError } from './jsonpath/ast.ts';
+import { JsonPathError } from '../machinery/jsonpath/ast.ts';
 
 /** What an error means to the person and to the shell. */
 export interface Report {

@@ -4,7 +4,7 @@ import { eventResource } from '../../v1/core.ts';
 import { withConnection } from '../connection.ts';
 import type { Invocation } from '../context.ts';
 import { CommandError } from '../errors.ts';
-import { parsePath } from '../jsonpath/parse.ts';
+import { parsePath } from '../../machinery/jsonpath/parse.ts';
 import { parseNamedTargets } from '../kinds.ts';
 import { observe } from '../observe.ts';
 import { parseOptions } from '../options.ts';

@@ -8,7 +8,7 @@ import type { Context, Invocation } from '../context.ts';
 import { CommandError } from '../errors.ts';
 import { parseTargets, qualifiedName, type Target } from '../kinds.ts';
 import { fetchPages } from '../pages.ts';
-import { parsePath } from '../jsonpath/parse.ts';
+import { parsePath } from '../../machinery/jsonpath/parse.ts';
 import type { OutputFormat } from '../output/objects.ts';
 import {
   formatDocument,

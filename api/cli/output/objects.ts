@@ -1,9 +1,9 @@
 import { stringify } from 'yaml';
 import { isObject, type JsonObject } from '../../machinery/json.ts';
 import { CommandError } from '../errors.ts';
-import type { Template } from '../jsonpath/ast.ts';
-import { renderTemplate } from '../jsonpath/evaluate.ts';
-import { parseTemplate } from '../jsonpath/parse.ts';
+import type { Template } from '../../machinery/jsonpath/ast.ts';
+import { renderTemplate } from '../../machinery/jsonpath/evaluate.ts';
+import { parseTemplate } from '../../machinery/jsonpath/parse.ts';
 
 /** What `-o` asks for. */
 export type OutputFormat =

@@ -1,5 +1,5 @@
-import { evaluatePath, valueText } from '../jsonpath/evaluate.ts';
-import type { Path } from '../jsonpath/ast.ts';
+import { evaluatePath, valueText } from '../../machinery/jsonpath/evaluate.ts';
+import type { Path } from '../../machinery/jsonpath/ast.ts';
 
 /** `items` by the value at `path` of their object: numbers by size, everything else as text; none first. */
 export function sortByPath<T>(

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { isObject, type JsonObject } from '../../machinery/json.ts';
 import { CommandError } from '../errors.ts';
-import type { Path } from '../jsonpath/ast.ts';
-import { evaluatePath, valueText } from '../jsonpath/evaluate.ts';
-import { parsePath } from '../jsonpath/parse.ts';
+import type { Path } from '../../machinery/jsonpath/ast.ts';
+import { evaluatePath, valueText } from '../../machinery/jsonpath/evaluate.ts';
+import { parsePath } from '../../machinery/jsonpath/parse.ts';
 
 /** What `--for` waits for. */
 export type Goal =

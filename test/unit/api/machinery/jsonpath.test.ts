@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { JsonPathError } from '../../../../api/cli/jsonpath/ast.ts';
-import { evaluatePath, renderTemplate } from '../../../../api/cli/jsonpath/evaluate.ts';
-import { parsePath, parseTemplate } from '../../../../api/cli/jsonpath/parse.ts';
+import { JsonPathError } from '../../../../api/machinery/jsonpath/ast.ts';
+import { evaluatePath, renderTemplate } from '../../../../api/machinery/jsonpath/evaluate.ts';
+import { parsePath, parseTemplate } from '../../../../api/machinery/jsonpath/parse.ts';
 
 const list = {
   kind: 'List',

@@ -1,4 +1,4 @@
-import { isObject, jsonEqual, own } from '../../machinery/json.ts';
+import { isObject, jsonEqual, own } from '../json.ts';
 import type { Filter, Operand, Operator, Path, Step, Template } from './ast.ts';
 
 /** The text of a template over a document. A path that leads nowhere yields nothing, as in kubectl. */
