@@ -11,8 +11,8 @@ import {
   MesosToolError,
   type MesosStatus,
 } from './local/mesos-cluster.ts';
+import { ConfigError } from '../controllers/cosmd/yaml-file.ts';
 import { mesosConfig, type MesosFlags } from './local/mesos-config.ts';
-import { InvalidConfig } from './local/yaml-file.ts';
 
 /** The bundle lies in .local/build of the checkout. */
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -172,7 +172,7 @@ function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitCodes.usage;
   process.stderr.write(`hack/mesos: ${error instanceof Error ? error.message : String(error)}\n`);
   if (error instanceof MesosToolError) return exitCodes[error.code];
-  const wrong = error instanceof InvalidConfig || error instanceof CommandError;
+  const wrong = error instanceof ConfigError || error instanceof CommandError;
   return wrong ? exitCodes.usage : exitCodes.failed;
 }
 

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
-import { fieldPath } from '../../api/machinery/errors.ts';
+import { ConfigError, parseYaml } from './yaml-file.ts';
+
+export { ConfigError } from './yaml-file.ts';
 
 /** `cosmd.yaml`: every field, its default and its meaning. A field that is not here is refused. */
 
@@ -198,11 +199,6 @@ export const configSchema = z.strictObject({
 });
 export type Config = z.infer<typeof configSchema>;
 
-/** A configuration that cannot be used; the message names the file, the place and the field. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-}
-
 export type Role = 'api' | 'controllers';
 
 export function loadConfig(file: string, roles: readonly Role[]): Config {
@@ -211,39 +207,11 @@ export function loadConfig(file: string, roles: readonly Role[]): Config {
 
 /** Parses and checks a configuration. Every fault is reported, each with file, line and field. */
 export function parseConfig(text: string, file: string, roles: readonly Role[]): Config {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines });
-  const [fault] = document.errors;
-  if (fault !== undefined) {
-    const { line, col } = lines.linePos(fault.pos[0]);
-    throw new ConfigError(`${file}:${line}:${col}: ${fault.message.split('\n')[0] ?? 'not YAML'}`);
-  }
-  const result = configSchema.safeParse(document.toJS());
-  if (!result.success) {
-    const faults = result.error.issues.map((issue) => {
-      const keys = issue.code === 'unrecognized_keys' ? issue.keys : [];
-      const at = keys[0] === undefined ? issue.path : [...issue.path, keys[0]];
-      const node = document.getIn(at, true) ?? document.getIn(issue.path, true);
-      const where = position(node, lines);
-      const what =
-        keys[0] === undefined ? issue.message : 'unknown field: remove it or check its spelling';
-      return `${file}${where}: ${fieldPath(at)}: ${what}`;
-    });
-    throw new ConfigError(faults.join('\n'));
-  }
-  const missing = absentSections(result.data, roles);
+  const config = parseYaml(text, file, configSchema);
+  const missing = absentSections(config, roles);
   if (missing.length > 0)
     throw new ConfigError(missing.map((words) => `${file}: ${words}`).join('\n'));
-  return result.data;
-}
-
-const ranged = z.object({ range: z.tuple([z.number(), z.number(), z.number()]) });
-
-function position(node: unknown, lines: LineCounter): string {
-  const found = ranged.safeParse(node);
-  if (!found.success) return '';
-  const { line, col } = lines.linePos(found.data.range[0]);
-  return `:${line}:${col}`;
+  return config;
 }
 
 /** Sections that the roles of this process need, and pairs of fields that go together. */

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { fieldPath } from '../../api/machinery/errors.ts';
-import { faultsOf, InvalidConfig, readYamlFile } from '../local/yaml-file.ts';
+import { faultsOf, ConfigError, readYamlFile } from '../../controllers/cosmd/yaml-file.ts';
 
 /** One agent, or `count` alike. */
 const agentSpec = z.strictObject({
@@ -116,7 +116,7 @@ export function parseConfig(args: readonly string[]): EmulatorConfig {
   return checked(file, given);
 }
 
-/** The file's fields with those of `flags` that are given in their place; throws InvalidConfig. */
+/** The file's fields with those of `flags` that are given in their place; throws ConfigError. */
 export function checked(
   file: Readonly<Record<string, unknown>>,
   flags: Readonly<Record<string, unknown>>,
@@ -127,17 +127,15 @@ export function checked(
   const result = emulatorConfig.safeParse({ ...file, ...given });
   if (!result.success) {
     const faults = faultsOf(result.error.issues);
-    throw new InvalidConfig(
-      faults.map((one) => `${fieldPath(one.path)}: ${one.message}`).join('\n'),
-    );
+    throw new ConfigError(faults.map((one) => `${fieldPath(one.path)}: ${one.message}`).join('\n'));
   }
   if (result.data.masters > 1 && result.data.zk === undefined) {
-    throw new InvalidConfig('masters: several masters need ZooKeeper to elect a leader');
+    throw new ConfigError('masters: several masters need ZooKeeper to elect a leader');
   }
   const names = agentSpecs(result.data).map(({ hostname }) => hostname);
   const twice = names.find((name, index) => names.indexOf(name) < index);
   if (names.length !== new Set(names).size) {
-    throw new InvalidConfig(`agents: two agents are called ${twice ?? ''}`);
+    throw new ConfigError(`agents: two agents are called ${twice ?? ''}`);
   }
   return result.data;
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { checked, emulatorConfig, type EmulatorConfig } from '../emulator/config.ts';
 import { possibleMode } from './mode.ts';
-import { InvalidConfig, readYamlFile } from './yaml-file.ts';
+import { ConfigError, readYamlFile } from '../../controllers/cosmd/yaml-file.ts';
 
 /** `host:port[,…]/path` of a ZooKeeper that is there, or whether one is to be started. */
 const zookeeper = z.union([
@@ -36,14 +36,14 @@ export interface MesosFlags {
   zookeeper?: boolean | string;
 }
 
-/** Flags win over the file. Throws InvalidConfig, which names file, line and field. */
+/** Flags win over the file. Throws ConfigError, which names file, line and field. */
 export function mesosConfig({ config, ...flags }: MesosFlags): MesosConfig {
   const file = config === undefined ? mesosFile.parse({}) : readYamlFile(config, mesosFile);
   const { zookeeper: fromFile, ...rest } = file;
   const { mode = file.mode ?? possibleMode(), masters, agents, port } = flags;
   const election = zookeeper.safeParse(flags.zookeeper ?? fromFile);
   if (!election.success) {
-    throw new InvalidConfig(`zookeeper: ${election.error.issues[0]?.message ?? 'invalid'}`);
+    throw new ConfigError(`zookeeper: ${election.error.issues[0]?.message ?? 'invalid'}`);
   }
   // Whether that many masters can elect a leader; where they will is known once ZooKeeper runs.
   const zk = election.data === false ? undefined : 'zk://127.0.0.1:2181/mesos';

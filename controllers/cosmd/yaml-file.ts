@@ -4,21 +4,22 @@ import { z } from 'zod';
 import { fieldPath } from '../../api/machinery/errors.ts';
 
 /** A file or flag that says something wrong: every fault on a line, with its place and field. */
-export class InvalidConfig extends Error {
-  readonly code = 'InvalidConfig';
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
 }
 
-/** Reads and checks a YAML file; an empty one is `{}`. Throws InvalidConfig. */
+/** Reads and checks a YAML file; an empty one is `{}`. Throws ConfigError. */
 export function readYamlFile<T>(file: string, schema: z.ZodType<T>): T {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new InvalidConfig(error instanceof Error ? error.message : String(error));
+    throw new ConfigError(error instanceof Error ? error.message : String(error), { cause: error });
   }
   return parseYaml(text, file, schema);
 }
 
+/** As readYamlFile, of the text that `file` has. */
 export function parseYaml<T>(text: string, file: string, schema: z.ZodType<T>): T {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });
@@ -26,7 +27,7 @@ export function parseYaml<T>(text: string, file: string, schema: z.ZodType<T>): 
   if (fault !== undefined) {
     const { line, col } = lines.linePos(fault.pos[0]);
     const [words = 'not YAML'] = fault.message.split('\n');
-    throw new InvalidConfig(`${file}:${line}:${col}: ${words}`);
+    throw new ConfigError(`${file}:${line}:${col}: ${words}`);
   }
   const result = schema.safeParse(document.toJS() ?? {});
   if (result.success) return result.data;
@@ -34,7 +35,7 @@ export function parseYaml<T>(text: string, file: string, schema: z.ZodType<T>): 
     ({ path, message }) =>
       `${file}${placeOf(document, path, lines)}: ${fieldPath(path)}: ${message}`,
   );
-  throw new InvalidConfig(faults.join('\n'));
+  throw new ConfigError(faults.join('\n'));
 }
 
 interface Fault {
