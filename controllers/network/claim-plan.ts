@@ -1,3 +1,4 @@
+import { rfc3339 } from '../../api/machinery/clock.ts';
 import { jsonEqual } from '../../api/machinery/json.ts';
 import type {
   AddressClaim,
@@ -109,7 +110,7 @@ function graceOf(claim: AddressClaim, state: ClaimState): ClaimPlan | undefined 
   // A stamp that is past before its time, or far ahead, is another clock's or another process'.
   const isWrong = leftMs > toleranceMs && (releaseAt <= now || releaseAt > now + agentLostGraceMs);
   if (Number.isNaN(releaseAt) || isWrong) {
-    const releaseTime = new Date(now + leftMs).toISOString();
+    const releaseTime = rfc3339(now + leftMs);
     const message =
       holder === undefined
         ? `there is no Task ${task} any more, and nobody saw it end: the address is free from ${releaseTime} on`

@@ -1,3 +1,4 @@
+import { rfc3339 } from '../../../../api/machinery/clock.ts';
 import type { AddressClaim, ClaimHolder } from '../../../../api/v1/address-claim.ts';
 import { claimName, wireKey } from '../../../../api/v1/address-claim.ts';
 import type { Task, TaskStatus } from '../../../../api/v1/task.ts';
@@ -6,10 +7,6 @@ import type { ClaimLookup } from '../../../../controllers/network/claims.ts';
 import { instanceKeyOf } from '../../../../controllers/network/claims.ts';
 
 export const began = Date.UTC(2026, 0, 1);
-
-export function iso(time: number): string {
-  return new Date(time).toISOString();
-}
 
 /** A Task of Job `job`, which controls it, that waits to be launched. */
 export function waitingTask(
@@ -26,7 +23,7 @@ export function waitingTask(
       namespace: 'prod',
       uid: `uid-of-${name}`,
       resourceVersion: '1',
-      creationTimestamp: iso(createdAt),
+      creationTimestamp: rfc3339(createdAt),
       ownerReferences: [
         {
           apiVersion: 'mesocosm.dev/v1',
@@ -73,7 +70,7 @@ export function claimOf(
       name,
       uid: `uid-of-${name}`,
       resourceVersion: '1',
-      creationTimestamp: iso(began),
+      creationTimestamp: rfc3339(began),
       finalizers: ['mesocosm.dev/claim'],
     },
     spec: { network: 'dev-net', cniName: 'dev-net', ip, holder: holder(task, job) },

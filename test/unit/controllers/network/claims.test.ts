@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { rfc3339 } from '../../../../api/machinery/clock.ts';
 import type { AddressClaim } from '../../../../api/v1/address-claim.ts';
 import type { Job } from '../../../../api/v1/job.ts';
 import type { Task } from '../../../../api/v1/task.ts';
@@ -9,7 +10,7 @@ import {
   isKeptBy,
   type ClaimLookup,
 } from '../../../../controllers/network/claims.ts';
-import { began, claimOf, iso, lookup, waitingTask, withStatus } from './claim-objects.ts';
+import { began, claimOf, lookup, waitingTask, withStatus } from './claim-objects.ts';
 
 const ip = '10.0.0.1';
 const first = waitingTask('web-0-a', 'web', { ips: [ip] });
@@ -101,7 +102,7 @@ describe('the gate of a Task', () => {
   it('asks for one sticky address of a family, the oldest', () => {
     const metadata = {
       ...claimOf('10.0.0.9', 'a', 'b').metadata,
-      creationTimestamp: iso(began + 5e3),
+      creationTimestamp: rfc3339(began + 5e3),
     };
     const claims = [
       claimOf('10.0.0.9', 'web-0-b', 'web', { metadata }),
@@ -123,7 +124,7 @@ describe('a Task concerns', () => {
       cniName: 'dev-net',
       interface: 'eth0',
       ips: ['10.0.0.7'],
-      lastTransitionTime: iso(began),
+      lastTransitionTime: rfc3339(began),
     };
     const seen = (verdict: 'Assigned' | 'Mismatch') =>
       claimNames(withStatus(sticky, { networks: [{ ...network, verdict }] }));
@@ -152,7 +153,7 @@ function plan(rest: Partial<ClaimState>) {
 
 const claim = claimOf(ip, 'web-0-a', 'web');
 const running = withStatus(first, { phase: 'Running' });
-const dead = withStatus(first, { phase: 'Failed', finishTime: iso(began - 1000) });
+const dead = withStatus(first, { phase: 'Failed', finishTime: rfc3339(began - 1000) });
 const gone = withStatus(dead, { mesos: { taskId: 'prod.web-0-a', state: 'TASK_GONE' } });
 
 describe('a claim', () => {
@@ -202,7 +203,7 @@ describe('a claim', () => {
   });
 
   it('that is being deleted is released once the holder is dead, to nobody', () => {
-    const metadata = { ...claim.metadata, deletionTimestamp: iso(began) };
+    const metadata = { ...claim.metadata, deletionTimestamp: rfc3339(began) };
     const leaving = { ...claim, metadata };
     expect(plan({ claim: leaving, holder: running }).action).toBe('None');
     const state = { claim: leaving, holder: dead, isKept: true, contenders: [rival] };
@@ -217,7 +218,7 @@ describe('a claim', () => {
     (_what, holder) => {
       const said = plan({ claim, holder, contenders: [rival] });
       if (said.action !== 'Say') throw new Error(said.action);
-      const releaseTime = iso(began + graceMs);
+      const releaseTime = rfc3339(began + graceMs);
       expect(said.status).toMatchObject({ state: 'AgentLost', releaseTime });
       const after = { ...claim, status: said.status };
       // The Task may be gone by now.
@@ -229,7 +230,7 @@ describe('a claim', () => {
       // Whatever the wall clock says.
       expect(at(1000, began + 1000 * graceMs)).toMatchObject({
         action: 'Say',
-        status: { releaseTime: iso(began + 1001 * graceMs - 1000) },
+        status: { releaseTime: rfc3339(began + 1001 * graceMs - 1000) },
       });
       expect(at(graceMs, began - 1000 * graceMs).action).toBe('HandOver');
     },
@@ -245,18 +246,21 @@ describe('a claim', () => {
   });
 
   it('writes a time anew that a clock has made which was ahead, instead of waiting for it', () => {
-    const releaseTime = iso(began + 1000 * graceMs);
+    const releaseTime = rfc3339(began + 1000 * graceMs);
     const status = {
       state: 'AgentLost' as const,
       releaseTime,
       holderUid: claim.spec.holder.taskUid,
     };
     const said = plan({ claim: { ...claim, status }, holder: undefined, contenders: [rival] });
-    expect(said).toMatchObject({ action: 'Say', status: { releaseTime: iso(began + graceMs) } });
+    expect(said).toMatchObject({
+      action: 'Say',
+      status: { releaseTime: rfc3339(began + graceMs) },
+    });
   });
 
   it('does not take the grace of an earlier holder for that of this one', () => {
-    const releaseTime = iso(began - 1);
+    const releaseTime = rfc3339(began - 1);
     const status = { state: 'AgentLost' as const, releaseTime, holderUid: 'uid-of-web-0-z' };
     expect(plan({ claim: { ...claim, status }, holder: gone }).action).toBe('Say');
   });
@@ -291,7 +295,7 @@ describe('a Job keeps an address', () => {
         namespace: 'prod',
         uid: 'uid-of-web',
         resourceVersion: '1',
-        creationTimestamp: iso(began),
+        creationTimestamp: rfc3339(began),
         ...metadata,
       },
       spec: { template: { spec: { containers: [], networks: [] } }, ...spec },
@@ -310,7 +314,7 @@ describe('a Job keeps an address', () => {
     ['the network is left', joining({ name: 'data-net', ips: [ip] }), {}, false],
     ['it is scaled down', joining({ ips: [ip] }, 0), {}, false],
     ['it is another Job of the name', joining({ ips: [ip] }), { uid: 'other' }, false],
-    ['it is being deleted', joining({ ips: [ip] }), { deletionTimestamp: iso(began) }, false],
+    ['it is being deleted', joining({ ips: [ip] }), { deletionTimestamp: rfc3339(began) }, false],
   ])('if %s', (_what, spec, metadata, expected) => {
     expect(isKeptBy(job(spec, metadata), claim, [claim])).toBe(expected);
     expect(isKeptBy(undefined, claim, [claim])).toBe(false);
