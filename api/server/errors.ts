@@ -93,8 +93,8 @@ export function invalid(of: Named, name: string, errors: readonly FieldError[]):
 }
 
 /** 422 about the options of a request, e.g. `ListOptions`. */
-export function invalidOptions(kind: string, error: FieldError): ApiError {
-  return invalid({ gvk: { group: 'meta.k8s.io', version: 'v1', kind }, plural: kind }, '', [error]);
+export function invalidOptions(kind: string, ...errors: FieldError[]): ApiError {
+  return invalid({ gvk: { group: 'meta.k8s.io', version: 'v1', kind }, plural: kind }, '', errors);
 }
 
 export function tooLarge(of: Named, name: string, bytes: number, limit: number): ApiError {

@@ -1,3 +1,4 @@
+import type { FieldError } from '../machinery/errors.ts';
 import { isObject } from '../machinery/json.ts';
 import {
   parseFieldSelector,
@@ -60,6 +61,12 @@ export interface ListOptions extends Selection {
 
 export interface WatchOptions extends Selection {
   resourceVersion: number | undefined;
+  /**
+   * The present state comes first, as ADDED, and then a bookmark that says so: no older than
+   * `resourceVersion`, any if that is 0, the newest if absent. Without it the changes after
+   * `resourceVersion` come, or from now on if that is 0 or absent.
+   */
+  initialEvents: boolean;
   allowBookmarks: boolean;
   timeoutSeconds: number | undefined;
 }
@@ -111,7 +118,13 @@ export function parseListOptions(query: Query): ListOptions {
   const resourceVersion = parseResourceVersion(text(query, 'resourceVersion'));
   const match = parseMatch(query, resourceVersion);
   const continueToken = text(query, 'continue');
-  if (flag(query, 'sendInitialEvents')) throw sendInitialEventsForbidden('list');
+  if (query.has('sendInitialEvents')) {
+    throw invalidOptions('ListOptions', {
+      field: 'sendInitialEvents',
+      message: 'Forbidden: sendInitialEvents is forbidden for list',
+      reason: 'FieldValueForbidden',
+    });
+  }
   if (continueToken !== undefined && resourceVersion !== undefined && resourceVersion !== 0) {
     throw badRequest('specifying resource version is not allowed when using continue');
   }
@@ -156,37 +169,53 @@ function parseMatch(query: Query, resourceVersion: number | undefined): VersionM
   return value;
 }
 
-function sendInitialEventsForbidden(verb: 'list' | 'watch'): Error {
-  const message =
-    verb === 'list'
-      ? 'Forbidden: sendInitialEvents is forbidden for list'
-      : 'Forbidden: sendInitialEvents is not supported by this server: list, then watch from its resourceVersion';
-  return invalidOptions('ListOptions', {
-    field: 'sendInitialEvents',
-    message,
-    reason: 'FieldValueForbidden',
-  });
-}
-
+/** Kubernetes' rules for the options of a watch, WatchList among them. Throws 400, 422. */
 export function parseWatchOptions(query: Query): WatchOptions {
-  // Ignoring this parameter would hang clients that wait for the bookmark it promises.
-  if (query.has('sendInitialEvents')) throw sendInitialEventsForbidden('watch');
-  if (text(query, 'resourceVersionMatch') !== undefined) {
-    throw invalidOptions('ListOptions', {
-      field: 'resourceVersionMatch',
-      message:
-        'Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
-      reason: 'FieldValueForbidden',
-    });
-  }
+  const errors = watchErrors(query);
+  if (errors.length > 0) throw invalidOptions('ListOptions', ...errors);
   const timeout = wholeNumber(query, 'timeoutSeconds');
+  const resourceVersion = parseResourceVersion(text(query, 'resourceVersion'));
   return {
     ...parseSelection(query),
-    resourceVersion: parseResourceVersion(text(query, 'resourceVersion')),
+    resourceVersion,
+    initialEvents: query.has('sendInitialEvents')
+      ? flag(query, 'sendInitialEvents')
+      : resourceVersion === undefined || resourceVersion === 0,
     allowBookmarks: flag(query, 'allowWatchBookmarks'),
     timeoutSeconds:
       timeout === undefined || timeout <= 0 ? undefined : Math.min(timeout, maxTimeoutSeconds),
   };
+}
+
+function watchErrors(query: Query): FieldError[] {
+  const match = text(query, 'resourceVersionMatch');
+  const initial = query.has('sendInitialEvents');
+  const errors: FieldError[] = [];
+  const forbid = (why: string): void => {
+    errors.push({
+      field: 'resourceVersionMatch',
+      message: `Forbidden: ${why}`,
+      reason: 'FieldValueForbidden',
+    });
+  };
+  if (initial && match !== 'NotOlderThan') {
+    forbid('sendInitialEvents requires setting resourceVersionMatch to NotOlderThan');
+  }
+  if (match === undefined) return errors;
+  if (!initial) {
+    forbid('resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided');
+  }
+  if (match !== 'NotOlderThan') {
+    errors.push({
+      field: 'resourceVersionMatch',
+      message: `Unsupported value: ${JSON.stringify(match)}: supported values: "NotOlderThan"`,
+      reason: 'FieldValueNotSupported',
+    });
+  }
+  if (text(query, 'continue') !== undefined) {
+    forbid('resourceVersionMatch is forbidden when continue is provided');
+  }
+  return errors;
 }
 
 /** Whether the request asks for a rehearsal. Any value but All is refused with 422. */

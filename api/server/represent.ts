@@ -105,7 +105,7 @@ export function watchAnswer(
   let definitions = true;
   const objectOf = (frame: WatchFrame): unknown => {
     if (frame.type === 'ERROR') return frame.error.toStatus();
-    if (frame.type === 'BOOKMARK') return bookmarkOf(view, frame.revision);
+    if (frame.type === 'BOOKMARK') return bookmarkOf(view, frame);
     if (view.representation.form === 'Object') return frame.item.object;
     const object = formed({ ...view, now: clock.now() }, frame.item, definitions);
     definitions = false;
@@ -130,13 +130,23 @@ export function watchAnswer(
   };
 }
 
+/** Tells that the initial events of a watch have all been sent; clients look for it by this name. */
+const initialEventsEnd = { 'k8s.io/initial-events-end': 'true' };
+
 /** Of the resource's own kind: informers drop bookmarks of another. */
-function bookmarkOf({ resource, representation }: View, revision: number): unknown {
+function bookmarkOf(
+  { resource, representation }: View,
+  frame: Extract<WatchFrame, { type: 'BOOKMARK' }>,
+): unknown {
   const { gvk } = resource;
   const { form, metaVersion } = representation;
   const own = { kind: gvk.kind, apiVersion: apiVersionOf(gvk) };
   const meta = { kind: form, apiVersion: `meta.k8s.io/${metaVersion}` };
-  const metadata = { resourceVersion: String(revision), creationTimestamp: null };
+  const metadata = {
+    resourceVersion: String(frame.revision),
+    creationTimestamp: null,
+    ...(frame.initialEventsEnd === true ? { annotations: initialEventsEnd } : {}),
+  };
   if (form === 'Table') return { ...meta, metadata, columnDefinitions: null, rows: [] };
   return { ...(form === 'Object' ? own : meta), metadata };
 }

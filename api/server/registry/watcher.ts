@@ -5,7 +5,7 @@ import type { Random } from '../../machinery/random.ts';
 import type { Resource } from '../../machinery/resource.ts';
 import type { CacheEvent, Snapshot } from '../../storage/cache.ts';
 import { StorageError, type Revision } from '../../storage/storage.ts';
-import { toApiError, tooOldResourceVersion } from '../errors.ts';
+import { toApiError, tooLargeResourceVersion, tooOldResourceVersion } from '../errors.ts';
 import type { WatchOptions } from '../query.ts';
 import { itemOf, withRevision, type Item, type ItemCache } from './item.ts';
 import { listPrefix } from './keys.ts';
@@ -13,7 +13,7 @@ import { matcherOf, type Matcher } from './selection.ts';
 
 export type WatchFrame =
   | { type: 'ADDED' | 'MODIFIED' | 'DELETED'; item: Item }
-  | { type: 'BOOKMARK'; revision: Revision }
+  | { type: 'BOOKMARK'; revision: Revision; initialEventsEnd?: true }
   | { type: 'ERROR'; error: ApiError };
 
 /** Frames of one moment. */
@@ -26,6 +26,19 @@ const shortestLifeMs = 30 * 60_000;
 
 /** Objects of the initial state that are handed on at a time. */
 const portion = 200;
+
+/** How long a watch waits for the cache to reach the version that it is to begin at. */
+const versionWaitMs = 3_000;
+
+/** Where a watch begins. */
+interface Start {
+  prefix: string;
+  matcher: Matcher;
+  /** What is sent before any change. Taken out then: a watch that lives long must not keep old states. */
+  initial: Snapshot<KubeObject> | undefined;
+  /** Changes after this revision follow. */
+  after: Revision;
+}
 
 /** Watches of one kind. */
 export class Watcher {
@@ -44,8 +57,8 @@ export class Watcher {
   }
 
   /**
-   * Opens a watch: checks everything that an HTTP code can still refuse. The frames begin with the
-   * present state as ADDED unless the client names the version that it has.
+   * Opens a watch: checks everything that an HTTP code can still refuse. A version whose changes are gone
+   * is refused by an ERROR, as in Kubernetes.
    */
   async open(
     namespace: string | undefined,
@@ -55,16 +68,27 @@ export class Watcher {
     const matcher = matcherOf(this.#resource, options);
     const prefix = listPrefix(this.#resource, namespace);
     const { resourceVersion } = options;
-    let initial: Snapshot<KubeObject> | undefined;
-    if (resourceVersion === undefined) initial = await this.#cache.list(prefix);
-    else if (resourceVersion === 0) initial = this.#cache.snapshot(prefix);
-    return this.#frames(prefix, matcher, initial, options, signal);
+    const start: Start = { prefix, matcher, initial: undefined, after: resourceVersion ?? 0 };
+    if (options.initialEvents || start.after === 0) {
+      const state = await this.#state(prefix, resourceVersion);
+      start.after = state.revision;
+      if (options.initialEvents) start.initial = state;
+    }
+    return this.#frames(start, options, signal);
+  }
+
+  /** The present state: the newest, any (version 0), or one no older than a version. Throws 504. */
+  async #state(prefix: string, version: Revision | undefined): Promise<Snapshot<KubeObject>> {
+    if (version === undefined) return this.#cache.list(prefix);
+    // client-go asks for the newest state when it learns that its version is too large.
+    if (version > 0 && !(await this.#cache.waitFor(version, versionWaitMs))) {
+      throw tooLargeResourceVersion(version, this.#cache.revision);
+    }
+    return this.#cache.snapshot(prefix);
   }
 
   async *#frames(
-    prefix: string,
-    matcher: Matcher,
-    initial: Snapshot<KubeObject> | undefined,
+    start: Start,
     options: WatchOptions,
     signal: AbortSignal,
   ): AsyncGenerator<WatchFrames, void, undefined> {
@@ -73,9 +97,16 @@ export class Watcher {
     signal.addEventListener('abort', end, { once: true });
     if (signal.aborted) end();
     const timer = this.#clock.after(this.#lifetime(options), end);
-    let position = initial?.revision ?? options.resourceVersion ?? 0;
+    const { prefix, matcher } = start;
+    let position = start.after;
     try {
-      if (initial !== undefined) yield* added(initial, matcher);
+      if (start.initial !== undefined) {
+        yield* added(start.initial, matcher);
+        start.initial = undefined;
+        if (options.allowBookmarks) {
+          yield [{ type: 'BOOKMARK', revision: position, initialEventsEnd: true }];
+        }
+      }
       const batches = this.#cache.subscribe(prefix, position, { signal: life.signal, bookmarkMs });
       for await (const { events, revision } of batches) {
         position = Math.max(position, revision);
