@@ -101,6 +101,8 @@ export interface Resource<T extends KubeObject = KubeObject> {
    * that controllers write in masses, with the first server-side apply to it.
    */
   fieldOwners?: 'OnceApplied';
+  /** Its contents are secret: no message, log or report may repeat them. */
+  confidential?: true;
   /** Bound of one object's JSON in bytes; 1.5 MiB if absent. */
   maxBytes?: number;
   columns: readonly Column<T>[];

@@ -1,11 +1,13 @@
 import type { AnyResource } from '../machinery/resource.ts';
 import { addressClaimResource } from './address-claim.ts';
 import { agentResource } from './agent.ts';
+import { configMapResource } from './config-map.ts';
 import { eventResource, leaseResource, namespaceResource } from './core.ts';
 import { frameworkResource } from './framework.ts';
 import { jobResource } from './job.ts';
 import { jobRevisionResource } from './job-revision.ts';
 import { networkResource } from './network.ts';
+import { secretResource } from './secret.ts';
 import { serverSetResource } from './serverset.ts';
 import { serviceAccountResource } from './service-account.ts';
 import { taskResource } from './task.ts';
@@ -21,6 +23,8 @@ export const resources: readonly AnyResource[] = [
   agentResource,
   frameworkResource,
   namespaceResource,
+  configMapResource,
+  secretResource,
   serviceAccountResource,
   eventResource,
   leaseResource,

@@ -35,6 +35,7 @@ export interface ZodResource<T extends KubeObject> {
   ttlSeconds?: number;
   maxBytes?: number;
   fieldOwners?: Resource['fieldOwners'];
+  confidential?: true;
   /** What to write instead of a field that there is not, if it is one that people expect. */
   mendOf?: (path: readonly PropertyKey[]) => string | undefined;
   defaults?: (object: T) => T;
@@ -85,13 +86,14 @@ export function defineResource<T extends KubeObject>(definition: ZodResource<T>)
     ...(definition.ttlSeconds === undefined ? {} : { ttlSeconds: definition.ttlSeconds }),
     ...(definition.maxBytes === undefined ? {} : { maxBytes: definition.maxBytes }),
     ...(definition.fieldOwners === undefined ? {} : { fieldOwners: definition.fieldOwners }),
+    ...(definition.confidential === undefined ? {} : { confidential: definition.confidential }),
     columns: definition.columns,
     selectableFields: definition.selectableFields ?? {},
     schema: schemaOf(definition),
     // The shape has been checked field by field; T is its static side, given by the kind's file.
     parse: (document, checked = {}) => {
       const part = without(Object.keys(checked)) as unknown as z.ZodType<T>;
-      const result = parseWith(part, document, definition.mendOf);
+      const result = parseWith(part, document, definition);
       return result.ok ? { ok: true, value: { ...result.value, ...checked } } : result;
     },
     defaults: definition.defaults ?? ((object) => object),
@@ -99,9 +101,9 @@ export function defineResource<T extends KubeObject>(definition: ZodResource<T>)
   };
 }
 
-type MendOf = ZodResource<KubeObject>['mendOf'];
+type Wording = Pick<ZodResource<never>, 'mendOf' | 'confidential'>;
 
-function parseWith<T>(shape: z.ZodType<T>, document: unknown, mendOf: MendOf): ParseResult<T> {
+function parseWith<T>(shape: z.ZodType<T>, document: unknown, wording: Wording): ParseResult<T> {
   const result = shape.safeParse(document, { reportInput: true });
   if (result.success) return { ok: true, value: result.data };
   const unknown = result.error.issues.flatMap((issue) =>
@@ -109,16 +111,16 @@ function parseWith<T>(shape: z.ZodType<T>, document: unknown, mendOf: MendOf): P
       ? issue.keys.map((key) => [...issue.path.map(String), key])
       : [],
   );
-  const errors = result.error.issues.flatMap((issue) => toFieldErrors(issue, mendOf));
+  const errors = result.error.issues.flatMap((issue) => toFieldErrors(issue, wording));
   return { ok: false, errors, unknown };
 }
 
-function toFieldErrors(issue: z.core.$ZodIssue, mendOf: MendOf): FieldError[] {
+function toFieldErrors(issue: z.core.$ZodIssue, wording: Wording): FieldError[] {
   const field = fieldPath(issue.path);
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => {
       const path = fieldPath([...issue.path, key]);
-      const mend = mendOf?.([...issue.path, key]) ?? 'remove it or check its spelling';
+      const mend = wording.mendOf?.([...issue.path, key]) ?? 'remove it or check its spelling';
       const message = `unknown field "${path}": ${mend}`;
       return { field: path, message, reason: 'FieldValueInvalid' };
     });
@@ -126,7 +128,7 @@ function toFieldErrors(issue: z.core.$ZodIssue, mendOf: MendOf): FieldError[] {
   if (issue.input === undefined) {
     return [{ field, message: `Required value: ${wanted(issue)}`, reason: 'FieldValueRequired' }];
   }
-  const value = shown(issue.input);
+  const value = wording.confidential === true ? redacted : shown(issue.input);
   switch (issue.code) {
     case 'invalid_type':
       return [
@@ -161,6 +163,9 @@ function wanted(issue: z.core.$ZodIssue): string {
   if (issue.code !== 'invalid_value') return issue.message;
   return `supported values: ${issue.values.map((value) => JSON.stringify(value)).join(', ')}`;
 }
+
+/** What stands for a value of a confidential kind, in Kubernetes' words. */
+const redacted = '"<secret contents redacted>"';
 
 /** A wrong value as Kubernetes quotes it, cut where it says no more. */
 function shown(value: unknown): string {

@@ -32,7 +32,7 @@ export function asSubmitted(resource: Resource, body: unknown): Submitted {
   ] as const) {
     if (typeof body[key] !== 'string' || body[key] === '') {
       throw badRequest(
-        `the object provided is unrecognized (must be of type ${kind}): Object '${name}' is missing in '${excerpt(body)}'`,
+        `the object provided is unrecognized (must be of type ${kind}): Object '${name}' is missing in '${resource.confidential === true ? '<secret contents redacted>' : excerpt(body)}'`,
       );
     }
   }
