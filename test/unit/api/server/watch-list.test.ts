@@ -3,6 +3,7 @@ import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { seededRandom } from '../../../../api/machinery/random.ts';
 import { parseWatchOptions } from '../../../../api/server/query.ts';
+import { erased } from '../../../../api/server/registry/erase.ts';
 import { Watcher } from '../../../../api/server/registry/watcher.ts';
 import { decodeObject } from '../../../../api/server/registry/item.ts';
 import { WatchCache } from '../../../../api/storage/cache.ts';
@@ -224,7 +225,12 @@ it('the state that a watch began with is kept no longer than it is being sent', 
   const key = '/conformance.dev/widgets/default/a';
   const created = await storage.create(key, value);
   await cache.waitFor(created.revision, 1_000);
-  const watcher = new Watcher({ resource: widgetResource, cache, clock, random: seededRandom(1) });
+  const watcher = new Watcher({
+    resource: erased(widgetResource),
+    cache,
+    clock,
+    random: seededRandom(1),
+  });
   const options = parseWatchOptions(new URLSearchParams());
   const frames = (await watcher.open(undefined, options, stop.signal))[Symbol.asyncIterator]();
   const sent = await (async () => {
