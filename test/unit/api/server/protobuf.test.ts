@@ -97,6 +97,122 @@ describe('Kubernetes protobuf', () => {
     });
   });
 
+  it('reads a Secret: bytes become base64, empty values stay', () => {
+    const bytes = envelope('v1', 'Secret', (writer) => {
+      metadata(writer);
+      nested(writer, 2, (entry) => {
+        text(entry, 1, 'key');
+        entry.uint32((2 << 3) | 2).bytes(Buffer.from([0, 255]));
+      });
+      nested(writer, 2, (entry) => text(entry, 1, 'empty'));
+      text(writer, 3, 'Opaque');
+      nested(writer, 4, (entry) => {
+        text(entry, 1, 'plain');
+        text(entry, 2, 'text');
+      });
+      writer.uint32(5 << 3).bool(false);
+    });
+    expect(decodeProtobuf(bytes)).toMatchObject({
+      data: { key: 'AP8=', empty: '' },
+      type: 'Opaque',
+      stringData: { plain: 'text' },
+      immutable: false,
+    });
+  });
+
+  it('reads a ResourceQuota: quantities are texts', () => {
+    const bytes = envelope('v1', 'ResourceQuota', (writer) => {
+      nested(writer, 2, (spec) => {
+        nested(spec, 1, (entry) => {
+          text(entry, 1, 'cpu');
+          nested(entry, 2, (quantity) => text(quantity, 1, '200m'));
+        });
+      });
+    });
+    expect(decodeProtobuf(bytes)).toMatchObject({ spec: { hard: { cpu: '200m' } } });
+  });
+
+  it('reads a SubjectAccessReview: extra values are lists', () => {
+    const bytes = envelope('authorization.k8s.io/v1', 'SubjectAccessReview', (writer) => {
+      nested(writer, 2, (spec) => {
+        nested(spec, 1, (attributes) => {
+          text(attributes, 1, 'default');
+          text(attributes, 2, 'get');
+          text(attributes, 5, 'jobs');
+          nested(attributes, 9, (selector) => {
+            nested(selector, 2, (requirement) => {
+              text(requirement, 1, 'app');
+              text(requirement, 2, 'In');
+              text(requirement, 3, 'web');
+            });
+          });
+        });
+        text(spec, 3, 'bob');
+        text(spec, 4, 'ops');
+        nested(spec, 5, (entry) => {
+          text(entry, 1, 'scopes');
+          nested(entry, 2, (values) => {
+            text(values, 1, 'a');
+            text(values, 1, '');
+          });
+        });
+        nested(spec, 5, (entry) => text(entry, 1, 'none'));
+      });
+      nested(writer, 3, (status) => status.uint32(1 << 3).bool(true));
+    });
+    expect(decodeProtobuf(bytes)).toEqual({
+      apiVersion: 'authorization.k8s.io/v1',
+      kind: 'SubjectAccessReview',
+      spec: {
+        resourceAttributes: {
+          namespace: 'default',
+          verb: 'get',
+          resource: 'jobs',
+          labelSelector: { requirements: [{ key: 'app', operator: 'In', values: ['web'] }] },
+        },
+        user: 'bob',
+        groups: ['ops'],
+        extra: { scopes: ['a', ''], none: [] },
+      },
+    });
+  });
+
+  it('reads a ClusterRole with what it aggregates', () => {
+    const bytes = envelope('rbac.authorization.k8s.io/v1', 'ClusterRole', (writer) => {
+      nested(writer, 2, (rule) => {
+        text(rule, 1, 'get');
+        text(rule, 2, '');
+        text(rule, 3, 'pods');
+        text(rule, 5, '/healthz');
+      });
+      nested(writer, 3, (aggregation) => {
+        nested(aggregation, 1, (selector) => {
+          nested(selector, 1, (entry) => {
+            text(entry, 1, 'to');
+            text(entry, 2, 'view');
+          });
+        });
+      });
+    });
+    expect(decodeProtobuf(bytes)).toMatchObject({
+      rules: [
+        { verbs: ['get'], apiGroups: [''], resources: ['pods'], nonResourceURLs: ['/healthz'] },
+      ],
+      aggregationRule: { clusterRoleSelectors: [{ matchLabels: { to: 'view' } }] },
+    });
+  });
+
+  it('reads a list of many items in time that follows their number', () => {
+    const many = 300_000;
+    const bytes = envelope('v1', 'Namespace', (writer) => {
+      nested(writer, 2, (spec) => {
+        for (let index = 0; index < many; index += 1) text(spec, 1, '');
+      });
+    });
+    const { spec } = decodeProtobuf(bytes) as { spec: { finalizers: string[] } };
+    expect(spec.finalizers).toHaveLength(many);
+  });
+
   it('says which kinds it does not take', () => {
     const pod = envelope('v1', 'Pod', metadata);
     expect(() => decodeProtobuf(pod)).toThrow(UnknownProtobufKindError);
