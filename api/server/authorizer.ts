@@ -12,12 +12,15 @@ export interface Attributes {
     version: string;
     /** Plural, with the subresource if there is one: `jobs/status`. */
     resource: string;
+    /** Of a namespace itself: its own name, as in Kubernetes. */
     namespace: string | undefined;
+    /** Also of a list or watch that selects by metadata.name. */
     name: string | undefined;
   };
 }
 
-export type Decision = { allowed: true } | { allowed: false; reason: string };
+/** The reason says which rule allows it, or what could not be found; empty if there is nothing to say. */
+export type Decision = { allowed: true; reason?: string } | { allowed: false; reason: string };
 
 export interface Authorizer {
   authorize(attributes: Attributes): Promise<Decision>;
