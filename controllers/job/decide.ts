@@ -3,6 +3,7 @@ import { findCondition } from '../../api/machinery/conditions.ts';
 import type { Job } from '../../api/v1/job.ts';
 import { jobDefaults } from '../../api/v1/job.ts';
 import type { JobRevision } from '../../api/v1/job-revision.ts';
+import { runOf } from '../../api/v1/runs.ts';
 import { serverSetFinalizer } from '../../api/v1/serverset.ts';
 import type { Task } from '../../api/v1/task.ts';
 import { isReady, phaseOf } from '../../api/v1/task.ts';
@@ -19,7 +20,6 @@ import {
   isStopping,
   isUnreachable,
   newest,
-  runOf,
   serving,
   timeOf,
 } from './instances.ts';

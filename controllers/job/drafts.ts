@@ -4,11 +4,11 @@ import { apiVersion } from '../../api/v1/group.ts';
 import type { Job } from '../../api/v1/job.ts';
 import { instanceLabel, jobLabel } from '../../api/v1/job.ts';
 import type { JobRevision } from '../../api/v1/job-revision.ts';
+import { runAnnotation } from '../../api/v1/runs.ts';
 import type { Task } from '../../api/v1/task.ts';
 import { mesosFinalizer } from '../../api/v1/task.ts';
 import type { TemplateSpec } from '../../api/v1/template.ts';
 import type { TaskStart } from './decide.ts';
-import { runAnnotation } from './instances.ts';
 import { heldBackAnnotation } from './rollout.ts';
 
 /**

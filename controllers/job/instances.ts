@@ -1,10 +1,8 @@
 import { findCondition } from '../../api/machinery/conditions.ts';
+import { byRun } from '../../api/v1/runs.ts';
 import type { ContainerStatus, Task } from '../../api/v1/task.ts';
 import { isDead, isReady, phaseOf } from '../../api/v1/task.ts';
 import { isDeadState } from '../scheduler/status.ts';
-
-/** On a Task: which run of its instance it is, from 1. Orders runs, since creation times may be equal. */
-export const runAnnotation = 'mesocosm.dev/run';
 
 /** All Tasks of one instance of a Job. Both lists are in the order of the runs, the newest last. */
 export interface Instance {
@@ -12,11 +10,6 @@ export interface Instance {
   /** Not dead: they hold the instance, also while they stop or are unreachable. */
   live: readonly Task[];
   dead: readonly Task[];
-}
-
-export function runOf(task: Task): number {
-  const run = Number(task.metadata.annotations?.[runAnnotation]);
-  return Number.isSafeInteger(run) ? run : 0;
 }
 
 /** Groups tasks by instance, in the order of the instances. Every index below `replicas` is there. */
@@ -37,18 +30,6 @@ export function instancesOf(tasks: readonly Task[], replicas: number): Instance[
     if (dead.length > 1) dead.sort(byRun);
   }
   return instances;
-}
-
-function byRun(left: Task, right: Task): number {
-  return (
-    runOf(left) - runOf(right) ||
-    compare(left.metadata.creationTimestamp, right.metadata.creationTimestamp) ||
-    compare(left.metadata.name, right.metadata.name)
-  );
-}
-
-function compare(left: string, right: string): number {
-  return left < right ? -1 : left > right ? 1 : 0;
 }
 
 /** The newest run, whatever became of it. */

@@ -4,10 +4,10 @@ import { controllerOf, objectKey } from '../../api/machinery/metadata.ts';
 import type { Random } from '../../api/machinery/random.ts';
 import { nameSuffix } from '../../api/machinery/random.ts';
 import type { Job } from '../../api/v1/job.ts';
+import { runOf } from '../../api/v1/runs.ts';
 import type { Task } from '../../api/v1/task.ts';
 import type { TaskStart } from './decide.ts';
 import { taskDraft } from './drafts.ts';
-import { runOf } from './instances.ts';
 
 /** 27^10 suffixes: two of one instance are never the same. */
 const suffixLength = 10;
