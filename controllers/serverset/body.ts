@@ -64,7 +64,8 @@ export function recognise(body: string, clusterName: string): OurMember | undefi
   };
 }
 
-function parseJson(text: string): unknown {
+/** Undefined if it is no JSON. */
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {

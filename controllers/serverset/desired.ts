@@ -102,7 +102,7 @@ export function desiredMembers(serverSet: ServerSet, tasks: readonly Task[]): De
 }
 
 /** A replacement stays when the run that it replaced returns: the older one gives way. */
-function older(left: Task, right: Task): Task {
+export function older(left: Task, right: Task): Task {
   const order =
     compare(left.metadata.creationTimestamp, right.metadata.creationTimestamp) ||
     compare(left.metadata.uid, right.metadata.uid);

@@ -43,14 +43,11 @@ function agentEndpoints(task: Task, { network, primaryPort }: Wish): Endpoints |
   const host = mesos?.agentHostname;
   if (host === undefined) return { reason: 'has no agent yet' };
   const literal = mesos?.agentAddress?.ip ?? host;
-  const taken = new Map((task.status?.ports ?? []).map(({ name, hostPort }) => [name, hostPort]));
-  const numbers = portsOf(task, ({ name, hostPort, containerPort }) => {
-    return taken.get(name) ?? hostPort ?? containerPort;
-  });
+  const numbers = portNumbersOf(task);
   const port = numbers.get(primaryPort);
   if (port === undefined) return { reason: `has no number for port ${primaryPort}` };
   const additional: Record<string, Endpoint> = {};
-  for (const [name, number] of numbers) additional[name] = endpoint(host, number, literal);
+  for (const [name, number] of numbers) additional[name] = endpointAt(host, number, literal);
   return { service: { host, port }, additional };
 }
 
@@ -64,7 +61,7 @@ function networkEndpoints(task: Task, wish: Wish): Endpoints | Unpublishable {
   const family = wish.family ?? serverSetDefaults.family;
   const host = addressOn(task, chosen, family);
   if (host === undefined) return { reason: `has no ${family} address on network ${chosen}` };
-  const numbers = portsOf(task, ({ containerPort }) => containerPort);
+  const numbers = portNumbersOf(task);
   const port = numbers.get(wish.primaryPort);
   if (port === undefined) return { reason: `has no port ${wish.primaryPort}` };
   const networks = [chosen, ...joined.filter((name) => name !== chosen)];
@@ -75,11 +72,23 @@ function networkEndpoints(task: Task, wish: Wish): Endpoints | Unpublishable {
         const address = addressOn(task, network, each);
         if (address === undefined) continue;
         const on = network === chosen ? name : `${name}.${network}`;
-        additional[each === 'IPv6' ? `${on}.ipv6` : on] ??= endpoint(address, number, address);
+        additional[each === 'IPv6' ? `${on}.ipv6` : on] ??= endpointAt(address, number, address);
       }
     }
   }
   return { service: { host, port }, additional };
+}
+
+/** The ports of a task where it listens: in its containers, or on its agent if it joins no network. */
+export function portNumbersOf(task: Task): ReadonlyMap<string, number> {
+  if ((task.spec.networks ?? []).length > 0) {
+    return portsOf(task, ({ containerPort }) => containerPort);
+  }
+  const taken = new Map((task.status?.ports ?? []).map(({ name, hostPort }) => [name, hostPort]));
+  return portsOf(
+    task,
+    ({ name, hostPort, containerPort }) => taken.get(name) ?? hostPort ?? containerPort,
+  );
 }
 
 /** Named ports with a number, in the order of the containers. */
@@ -101,7 +110,8 @@ function addressOn(task: Task, network: string, family: 'IPv4' | 'IPv6'): string
   return task.status?.networks?.find(({ name }) => name === network)?.ips.find(isOfFamily);
 }
 
-function endpoint(host: string, port: number, literal: string): Endpoint {
+/** With the keys for readers that want no DNS. */
+export function endpointAt(host: string, port: number, literal: string): Endpoint {
   if (isIPv4(literal)) return { host, port, inet: literal };
   if (isIPv6(literal)) return { host, port, inet6: literal };
   return { host, port };

@@ -3,7 +3,8 @@ import { isDead, isForced, isReady, phaseOf } from '../../api/v1/task.ts';
 import type { OurMember } from './body.ts';
 import { memberBody } from './body.ts';
 import type { Desired, Member } from './desired.ts';
-import { isStopping, slotOf } from './desired.ts';
+import { isPublishable, isStopping, older, slotOf } from './desired.ts';
+import { formerEndpoints } from './former.ts';
 import type { Endpoints } from './member.ts';
 
 /** A `member_*` node as it was read. */
@@ -75,6 +76,8 @@ export interface Plan {
   held: readonly { node: ObservedNode; task: Task }[];
   /** Members that are and stay ALIVE, whatever their bytes. */
   kept: readonly { node: ObservedNode; member: Member }[];
+  /** Those of them that say what the set no longer asks for, until their task is replaced. */
+  former: readonly { node: ObservedNode; task: Task }[];
   /** Until the first drain ends. */
   wakeAfterMs: number | undefined;
 }
@@ -87,8 +90,10 @@ type Verdict =
 /**
  * What to do about the nodes of one path. What must go goes first: only then are members created, so
  * that a slot never has two. What serves yet, but is to stop or belongs elsewhere, goes last: a rollout
- * counts on those that have become ready, and no reader finds a path empty that changes hands. Laws: foreign nodes are in no plan; a plan applied and made
- * again is empty, drains and holds aside; nothing but a desired member is or stays ALIVE, holds aside.
+ * counts on those that have become ready, and no reader finds a path empty that changes hands. Laws:
+ * foreign nodes are in no plan; a plan applied and made again is empty, drains and holds aside; nothing
+ * but a desired member, or one of a ready task that says what the task has, is or stays ALIVE, holds
+ * aside.
  */
 export function planMembers(nodes: readonly ObservedNode[], context: PlanContext): Plan {
   const { desired, mode } = context;
@@ -101,12 +106,17 @@ export function planMembers(nodes: readonly ObservedNode[], context: PlanContext
   const deselected = new Map<string, ObservedNode>();
   const held: Plan['held'][number][] = [];
   const kept: Plan['kept'][number][] = [];
+  const former: Plan['former'][number][] = [];
   const draining: Plan['draining'][number][] = [];
   const waits: number[] = [];
 
-  for (const [uid, [node, ...surplus]] of ourNodes(nodes)) {
+  const ours = ourNodes(nodes);
+  const formers = formerMembers(ours, context);
+  for (const [uid, [node, ...surplus]] of ours) {
     remove.push(...surplus.map((each) => ({ node: each, cause: 'Duplicate' as const })));
-    const member = published.get(uid);
+    const formerMember = formers.get(uid);
+    if (formerMember !== undefined) former.push({ node, task: formerMember.task });
+    const member = published.get(uid) ?? formerMember;
     if (member !== undefined) {
       const body = aliveBody(member, context);
       if (context.isPurged(node)) replace.push({ node, member, body });
@@ -116,7 +126,7 @@ export function planMembers(nodes: readonly ObservedNode[], context: PlanContext
       }
       continue;
     }
-    const verdict = judge(uid, context);
+    const verdict = judge(node, uid, context);
     if (verdict.action === 'remove') {
       const { cause } = verdict;
       if (!serves(node, context)) remove.push({ node, cause });
@@ -146,7 +156,34 @@ export function planMembers(nodes: readonly ObservedNode[], context: PlanContext
   }
   for (const node of deselected.values()) release.push({ node, cause: 'Deselected' });
   const wakeAfterMs = waits.length === 0 ? undefined : Math.min(...waits);
-  return { create, update, replace, withdraw, remove, release, draining, held, kept, wakeAfterMs };
+  return {
+    ...{ create, update, replace, withdraw, remove, release },
+    ...{ draining, held, kept, former, wakeAfterMs },
+  };
+}
+
+/**
+ * Members of ready tasks that have not what the set asks for now, and have what their node says: a set
+ * changes at once, its tasks one after the other. They go when their tasks do. One a slot, the newest run.
+ */
+function formerMembers(
+  nodes: ReadonlyMap<string, readonly [ObservedNode, ...ObservedNode[]]>,
+  context: PlanContext,
+): ReadonlyMap<string, Member> {
+  const bySlot = new Map<string, Member>();
+  if (context.deleting) return bySlot;
+  for (const [uid, [{ body }]] of nodes) {
+    const task = context.taskOf(uid);
+    if (task === undefined || !isPublishable(task) || !context.isSelected(task)) continue;
+    const slot = slotOf(task);
+    if (context.desired.bySlot.has(slot)) continue;
+    const endpoints = formerEndpoints(body, task);
+    if (endpoints === undefined) continue;
+    const rival = bySlot.get(slot)?.task;
+    if (rival !== undefined && older(rival, task) === task) continue;
+    bySlot.set(slot, { task, endpoints, shard: shardOf(task, context) });
+  }
+  return new Map([...bySlot.values()].map((member) => [member.task.metadata.uid, member]));
 }
 
 /** Whether clients may still use the member. */
@@ -174,7 +211,7 @@ function takeOver(
 /** Our nodes by Task, the lowest number first: after a lost answer to a create there may be two. */
 function ourNodes(
   nodes: readonly ObservedNode[],
-): ReadonlyMap<string, [ObservedNode, ...ObservedNode[]]> {
+): ReadonlyMap<string, readonly [ObservedNode, ...ObservedNode[]]> {
   const byTask = new Map<string, [ObservedNode, ...ObservedNode[]]>();
   for (const node of [...nodes].sort((a, b) => (a.name < b.name ? -1 : 1))) {
     if (node.ours === undefined) continue;
@@ -186,7 +223,7 @@ function ourNodes(
 }
 
 /** About a member that is not to stay ALIVE here. */
-function judge(uid: string, context: PlanContext): Verdict {
+function judge({ body }: ObservedNode, uid: string, context: PlanContext): Verdict {
   const { desired, mode, deleting } = context;
   const remove = (cause: Cause): Verdict => ({ action: 'remove', cause });
   const task = context.taskOf(uid);
@@ -196,7 +233,10 @@ function judge(uid: string, context: PlanContext): Verdict {
   if (successor !== undefined && successor !== uid) return remove('Superseded');
   if (isStopping(task) || isForced(task)) {
     // One that takes no requests needs no time to finish them.
-    const endpoints = isReady(task) && !isForced(task) ? context.endpointsOf(task) : undefined;
+    const takesRequests = isReady(task) && !isForced(task);
+    const endpoints = takesRequests
+      ? (context.endpointsOf(task) ?? formerEndpoints(body, task))
+      : undefined;
     return endpoints === undefined || context.drainMs <= 0
       ? remove('Stopped')
       : { action: 'drain', task, endpoints };

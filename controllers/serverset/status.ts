@@ -12,6 +12,8 @@ export interface Findings {
   held: readonly string[] | undefined;
   /** Names of the tasks whose members are STOPPING. */
   draining: readonly string[];
+  /** Names of the tasks whose members stay as they were, as they have not what the set asks for. */
+  former: readonly string[];
   publishedPaths: readonly string[];
   /** Paths that are still to be left. */
   leaving: readonly string[];
@@ -71,7 +73,7 @@ function conditionsOf(findings: Findings): ConditionInput[] {
   ];
 }
 
-function readyCondition({ desired, members, held, problem }: Findings): ConditionInput {
+function readyCondition({ desired, members, held, former, problem }: Findings): ConditionInput {
   const type = 'Ready';
   if (problem !== undefined) {
     return { type, status: members === undefined ? 'Unknown' : 'False', ...problem };
@@ -79,7 +81,11 @@ function readyCondition({ desired, members, held, problem }: Findings): Conditio
   const [first] = desired.unpublished;
   if (first !== undefined) {
     const names = listed(desired.unpublished.map(({ task }) => task.metadata.name));
-    const message = `${desired.members.size} of ${desired.ready} ready tasks are published; not ${names}: ${first.task.metadata.name} ${first.reason}`;
+    const stay =
+      former.length === 0
+        ? ''
+        : `; ${listed(former)} stay published with their former addresses until they are replaced`;
+    const message = `${desired.members.size} of ${desired.ready} ready tasks are published; not ${names}: ${first.task.metadata.name} ${first.reason}${stay}`;
     return { type, status: 'False', reason: 'NotPublishable', message };
   }
   if (held !== undefined && held.length > 0) {

@@ -122,15 +122,18 @@ function ofMesos(world: World, live: readonly TaskFacts[]): string[] {
 function ofMembers(world: World, people: People, live: readonly TaskFacts[]): string[] {
   const { tree } = world.ensemble;
   const expected = new Map<string, string>();
+  const former = new Map<string, readonly string[]>();
   for (const wish of people.wishes()) {
     const path = pathOf(wish);
     if (path === undefined) continue;
     for (const task of live) {
       if (task.spec.job !== wish.name || !isTrue(task, 'Ready') || isUnwanted(task)) continue;
       const host = hostOf(task, wish);
-      // Its rollout is held up, and it has no address where the set now wants one.
-      if (host === undefined) continue;
-      expected.set(`${path} ${task.metadata.uid}`, `ALIVE ${host} shard ${task.spec.instance}`);
+      const key = `${path} ${task.metadata.uid}`;
+      const said = (each: string): string => `ALIVE ${each} shard ${task.spec.instance}`;
+      // Its rollout is held up, and it has no address where the set now wants one: what was published stays.
+      if (host === undefined) former.set(task.metadata.uid, hostsOf(task).map(said));
+      else expected.set(key, said(host));
     }
   }
   const found: string[] = [];
@@ -139,6 +142,7 @@ function ofMembers(world: World, people: People, live: readonly TaskFacts[]): st
     if (member === undefined) continue;
     const key = `${node.slice(0, node.lastIndexOf('/'))} ${member.task}`;
     const actual = `${member.status} ${member.host} shard ${member.shard ?? '-'}`;
+    if (former.get(member.task)?.includes(actual) === true) continue;
     if (expected.get(key) !== actual)
       found.push(`${node} is ${actual}, not ${expected.get(key) ?? 'wanted'}`);
     expected.delete(key);
@@ -154,6 +158,13 @@ function hostOf({ spec, status }: TaskFacts, wish: Wish): string | undefined {
   }
   const host = status?.mesos?.['agentHostname'];
   return spec.networks.length === 0 && typeof host === 'string' ? host : undefined;
+}
+
+/** Where a task that is to be replaced can be reached. */
+function hostsOf({ spec, status }: TaskFacts): string[] {
+  const host = status?.mesos?.['agentHostname'];
+  if (spec.networks.length === 0) return typeof host === 'string' ? [host] : [];
+  return status?.networks.flatMap(({ ips }) => ips) ?? [];
 }
 
 function ofForeign(world: World, people: People): string[] {

@@ -71,14 +71,16 @@ export function compareMembers(
       findings.set(task.metadata.uid, [...known, softened(finding, set, stored)]);
     };
     const desired = desiredMembers(set, stored.tasks);
-    reportUnpublished(set, desired, report);
+    const former = new Set<string>();
     for (const { path, mode } of placesOf(set, stored.serverSets)) {
       const reading = paths.get(path);
       if (reading === undefined || 'problem' in reading) continue;
       const plan = planOf(set, mode, reading.value, { desired, byUid, ...context });
+      for (const { task } of plan.former) former.add(task.metadata.uid);
       reportPlan(path, plan, { now: context.now, byUid, report });
       unexplained.push(...strangers(path, plan, byUid));
     }
+    reportUnpublished(set, desired, former, report);
   }
   return { findings, unexplained };
 }
@@ -125,9 +127,17 @@ function planOf(
   });
 }
 
-function reportUnpublished(set: ServerSet, { unpublished }: Desired, report: Tell): void {
+/** `former`: uids of the tasks whose members stay as they were. */
+function reportUnpublished(
+  set: ServerSet,
+  { unpublished }: Desired,
+  former: ReadonlySet<string>,
+  report: Tell,
+): void {
   for (const { task, reason } of unpublished) {
-    const message = `${task.metadata.name} is ready and no member of ServerSet ${set.metadata.name}: it ${reason}`;
+    const stays = former.has(task.metadata.uid);
+    const state = stays ? 'a member as before of' : 'no member of';
+    const message = `${task.metadata.name} is ready and ${state} ServerSet ${set.metadata.name}: it ${reason}`;
     report(task, { verdict: 'Drift', reason: 'NotPublished', message });
   }
 }

@@ -88,6 +88,30 @@ describe('ready tasks', () => {
   });
 });
 
+describe('tasks that do not join the network that their set now asks for', () => {
+  it('stay members until they are replaced, and drain with the address that they have', async () => {
+    await cluster.lead();
+    const { metadata } = await cluster.publish('web', { drainSeconds: 0.5 });
+    const tasks = [await cluster.ready('web', 0), await cluster.ready('web', 1)];
+    await cluster.shows(path, ['10.0.0.1', '10.0.0.2']);
+    const { connectString } = cluster.server;
+    const reader = await FollowingReader.start({ connectString, path });
+    onTestFinished(() => reader.stop());
+    await cluster.serverSets.patch(metadata, { spec: { network: 'data-net' } }, { type: 'merge' });
+    await cluster.says('web', 'Ready', 'False', 'NotPublishable');
+    await cluster.shows(path, ['10.0.0.1', '10.0.0.2']);
+    await cluster.stopTask(tasks[0]!);
+    await until(async () => {
+      const [member] = await cluster.members(path);
+      return member?.host === '10.0.0.1' && member.status === 'STOPPING';
+    }, 'the first one drains');
+    await cluster.shows(path, ['10.0.0.2']);
+    const hosts = reader.looks.map(({ members }) => members.map(({ service }) => service.host));
+    expect(Math.min(...hosts.map(({ length }) => length))).toBe(1);
+    expect(new Set(hosts.flat())).toEqual(new Set(['10.0.0.1', '10.0.0.2']));
+  });
+});
+
 describe('a task that is no longer ready', () => {
   it.each([
     ['fails its probe', 'Running', '10.0.0.1'],

@@ -13,6 +13,7 @@ const quiet: Findings = {
   members: 1,
   held: [],
   draining: [],
+  former: [],
   publishedPaths: ['/aurora/prod/web'],
   leaving: [],
   problem: undefined,
@@ -62,6 +63,16 @@ describe('the status of a set', () => {
     expect(findCondition(status.conditions, 'Ready')?.message).toBe(
       '0 of 1 ready tasks are published; not web-0-uid-web-0: web-0-uid-web-0 does not join network x-net',
     );
+  });
+
+  it('says whose former addresses stay published', () => {
+    const set = serverSet({ spec: { network: 'x-net' } });
+    const desired = desiredMembers(set, [task()]);
+    const former = ['web-0-uid-web-0'];
+    const status = serverSetStatus(set, { ...quiet, desired, former }, stamp);
+    const ready = findCondition(status.conditions, 'Ready');
+    expect(ready).toMatchObject({ status: 'False', reason: 'NotPublishable' });
+    expect(ready?.message).toContain('web-0-uid-web-0 stay published with their former addresses');
   });
 
   it('is Reconciling while members drain or a path is left', () => {
