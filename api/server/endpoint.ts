@@ -9,7 +9,14 @@ import { methodNotAllowed } from './errors.ts';
 import { bodyFormat, negotiate, patchFormat } from './negotiation.ts';
 import { patchedDocument } from './patch.ts';
 import * as queries from './query.ts';
-import type { Admission, Advisor, Defaulter, Lookup, WriteContext } from './registry/context.ts';
+import type {
+  Admission,
+  Advisor,
+  Budget,
+  Defaulter,
+  Directory,
+  WriteContext,
+} from './registry/context.ts';
 import type { Item, ItemCache } from './registry/item.ts';
 import { Lister } from './registry/lister.ts';
 import { Registry } from './registry/registry.ts';
@@ -30,9 +37,11 @@ export interface EndpointOptions {
   clock: Clock;
   random: Random;
   admissions: readonly Admission[];
+  restrictions: readonly Admission[];
   defaulters: readonly Defaulter[];
   advisors: readonly Advisor[];
-  lookups: { cached: Lookup; live: Lookup };
+  budget: Budget;
+  lookups: { cached: Directory; live: Directory };
   reporters?: Reporters;
   connectors?: Connectors;
 }

@@ -1,9 +1,10 @@
 import type { Transport } from '../client/transport.ts';
 import type { Clock } from '../machinery/clock.ts';
+import type { KubeObject } from '../machinery/metadata.ts';
 import type { Metrics } from '../machinery/metrics.ts';
 import type { Random } from '../machinery/random.ts';
 import type { AnyResource } from '../machinery/resource.ts';
-import { WatchCache } from '../storage/cache.ts';
+import { WatchCache, type Snapshot } from '../storage/cache.ts';
 import type { Storage } from '../storage/storage.ts';
 import { leaseResource, namespaceResource } from '../v1/core.ts';
 import { jobResource } from '../v1/job.ts';
@@ -11,6 +12,7 @@ import { giveDefaultNetwork } from './admission/default-network.ts';
 import { adviseOnNetworks, type CachedObjects } from './admission/network-advice.ts';
 import { admitAddresses } from './admission/addresses.ts';
 import { admitNetworks } from './admission/networks.ts';
+import { QuotaBudget } from './admission/quota.ts';
 import { admitServerSetPath, type ServerSetRoot } from './admission/server-set-roots.ts';
 import { everyAuthenticatedUser, type Authorizer } from './authorizer.ts';
 import { Catalog } from './catalog.ts';
@@ -21,9 +23,9 @@ import type { HealthCheck } from './health.ts';
 import { HttpsListener, type ListenOptions, type TlsOptions } from './http/listener.ts';
 import { InProcessTransport } from './in-process.ts';
 import { OpenApi } from './openapi/openapi.ts';
-import type { Lookup, User } from './registry/context.ts';
+import type { Directory, User } from './registry/context.ts';
 import type { ItemCache } from './registry/item.ts';
-import { objectStorageKey, resourcePrefix } from './registry/keys.ts';
+import { listPrefix, objectStorageKey, resourcePrefix } from './registry/keys.ts';
 import { Outbox } from './registry/outbox.ts';
 import { ItemStore } from './registry/store.ts';
 import { ensureNamespaces } from './start.ts';
@@ -99,15 +101,17 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   });
   const leasePrefix = resourcePrefix(leaseResource);
   const store = new ItemStore({ storage, cache, outbox, leasePrefix });
-  const lookups = lookupsOf(resources, store);
+  const lookups = lookupsOf(resources, store, cache);
   const rules = {
     admissions: [
       admitNetworks({ containerNetworking: options.containerNetworking ?? true }),
       admitAddresses(),
       admitServerSetPath(options.serverSetRoots),
     ],
+    restrictions: [],
     defaulters: [giveDefaultNetwork],
     advisors: [adviseOnNetworks(cachedObjects(cache))],
+    budget: new QuotaBudget({ cache, store, random: options.random }),
   };
   const endpoints = resources.map(
     (resource) => new Endpoint({ ...options, ...rules, resource, store, cache, lookups }),
@@ -155,11 +159,16 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 function lookupsOf(
   resources: readonly AnyResource[],
   store: ItemStore,
-): { cached: Lookup; live: Lookup } {
+  cache: ItemCache,
+): { cached: Directory; live: Directory } {
   const byPlural = new Map(resources.map((resource) => [resource.plural, resource]));
   const keyOf = (plural: string, ref: { namespace?: string; name: string }): string | undefined => {
     const resource = byPlural.get(plural);
     return resource === undefined ? undefined : objectStorageKey(resource, ref);
+  };
+  const prefixOf = (plural: string, namespace: string): string | undefined => {
+    const resource = byPlural.get(plural);
+    return resource === undefined ? undefined : listPrefix(resource, namespace);
   };
   return {
     cached: {
@@ -167,14 +176,26 @@ function lookupsOf(
         const key = keyOf(plural, ref);
         return Promise.resolve(key === undefined ? undefined : store.peek(key)?.object);
       },
+      list: (plural, namespace) => {
+        const prefix = prefixOf(plural, namespace);
+        return Promise.resolve(prefix === undefined ? [] : objectsOf(cache.snapshot(prefix)));
+      },
     },
     live: {
       get: async (plural, ref) => {
         const key = keyOf(plural, ref);
         return key === undefined ? undefined : (await store.read(key))?.object;
       },
+      list: async (plural, namespace) => {
+        const prefix = prefixOf(plural, namespace);
+        return prefix === undefined ? [] : objectsOf(await cache.list(prefix));
+      },
     },
   };
+}
+
+function objectsOf(snapshot: Snapshot<KubeObject>): KubeObject[] {
+  return [...snapshot.entries()].map(({ object }) => object);
 }
 
 function cachedObjects(cache: ItemCache): CachedObjects {

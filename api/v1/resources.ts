@@ -8,6 +8,7 @@ import { jobResource } from './job.ts';
 import { jobRevisionResource } from './job-revision.ts';
 import { networkResource } from './network.ts';
 import { secretResource } from './secret.ts';
+import { resourceQuotaResource } from './resource-quota.ts';
 import { serverSetResource } from './serverset.ts';
 import { serviceAccountResource } from './service-account.ts';
 import { taskResource } from './task.ts';
@@ -26,6 +27,7 @@ export const resources: readonly AnyResource[] = [
   configMapResource,
   secretResource,
   serviceAccountResource,
+  resourceQuotaResource,
   eventResource,
   leaseResource,
 ];

@@ -191,10 +191,11 @@ export function phaseOf(task: Task): TaskPhase {
   return task.status?.phase ?? 'Pending';
 }
 
-/** Finished, Failed or Killed: nothing, from any source, brings it back. */
+/** Nothing, from any source, brings a task back from these. */
+export const deadPhases: readonly string[] = ['Finished', 'Failed', 'Killed'];
+
 export function isDead(task: Task): boolean {
-  const phase = phaseOf(task);
-  return phase === 'Finished' || phase === 'Failed' || phase === 'Killed';
+  return deadPhases.includes(phaseOf(task));
 }
 
 export function isReady(task: Task): boolean {

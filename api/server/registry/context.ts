@@ -46,14 +46,43 @@ export interface Lookup {
   get(plural: string, ref: { namespace?: string; name: string }): Promise<KubeObject | undefined>;
 }
 
-/** One rule that needs more than the object itself. Answers what is wrong with the request. */
-export type Admission = (request: AdmissionRequest, lookup: Lookup) => Promise<FieldError[]>;
+/** A lookup that can also tell what there is. */
+export interface Directory extends Lookup {
+  /** All of one namespace, in the order of their names. */
+  list(plural: string, namespace: string): Promise<readonly KubeObject[]>;
+}
 
-/** Completes an object that is about to be created by what other objects say. */
+/** One rule that needs more than the object itself. Answers what is wrong with the request. */
+export type Admission = (request: AdmissionRequest, lookup: Directory) => Promise<FieldError[]>;
+
+/** Completes an object that is about to be written by what other objects say. */
 export type Defaulter = (
-  request: { resource: Resource; namespace: string | undefined; object: KubeObject },
-  lookup: Lookup,
+  request: {
+    resource: Resource;
+    namespace: string | undefined;
+    object: KubeObject;
+    /** What is stored; undefined for a new object. */
+    old: KubeObject | undefined;
+  },
+  lookup: Directory,
 ) => Promise<KubeObject>;
+
+/** A write that has passed every rule. */
+export interface BudgetRequest extends Omit<AdmissionRequest, 'operation' | 'user' | 'warn'> {
+  dryRun: boolean;
+}
+
+/** What was set aside for a write. */
+export interface Reservation {
+  /** Tells what became of the write. Not called where nobody knows. */
+  settle(outcome: 'written' | 'refused'): void;
+}
+
+/** What a namespace may have in all. */
+export interface Budget {
+  /** Sets aside what the write takes, before it is sent. Throws 403 where too little is left. */
+  reserve(request: BudgetRequest): Promise<Reservation>;
+}
 
 /**
  * What the author of a write should know of its consequences elsewhere, a text each. Asked before the

@@ -13,7 +13,15 @@ import {
   leaderChanged,
   notFound,
 } from '../errors.ts';
-import type { Admission, Advisor, Defaulter, Lookup, WriteContext } from './context.ts';
+import type {
+  Admission,
+  AdmissionRequest,
+  Advisor,
+  Budget,
+  Defaulter,
+  Directory,
+  WriteContext,
+} from './context.ts';
 import { checkPreconditions, markedForDeletion, mustWait, type DeleteOptions } from './deletion.ts';
 import { asSubmitted, parseDocument } from './document.ts';
 import { drafted, withoutStatus } from './draft.ts';
@@ -30,6 +38,7 @@ import { checkNamespace } from './namespace.ts';
 import { wholeSchema } from './object-meta.ts';
 import { Ownership, type Requester } from './ownership.ts';
 import type { ItemStore } from './store.ts';
+import { restricted } from './restricted.ts';
 import { strategyOf } from './strategy.ts';
 import { withoutNulls } from './structure.ts';
 import {
@@ -39,7 +48,7 @@ import {
   withoutManagedFields,
   type UpdateMode,
 } from './update.ts';
-import { maxAttempts, Writer } from './writer.ts';
+import { maxAttempts, Writer, type Reserve } from './writer.ts';
 
 export interface ObjectRef {
   namespace?: string | undefined;
@@ -51,11 +60,15 @@ export interface RegistryOptions {
   store: ItemStore;
   clock: Clock;
   random: Random;
+  /** Rules about what is right: 422. */
   admissions: readonly Admission[];
+  /** Rules about what is allowed here: 403. */
+  restrictions: readonly Admission[];
   defaulters: readonly Defaulter[];
   advisors: readonly Advisor[];
+  budget: Budget;
   /** Other objects, for admission: `cached` may lag, `live` does not. */
-  lookups: { cached: Lookup; live: Lookup };
+  lookups: { cached: Directory; live: Directory };
 }
 
 export interface ApplyOptions {
@@ -80,6 +93,8 @@ export class Registry {
   readonly #writer: Writer;
   readonly #sources: { clock: Clock; random: Random };
   readonly #admissions: readonly Admission[];
+  readonly #restrictions: readonly Admission[];
+  readonly #budget: Budget;
   readonly #defaulters: readonly Defaulter[];
   readonly #advisors: readonly Advisor[];
   readonly #lookups: RegistryOptions['lookups'];
@@ -91,6 +106,8 @@ export class Registry {
     this.#writer = new Writer({ resource: this.resource, store: options.store });
     this.#sources = { clock: options.clock, random: options.random };
     this.#admissions = options.admissions;
+    this.#restrictions = options.restrictions;
+    this.#budget = options.budget;
     this.#defaulters = options.defaulters;
     this.#advisors = options.advisors;
     this.#lookups = options.lookups;
@@ -131,9 +148,10 @@ export class Registry {
     const parsed = parseDocument(resource, this.schema, rest, context);
     for (let attempt = 1; ; attempt += 1) {
       const draft = drafted(resource, parsed, namespace, this.#sources);
-      const object = own(await this.#completed(draft, namespace));
+      const object = own(await this.#completed(draft, undefined, namespace));
       await this.#check('CREATE', object, undefined, undefined, namespace, context);
-      const result = await this.#writer.create(object, context);
+      const reserve = this.#reserve(undefined, namespace, context);
+      const result = await this.#writer.create(object, context, reserve);
       if (result.outcome === 'written') return result.item;
       const { name } = object.metadata;
       if (result.outcome === 'fenced') throw leaderChanged(resource, name);
@@ -144,13 +162,27 @@ export class Registry {
     }
   }
 
-  async #completed(drafted: KubeObject, namespace: string | undefined): Promise<KubeObject> {
+  async #completed(
+    given: KubeObject,
+    old: KubeObject | undefined,
+    namespace: string | undefined,
+  ): Promise<KubeObject> {
     const { resource } = this;
-    let object = drafted;
+    let object = given;
     for (const complete of this.#defaulters) {
-      object = await complete({ resource, namespace, object }, this.#lookups.live);
+      object = await complete({ resource, namespace, object, old }, this.#lookups.live);
     }
     return object;
+  }
+
+  #reserve(
+    subresource: string | undefined,
+    namespace: string | undefined,
+    { dryRun }: WriteContext,
+  ): Reserve {
+    const { resource } = this;
+    return (object, old) =>
+      this.#budget.reserve({ resource, namespace, object, old, subresource, dryRun });
   }
 
   #advice(name: string, object: KubeObject | undefined): string[] {
@@ -166,9 +198,9 @@ export class Registry {
     context: WriteContext,
   ): Promise<Item> {
     const by = requester(context, mode.subresource);
-    return this.#changed(ref, mode, context, (stored) => {
+    return this.#changed(ref, mode, context, async (stored) => {
       const { rest, sent } = withoutManagedFields(change(stored.object));
-      const object = this.#updated(ref, rest, stored, mode, context);
+      const object = await this.#updated(ref, rest, stored, mode, context);
       return this.#ownership.updated(object, stored.object, sent, by);
     }).then((item) => item ?? this.#missing(ref));
   }
@@ -189,9 +221,9 @@ export class Registry {
     const ownership = this.#ownership;
     const mode = { verb: 'patch', subresource } as const;
     for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
-      const item = await this.#changed(ref, mode, context, (stored) => {
+      const item = await this.#changed(ref, mode, context, async (stored) => {
         const { document, owners } = ownership.apply(clean, stored.object, by, force);
-        const object = this.#updated(ref, document, stored, mode, context);
+        const object = await this.#updated(ref, document, stored, mode, context);
         return ownership.withOwners(object, owners, stored.object);
       });
       if (item !== undefined) return { created: false, item };
@@ -221,28 +253,30 @@ export class Registry {
     ref: ObjectRef,
     mode: UpdateMode,
     context: WriteContext,
-    change: (stored: Item) => KubeObject,
+    change: (stored: Item) => Promise<KubeObject>,
   ): Promise<Item | undefined> {
     let advice: string[] = [];
-    const item = await this.#writer.modify(ref, context, async (stored) => {
-      const object = change(stored);
+    const reserve = this.#reserve(mode.subresource, ref.namespace, context);
+    const checked = async (stored: Item): Promise<KubeObject> => {
+      const object = await change(stored);
       await this.#check('UPDATE', object, stored.object, mode.subresource, ref.namespace, context);
       if (mode.subresource === undefined || mode.subresource === 'scale') {
         advice = this.#advice(ref.name, object);
       }
       return object;
-    });
+    };
+    const item = await this.#writer.modify(ref, context, checked, { reserve });
     for (const text of advice) context.warn(text);
     return item;
   }
 
-  #updated(
+  async #updated(
     ref: ObjectRef,
     document: JsonObject,
     stored: Item,
     mode: UpdateMode,
     context: WriteContext,
-  ): KubeObject {
+  ): Promise<KubeObject> {
     const { resource } = this;
     checkIdentity(resource, ref, document, stored.object, mode);
     const parsed = parseDocument(resource, this.schema, document, context, stored.object);
@@ -253,7 +287,7 @@ export class Registry {
     const sent = resource.defaults(given);
     if (mode.subresource === 'status') return withStatusOf(old, sent);
     const kept = resource.subresources.status ? withStatusOf(sent, old) : sent;
-    const next = strategyOf(resource).keep(kept, old);
+    const next = await this.#completed(strategyOf(resource).keep(kept, old), old, ref.namespace);
     if (!hasGeneration(resource) || !desiredStateChanged(resource, next, old)) return next;
     const generation = (old.metadata.generation ?? 0) + 1;
     return { ...next, metadata: { ...next.metadata, generation } };
@@ -282,7 +316,7 @@ export class Registry {
         : []),
     ];
     if (errors.length > 0) throw invalid(resource, name, errors);
-    const request = {
+    const request: AdmissionRequest = {
       operation,
       resource,
       namespace,
@@ -293,11 +327,18 @@ export class Registry {
       warn: (text: string) => context.warn(text),
     };
     for (const admission of this.#admissions) {
-      const doubts = await admission(request, this.#lookups.cached);
-      if (doubts.length === 0) continue;
-      const certain = await admission(request, this.#lookups.live);
-      if (certain.length > 0) throw invalid(resource, name, certain);
+      const errors = await this.#asked(admission, request);
+      if (errors.length > 0) throw invalid(resource, name, errors);
     }
+    for (const restriction of this.#restrictions) {
+      const errors = await this.#asked(restriction, request);
+      if (errors.length > 0) throw restricted(resource, name, errors);
+    }
+  }
+
+  async #asked(rule: Admission, request: AdmissionRequest): Promise<FieldError[]> {
+    const doubts = await rule(request, this.#lookups.cached);
+    return doubts.length === 0 ? doubts : rule(request, this.#lookups.live);
   }
 
   /** Deletes the object, or marks it while finalizers hold it; `deleted` tells which. */
@@ -322,7 +363,7 @@ export class Registry {
         advice = this.#advice(ref.name, undefined);
         return Promise.resolve(gone ? object : marked);
       },
-      () => gone,
+      { remove: () => gone },
     );
     for (const text of advice) context.warn(text);
     return { deleted: gone, item: item ?? this.#missing(ref) };

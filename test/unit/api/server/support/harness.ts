@@ -42,6 +42,8 @@ export async function startHarness(
     containerNetworking?: boolean;
     authorizer?: Authorizer;
     reporters?: Reporters;
+    /** Of what is random: different for servers that share a store. */
+    seed?: number;
   } = {},
 ): Promise<Harness> {
   const clock = options.clock ?? systemClock();
@@ -55,7 +57,7 @@ export async function startHarness(
   const server = createApiServer({
     storage,
     clock,
-    random: seededRandom(1),
+    random: seededRandom(options.seed ?? 1),
     resources: options.resources ?? [widgetResource, ...ourResources],
     logger: { info: log('info'), warn: log('warn'), error: log('error') },
     version: '0.0.0',
