@@ -119,6 +119,8 @@ function bodyOf(answer: Answer): unknown {
   switch (answer.kind) {
     case 'value':
       return answer.value;
+    case 'list':
+      return { ...answer.head, [answer.field]: [...answer.members()] };
     case 'bytes':
       return Buffer.from(answer.bytes).toString('utf8');
     case 'watch':

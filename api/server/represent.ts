@@ -4,8 +4,8 @@ import type { Representation } from './negotiation.ts';
 import { jsonOf, type Item } from './registry/item.ts';
 import type { ItemList } from './registry/lister.ts';
 import type { WatchFrame, WatchFrames } from './registry/watcher.ts';
-import { valueAnswer, type ValueAnswer, type WatchAnswer } from './request.ts';
-import { partialMetadata, tableOf, type IncludeObject } from './table.ts';
+import { valueAnswer, type ListAnswer, type ValueAnswer, type WatchAnswer } from './request.ts';
+import { partialMetadata, rowsOf, tableHead, type IncludeObject } from './table.ts';
 
 /** How the objects of one answer are to look. */
 export interface View {
@@ -25,7 +25,7 @@ export function itemAnswer(
 ): ValueAnswer {
   const { format, form } = view.representation;
   if (form === 'Object') {
-    return valueAnswer(item.object, { code, warnings, format, pieces: () => [jsonOf(item)] });
+    return valueAnswer(item.object, { code, warnings, format, json: () => jsonOf(item) });
   }
   return valueAnswer(formed(view, item, true), { code, warnings, format });
 }
@@ -33,13 +33,12 @@ export function itemAnswer(
 function formed(view: View, item: Item, definitions: boolean): unknown {
   const { form, metaVersion } = view.representation;
   if (form !== 'Table') return partialMetadata(item.object, metaVersion);
-  return tableOf(view.resource, [item], {
-    metaVersion,
-    include: view.include,
-    now: view.now,
-    metadata: { resourceVersion: item.object.metadata.resourceVersion },
-    definitions,
-  });
+  const { resource, include, now } = view;
+  const metadata = { resourceVersion: item.object.metadata.resourceVersion };
+  return {
+    ...tableHead(resource, { metaVersion, metadata, definitions }),
+    rows: [...rowsOf(resource, [item], { metaVersion, include, now })],
+  };
 }
 
 function listMetadata(list: ItemList): Record<string, unknown> {
@@ -51,42 +50,43 @@ function listMetadata(list: ItemList): Record<string, unknown> {
 }
 
 /** A list, a table of one, or a list of their metadata. */
-export function listAnswer(view: View, list: ItemList): ValueAnswer {
-  const { format, form, metaVersion } = view.representation;
+export function listAnswer(view: View, list: ItemList): ListAnswer {
+  const { resource, representation, include, now } = view;
+  const { format, form, metaVersion } = representation;
+  const { items } = list;
   const metadata = listMetadata(list);
+  const base = { kind: 'list', code: 200, headers: {}, warnings: [], format } as const;
   if (form === 'Table') {
-    const { resource, include, now } = view;
-    const table = { metaVersion, include, now, metadata, definitions: true };
-    return valueAnswer(tableOf(resource, list.items, table), { format });
+    const head = tableHead(resource, { metaVersion, metadata, definitions: true });
+    const rows = (): Iterable<unknown> => rowsOf(resource, items, { metaVersion, include, now });
+    return { ...base, head, field: 'rows', members: rows, texts: () => textsOf(rows()) };
   }
   if (form !== 'Object') {
-    return valueAnswer(
-      {
-        kind: 'PartialObjectMetadataList',
-        apiVersion: `meta.k8s.io/${metaVersion}`,
-        metadata,
-        items: list.items.map(({ object }) => partialMetadata(object, metaVersion)),
-      },
-      { format },
-    );
+    const apiVersion = `meta.k8s.io/${metaVersion}`;
+    const head = { kind: 'PartialObjectMetadataList', apiVersion, metadata };
+    const members = (): Iterable<unknown> => partials(items, metaVersion);
+    return { ...base, head, field: 'items', members, texts: () => textsOf(members()) };
   }
-  const { gvk } = view.resource;
-  const head = { kind: `${gvk.kind}List`, apiVersion: apiVersionOf(gvk), metadata };
-  const value = { ...head, items: list.items.map(({ object }) => object) };
-  return valueAnswer(value, { format, pieces: () => listPieces(head, list.items) });
+  const { gvk } = resource;
+  return {
+    ...base,
+    head: { kind: `${gvk.kind}List`, apiVersion: apiVersionOf(gvk), metadata },
+    field: 'items',
+    members: () => items.map(({ object }) => object),
+    texts: () => storedTexts(items),
+  };
 }
 
-const comma = Buffer.from(',');
+function* partials(items: readonly Item[], metaVersion: 'v1' | 'v1beta1'): Generator {
+  for (const { object } of items) yield partialMetadata(object, metaVersion);
+}
 
-function* listPieces(head: object, items: readonly Item[]): Generator<Uint8Array> {
-  yield Buffer.from(`${JSON.stringify(head).slice(0, -1)},"items":[`);
-  let first = true;
-  for (const item of items) {
-    if (!first) yield comma;
-    first = false;
-    yield jsonOf(item);
-  }
-  yield Buffer.from(']}\n');
+function* textsOf(values: Iterable<unknown>): Generator<Uint8Array> {
+  for (const value of values) yield Buffer.from(JSON.stringify(value));
+}
+
+function* storedTexts(items: readonly Item[]): Generator<Uint8Array> {
+  for (const item of items) yield jsonOf(item);
 }
 
 const lineEnd = Buffer.from('}\n');

@@ -40,8 +40,21 @@ export interface ValueAnswer extends AnswerBase {
   kind: 'value';
   value: unknown;
   format: 'json' | 'yaml';
-  /** The JSON text of `value` in pieces that need not be made again, if there are such. */
-  pieces: (() => Iterable<Uint8Array>) | undefined;
+  /** The JSON text of `value`, if there is one that need not be made again. */
+  json: (() => Uint8Array) | undefined;
+}
+
+/** An object whose last field is a list, which may be so long that it is made member by member. */
+export interface ListAnswer extends AnswerBase {
+  kind: 'list';
+  format: 'json' | 'yaml';
+  /** All but the list. */
+  head: Readonly<Record<string, unknown>>;
+  /** Name of the list: `items` or `rows`. */
+  field: string;
+  members: () => Iterable<unknown>;
+  /** The same in JSON, a text each. */
+  texts: () => Iterable<Uint8Array>;
 }
 
 /** Bytes as they are. */
@@ -61,7 +74,7 @@ export interface WatchAnswer extends AnswerBase {
   event(frame: WatchFrame): { type: string; object: unknown };
 }
 
-export type Answer = ValueAnswer | BytesAnswer | WatchAnswer;
+export type Answer = ValueAnswer | ListAnswer | BytesAnswer | WatchAnswer;
 
 export function valueAnswer(value: unknown, options: Partial<ValueAnswer> = {}): ValueAnswer {
   return {
@@ -71,7 +84,7 @@ export function valueAnswer(value: unknown, options: Partial<ValueAnswer> = {}):
     warnings: [],
     value,
     format: 'json',
-    pieces: undefined,
+    json: undefined,
     ...options,
   };
 }

@@ -37,29 +37,42 @@ function columnsOf(resource: Resource): readonly Column<KubeObject>[] {
   return named ? resource.columns : [nameColumn, ...resource.columns];
 }
 
-/** meta.k8s.io Table of `items`. Definitions are left out (null) after the first event of a watch. */
-export function tableOf(
+export interface TableOptions {
+  metaVersion: 'v1' | 'v1beta1';
+  include: IncludeObject;
+  /** Wall time for ages, in milliseconds. */
+  now: number;
+}
+
+/** meta.k8s.io Table without its rows. Definitions are left out (null) after the first event of a watch. */
+export function tableHead(
   resource: Resource,
-  items: readonly Item[],
-  options: {
-    metaVersion: 'v1' | 'v1beta1';
-    include: IncludeObject;
-    now: number;
+  options: Pick<TableOptions, 'metaVersion'> & {
     metadata: Readonly<Record<string, unknown>>;
     definitions: boolean;
   },
-): unknown {
-  const columns = columnsOf(resource);
+): Record<string, unknown> {
   return {
     kind: 'Table',
     apiVersion: `meta.k8s.io/${options.metaVersion}`,
     metadata: options.metadata,
-    columnDefinitions: options.definitions ? columns.map(definitionOf) : null,
-    rows: items.map(({ object }) => ({
-      cells: columns.map((column) => cellOf(column, object, options.now)),
-      object: rowObject(object, options.include, options.metaVersion),
-    })),
+    columnDefinitions: options.definitions ? columnsOf(resource).map(definitionOf) : null,
   };
+}
+
+/** The rows of a Table, made as they are asked for. */
+export function* rowsOf(
+  resource: Resource,
+  items: Iterable<Item>,
+  { metaVersion, include, now }: TableOptions,
+): Generator {
+  const columns = columnsOf(resource);
+  for (const { object } of items) {
+    yield {
+      cells: columns.map((column) => cellOf(column, object, now)),
+      object: rowObject(object, include, metaVersion),
+    };
+  }
 }
 
 function definitionOf(column: Column<KubeObject>): unknown {

@@ -12,13 +12,17 @@ export const limits = {
   /** client-go re-uses idle connections for about 90 s: closing earlier loses its next request. */
   keepAliveMs: 180_000,
   connections: 10_000,
-  /** A client that takes nothing for this long is cut off. */
+  /** What is longer is sent in chunks, and gzipped for clients that take it; Kubernetes' own bound. */
+  chunkBytes: 128 * 1024,
+  /** A client that takes less than a chunk in this time is cut off, so that nothing is kept for it. */
   stalledMs: 30_000,
-  /** Answers above this are gzipped for clients that take it. */
-  gzipFrom: 128 * 1024,
-  /** Serialising pauses for other work after this much. */
-  sliceBytes: 512 * 1024,
-  /** A watch writes at the latest when so much is waiting. */
+  /** Making a long answer pauses for other work after this much. */
+  sliceMs: 10,
+  /**
+   * A watch writes at the latest when so much is waiting. A watcher costs no more than this, one event
+   * (1.5 MiB at most) and what its socket holds of the last write: it reads from the events that the cache
+   * keeps for all, and is told 410 when those that it has not read are dropped.
+   */
   watchFlushBytes: 64 * 1024,
   /** Between refusing what is no HTTP and cutting the connection. */
   lingerMs: 500,

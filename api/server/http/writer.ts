@@ -1,13 +1,12 @@
 import type { ServerResponse } from 'node:http';
-import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
-import { stringify as stringifyYaml } from 'yaml';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGzip } from 'node:zlib';
+import { stringify } from 'yaml';
 import { sleep, type Clock } from '../../machinery/clock.ts';
-import type { Answer, BytesAnswer, ValueAnswer, WatchAnswer } from '../request.ts';
+import type { Answer, ListAnswer, ValueAnswer, WatchAnswer } from '../request.ts';
 import { takesGzip, warningHeader } from './headers.ts';
 import { limits } from './limits.ts';
-
-const compress = promisify(gzip);
 
 /** What the writer must know of a request. */
 export interface Exchange {
@@ -23,7 +22,7 @@ export class StalledClientError extends Error {
   override readonly name = 'StalledClientError';
 
   constructor() {
-    super(`the client took nothing for ${limits.stalledMs} ms`);
+    super(`the client took less than ${limits.chunkBytes} bytes in ${limits.stalledMs} ms`);
   }
 }
 
@@ -37,79 +36,159 @@ export async function writeAnswer(exchange: Exchange, answer: Answer): Promise<v
     case 'watch':
       return writeWatch(exchange, answer);
     case 'bytes':
-      return writeBytes(exchange, answer);
+      response.setHeader('Content-Type', answer.contentType);
+      return writeTexts(exchange, [answer.bytes]);
     case 'value':
-      return writeValue(exchange, answer);
+    case 'list':
+      response.setHeader(
+        'Content-Type',
+        answer.format === 'yaml' ? 'application/yaml' : 'application/json',
+      );
+      return writeTexts(exchange, answer.kind === 'list' ? listTexts(answer) : [valueText(answer)]);
   }
 }
 
-async function writeBytes(exchange: Exchange, answer: BytesAnswer): Promise<void> {
-  exchange.response.setHeader('Content-Type', answer.contentType);
-  await send(exchange, Buffer.from(answer.bytes));
+/** As YAML 1.1 has it, what looks like a time or a boolean is quoted: many clients read that. */
+function yamlText(value: unknown): Buffer {
+  const style = { aliasDuplicateObjects: false, version: '1.1', indentSeq: false } as const;
+  return Buffer.from(stringify(value, style));
 }
 
-async function writeValue(exchange: Exchange, answer: ValueAnswer): Promise<void> {
-  const { response } = exchange;
-  if (answer.format === 'yaml') {
-    response.setHeader('Content-Type', 'application/yaml');
-    // As YAML 1.1 has it, what looks like a time or a boolean is quoted: many clients read that.
-    const text = stringifyYaml(answer.value, { aliasDuplicateObjects: false, version: '1.1' });
-    return send(exchange, Buffer.from(text));
-  }
-  if (!response.hasHeader('Content-Type')) response.setHeader('Content-Type', 'application/json');
-  await send(exchange, await joined(answer, exchange.clock));
+function valueText({ value, format, json }: ValueAnswer): Uint8Array {
+  if (format === 'yaml') return yamlText(value);
+  return json?.() ?? Buffer.from(`${JSON.stringify(value)}\n`);
 }
 
-/** The JSON of an answer; a long list is put together in slices, so that others get their turn. */
-async function joined(answer: ValueAnswer, clock: Clock): Promise<Buffer> {
-  if (answer.pieces === undefined) return Buffer.from(`${JSON.stringify(answer.value)}\n`);
-  const pieces: Uint8Array[] = [];
-  let slice = 0;
-  for (const piece of answer.pieces()) {
-    pieces.push(piece);
-    slice += piece.length;
-    if (slice > limits.sliceBytes) {
-      slice = 0;
-      await sleep(clock, 0);
+const comma = Buffer.from(',');
+
+/** A list as text, member by member. */
+function* listTexts({ format, head, field, members, texts }: ListAnswer): Generator<Uint8Array> {
+  if (format === 'yaml') {
+    yield yamlText(head);
+    let line = `${field}:\n`;
+    for (const member of members()) {
+      yield Buffer.concat([Buffer.from(line), yamlText([member])]);
+      line = '';
     }
+    if (line !== '') yield Buffer.from(`${field}: []\n`);
+    return;
   }
-  return Buffer.concat(pieces);
+  yield Buffer.from(`${JSON.stringify(head).slice(0, -1)},${JSON.stringify(field)}:[`);
+  let first = true;
+  for (const text of texts()) {
+    if (!first) yield comma;
+    first = false;
+    yield text;
+  }
+  yield Buffer.from(']}\n');
 }
 
-async function send(exchange: Exchange, body: Buffer): Promise<void> {
-  const { response, head } = exchange;
-  let bytes = body;
-  response.setHeader('Vary', 'Accept, Accept-Encoding');
-  if (body.length > limits.gzipFrom && takesGzip(exchange.acceptEncoding)) {
-    bytes = await compress(body, { level: 1 });
-    response.setHeader('Content-Encoding', 'gzip');
+/**
+ * Texts gathered into chunks, never made faster than they are taken. Making them pauses now and then, so
+ * that others get their turn however long an answer is.
+ */
+async function* chunksOf(texts: Iterable<Uint8Array>, clock: Clock): AsyncGenerator<Buffer> {
+  let pieces: Uint8Array[] = [];
+  let bytes = 0;
+  let began = clock.monotonic();
+  for (const text of texts) {
+    for (const piece of slicesOf(text)) {
+      pieces.push(piece);
+      bytes += piece.length;
+      if (bytes < limits.chunkBytes) continue;
+      yield Buffer.concat(pieces, bytes);
+      pieces = [];
+      bytes = 0;
+    }
+    if (clock.monotonic() - began < limits.sliceMs) continue;
+    await sleep(clock, 0);
+    began = clock.monotonic();
   }
-  response.setHeader('Content-Length', bytes.length);
+  if (bytes > 0) yield Buffer.concat(pieces, bytes);
+}
+
+function* slicesOf(text: Uint8Array): Generator<Uint8Array> {
+  if (text.length <= limits.chunkBytes) yield text;
+  else
+    for (let at = 0; at < text.length; at += limits.chunkBytes) {
+      yield text.subarray(at, at + limits.chunkBytes);
+    }
+}
+
+/** Sends what fits a chunk as one, with its length; the rest chunk by chunk as the client takes it. */
+async function writeTexts(exchange: Exchange, texts: Iterable<Uint8Array>): Promise<void> {
+  const { response, head } = exchange;
+  response.setHeader('Vary', 'Accept, Accept-Encoding');
+  const chunks = chunksOf(texts, exchange.clock);
+  const first = await chunks.next();
+  const second = first.done === true ? first : await chunks.next();
+  const small = second.done === true;
+  const begin = first.done === true ? [] : [first.value];
+  if (small) response.setHeader('Content-Length', begin[0]?.length ?? 0);
+  const zip = !small && takesGzip(exchange.acceptEncoding);
+  if (zip) response.setHeader('Content-Encoding', 'gzip');
   if (head) {
     response.end();
     return;
   }
-  const finished = new Promise<void>((resolve) => {
-    response.once('close', resolve);
-    response.once('finish', resolve);
+  if (small) {
+    const finished = taken(exchange, ['finish', 'close']);
+    response.end(begin[0]);
+    return finished;
+  }
+  const all = rejoined([...begin, second.value], chunks);
+  if (zip) await zipped(exchange, all);
+  else for await (const chunk of all) await written(exchange, chunk);
+  const finished = taken(exchange, ['finish', 'close']);
+  response.end();
+  return finished;
+}
+
+async function* rejoined(begin: readonly Buffer[], rest: AsyncIterable<Buffer>) {
+  yield* begin;
+  yield* rest;
+}
+
+async function zipped(exchange: Exchange, chunks: AsyncIterable<Buffer>): Promise<void> {
+  const gzip = createGzip({ level: 1, chunkSize: limits.chunkBytes });
+  await pipeline(Readable.from(chunks), gzip, async (output: AsyncIterable<Buffer>) => {
+    for await (const chunk of output) await written(exchange, chunk);
   });
-  response.end(bytes);
-  await stalledAfter(exchange, finished);
+}
+
+/** Writes a chunk and waits until the client is ready for more. Throws if it is not for too long. */
+async function written(exchange: Exchange, chunk: Buffer): Promise<void> {
+  const { response } = exchange;
+  if (response.destroyed) throw new ClientGoneError();
+  if (!response.write(chunk)) await taken(exchange, ['drain', 'close']);
+}
+
+/** Nobody is left to answer. */
+export class ClientGoneError extends Error {
+  override readonly name = 'ClientGoneError';
+
+  constructor() {
+    super('the client went away before it had the whole answer');
+  }
 }
 
 /** Waits for the client to take what was written. Throws StalledClientError if it does not. */
-async function stalledAfter({ response, clock }: Exchange, taken: Promise<void>): Promise<void> {
-  const sent = (): number => response.socket?.bytesWritten ?? 0;
-  for (let before = sent(); ; before = sent()) {
-    const patience = new AbortController();
-    const outcome = await Promise.race([
-      taken.then(() => 'taken' as const),
-      sleep(clock, limits.stalledMs, patience.signal).then(() => 'waited' as const),
-    ]);
-    patience.abort();
-    if (outcome === 'taken' || response.destroyed) return;
-    if (sent() === before) throw new StalledClientError();
-  }
+async function taken(
+  { response, clock }: Exchange,
+  events: readonly ('drain' | 'finish' | 'close')[],
+): Promise<void> {
+  if (response.destroyed) return;
+  const outcome = await new Promise<'taken' | 'waited'>((resolve) => {
+    const timer = clock.after(limits.stalledMs, () => settle('waited'));
+    const settle = (what: 'taken' | 'waited'): void => {
+      timer.cancel();
+      for (const event of events) response.off(event, onTaken);
+      resolve(what);
+    };
+    const onTaken = (): void => settle('taken');
+    for (const event of events) response.once(event, onTaken);
+  });
+  if (outcome === 'waited') throw new StalledClientError();
 }
 
 /** Streams events; those of one moment are written at once. The pace is the client's. */
@@ -124,31 +203,19 @@ async function writeWatch(exchange: Exchange, answer: WatchAnswer): Promise<void
   const waiting = new Coalescer(response, clock);
   try {
     for await (const frames of answer.frames) {
-      for (const frame of frames) waiting.push(answer.line(frame));
-      if (waiting.full && !waiting.flush()) await drained(exchange);
-      if (response.destroyed) return;
+      for (const frame of frames) {
+        waiting.push(answer.line(frame));
+        // Asked of each frame, so that what waits is never more than a flush and one event.
+        if (waiting.full && !waiting.flush()) await taken(exchange, ['drain', 'close']);
+        if (response.destroyed) return;
+      }
     }
     waiting.flush();
+    const finished = taken(exchange, ['finish', 'close']);
     response.end();
+    await finished;
   } finally {
     waiting.stop();
-  }
-}
-
-async function drained(exchange: Exchange): Promise<void> {
-  const { response } = exchange;
-  if (!response.writableNeedDrain) return;
-  let settle = (): void => undefined;
-  const taken = new Promise<void>((resolve) => {
-    settle = resolve;
-    response.once('drain', resolve);
-    response.once('close', resolve);
-  });
-  try {
-    await stalledAfter(exchange, taken);
-  } finally {
-    response.off('drain', settle);
-    response.off('close', settle);
   }
 }
 
