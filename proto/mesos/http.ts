@@ -1,5 +1,6 @@
 /** HTTP to masters and agents: redirects, deadlines, credentials and bounded bodies. */
 import { Buffer } from 'node:buffer';
+import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { buildConnector, Client } from 'undici';
 import type { Dispatcher } from 'undici';
@@ -67,6 +68,13 @@ export interface HttpClient {
    * body too.
    */
   post(client: Client, path: string, body: Uint8Array, options: PostOptions): Promise<Answer>;
+  /** Posts a body piece by piece, as fast as it is taken; resolves with the answer's head. */
+  upload(
+    client: Client,
+    path: string,
+    pieces: AsyncIterable<Uint8Array>,
+    options: PostOptions,
+  ): Promise<Answer>;
   /**
    * Posts a body, gzipped unless it is small, and resolves with the whole answer: for the many calls
    * whose answers are empty, at half the cost of `post` and `read`. Rejects if no head came in time, and
@@ -150,6 +158,17 @@ export function httpClient(options: HttpOptions): HttpClient {
     post: async (client, path, body, { signal, headers }) => {
       const request = posted(path, body, headers);
       const { statusCode, ...answer } = await client.request({ ...request, signal });
+      return { status: statusCode, headers: answer.headers, body: answer.body };
+    },
+
+    upload: async (client, path, pieces, { signal, headers }) => {
+      const { statusCode, ...answer } = await client.request({
+        method: 'POST',
+        path,
+        body: Readable.from(pieces),
+        headers: { accept: contentTypes[format], ...authorization, ...headers },
+        signal,
+      });
       return { status: statusCode, headers: answer.headers, body: answer.body };
     },
 
