@@ -1,7 +1,6 @@
 import jsonPatch from 'fast-json-patch';
 import { z } from 'zod';
 import { isObject, jsonClone, own, type JsonObject } from './json.ts';
-import type { SchemaNode } from './resource.ts';
 
 /**
  * `malformed`: the patch is not a patch. `rejected`: it does not apply to this document.
@@ -161,104 +160,4 @@ export function applyMergePatch(target: unknown, patch: unknown): unknown {
     else result[key] = applyMergePatch(own(result, key), value);
   }
   return result;
-}
-
-/**
- * Kubernetes' strategic merge for the core kinds. Lists are replaced unless their schema node carries
- * `x-kubernetes-patch-strategy: merge` (with `x-kubernetes-patch-merge-key` for lists of objects).
- * Directives: $patch, $deleteFromPrimitiveList/…, $setElementOrder/…, $retainKeys.
- */
-export function applyStrategicMergePatch(
-  target: JsonObject,
-  patch: JsonObject,
-  schema: SchemaNode,
-): JsonObject {
-  if (patch['$patch'] === 'delete') return {};
-  const base = patch['$patch'] === 'replace' ? {} : target;
-  let result: JsonObject = { ...base };
-  for (const [key, value] of Object.entries(patch)) {
-    if (key.startsWith('$') || key === '__proto__' || value === undefined) continue;
-    const node = childSchema(schema, key);
-    if (value === null) Reflect.deleteProperty(result, key);
-    else if (Array.isArray(value)) result[key] = mergeList(own(result, key), value, node);
-    else if (isObject(value)) {
-      const child = own(result, key);
-      result[key] = applyStrategicMergePatch(isObject(child) ? child : {}, value, node);
-    } else result[key] = value;
-  }
-  result = applyListDirectives(result, patch, schema);
-  return retainKeys(result, patch);
-}
-
-function childSchema(schema: SchemaNode, key: string): SchemaNode {
-  const named = schema.properties === undefined ? undefined : schema.properties[key];
-  if (named !== undefined) return named;
-  return typeof schema.additionalProperties === 'object' ? schema.additionalProperties : {};
-}
-
-function mergeList(target: unknown, patch: unknown[], node: SchemaNode): unknown[] {
-  const existing: unknown[] = Array.isArray(target) ? target : [];
-  if (node['x-kubernetes-patch-strategy'] !== 'merge') return patch.filter(isNotDirective);
-  const key = node['x-kubernetes-patch-merge-key'];
-  if (typeof key !== 'string') {
-    return [...existing, ...patch.filter((item) => !existing.includes(item))];
-  }
-  if (patch.some((item) => isObject(item) && item['$patch'] === 'replace')) {
-    return patch.filter(isNotDirective);
-  }
-  let result = existing;
-  for (const item of patch) {
-    if (!isObject(item) || own(item, key) === undefined) {
-      throw new PatchError('rejected', `an item of the patch lacks its merge key "${key}"`);
-    }
-    const same = (other: unknown): boolean => isObject(other) && own(other, key) === item[key];
-    if (item['$patch'] === 'delete') result = result.filter((other) => !same(other));
-    else if (result.some(same)) {
-      result = result.map((other) =>
-        same(other) && isObject(other)
-          ? applyStrategicMergePatch(other, item, node.items ?? {})
-          : other,
-      );
-    } else result = [...result, applyStrategicMergePatch({}, item, node.items ?? {})];
-  }
-  return result;
-}
-
-function isNotDirective(item: unknown): boolean {
-  return !isObject(item) || item['$patch'] === undefined;
-}
-
-function applyListDirectives(
-  result: JsonObject,
-  patch: JsonObject,
-  schema: SchemaNode,
-): JsonObject {
-  const next = { ...result };
-  for (const [key, value] of Object.entries(patch)) {
-    const [directive, name] = key.split('/', 2);
-    if (name === undefined || !Array.isArray(value)) continue;
-    const list = own(next, name);
-    if (!Array.isArray(list)) continue;
-    if (directive === '$deleteFromPrimitiveList') {
-      next[name] = list.filter((item) => !value.includes(item));
-    } else if (directive === '$setElementOrder') {
-      next[name] = inOrder(list, value, childSchema(schema, name)['x-kubernetes-patch-merge-key']);
-    }
-  }
-  return next;
-}
-
-/** `list` with the items that `order` names in that order; the others keep their places after them. */
-function inOrder(list: unknown[], order: unknown[], key: unknown): unknown[] {
-  const identity = (item: unknown): unknown =>
-    typeof key === 'string' && isObject(item) ? own(item, key) : item;
-  const positions = new Map(order.map((item, index) => [identity(item), index]));
-  const rank = (item: unknown): number => positions.get(identity(item)) ?? order.length;
-  return [...list].sort((left, right) => rank(left) - rank(right));
-}
-
-function retainKeys(result: JsonObject, patch: JsonObject): JsonObject {
-  const keys = patch['$retainKeys'];
-  if (!Array.isArray(keys)) return result;
-  return Object.fromEntries(Object.entries(result).filter(([key]) => keys.includes(key)));
 }

@@ -1,12 +1,8 @@
 import { ApiError } from '../machinery/errors.ts';
 import { isObject, type JsonObject } from '../machinery/json.ts';
-import {
-  applyJsonPatch,
-  applyMergePatch,
-  applyStrategicMergePatch,
-  PatchError,
-} from '../machinery/patches.ts';
+import { applyJsonPatch, applyMergePatch, PatchError } from '../machinery/patches.ts';
 import type { SchemaNode } from '../machinery/resource.ts';
+import { applyStrategicMergePatch } from '../machinery/strategic-merge.ts';
 import { badRequest } from './errors.ts';
 import type { PatchFormat } from './negotiation.ts';
 

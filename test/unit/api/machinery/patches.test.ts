@@ -1,13 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { jsonClone, jsonEqual, withValueAt } from '../../../../api/machinery/json.ts';
-import {
-  applyJsonPatch,
-  applyMergePatch,
-  applyStrategicMergePatch,
-  PatchError,
-} from '../../../../api/machinery/patches.ts';
-import type { SchemaNode } from '../../../../api/machinery/resource.ts';
+import { applyJsonPatch, applyMergePatch, PatchError } from '../../../../api/machinery/patches.ts';
 
 const typed = { apiVersion: 'v1', kind: 'Thing' };
 
@@ -187,89 +181,6 @@ describe('merge patch', () => {
     const patch: unknown = JSON.parse('{"__proto__": {"polluted": 1}, "a": 1}');
     expect(applyMergePatch({}, patch)).toEqual({ a: 1 });
     expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
-  });
-});
-
-describe('strategic merge patch', () => {
-  const schema: SchemaNode = {
-    properties: {
-      plain: { type: 'array', items: { type: 'string' } },
-      names: { type: 'array', items: { type: 'string' }, 'x-kubernetes-patch-strategy': 'merge' },
-      items: {
-        type: 'array',
-        items: { type: 'object', properties: { name: {}, value: {} } },
-        'x-kubernetes-patch-strategy': 'merge',
-        'x-kubernetes-patch-merge-key': 'name',
-      },
-    },
-  };
-  const merge = (target: Record<string, unknown>, patch: Record<string, unknown>): unknown =>
-    applyStrategicMergePatch(target, patch, schema);
-
-  it.each([
-    [
-      'objects merge, null removes',
-      { a: { b: 1, c: 2 } },
-      { a: { b: null, d: 3 } },
-      { a: { c: 2, d: 3 } },
-    ],
-    ['plain lists are replaced', { plain: ['a'] }, { plain: ['b'] }, { plain: ['b'] }],
-    [
-      'sets of values grow',
-      { names: ['a', 'b'] },
-      { names: ['b', 'c'] },
-      { names: ['a', 'b', 'c'] },
-    ],
-    [
-      'values leave by directive',
-      { names: ['a', 'b'] },
-      { '$deleteFromPrimitiveList/names': ['a'] },
-      { names: ['b'] },
-    ],
-    [
-      'items merge by key',
-      { items: [{ name: 'a', value: 1 }] },
-      { items: [{ name: 'a', more: 2 }, { name: 'b' }] },
-      { items: [{ name: 'a', value: 1, more: 2 }, { name: 'b' }] },
-    ],
-    [
-      'items leave by directive',
-      { items: [{ name: 'a' }, { name: 'b' }] },
-      { items: [{ name: 'a', $patch: 'delete' }] },
-      { items: [{ name: 'b' }] },
-    ],
-    [
-      'lists are replaced by directive',
-      { items: [{ name: 'a' }] },
-      { items: [{ $patch: 'replace' }, { name: 'z' }] },
-      { items: [{ name: 'z' }] },
-    ],
-    [
-      'objects are replaced by directive',
-      { a: { b: 1 } },
-      { a: { $patch: 'replace', c: 1 } },
-      { a: { c: 1 } },
-    ],
-    [
-      'lists are ordered by directive',
-      { items: [{ name: 'a' }, { name: 'b' }] },
-      { '$setElementOrder/items': [{ name: 'b' }, { name: 'a' }] },
-      { items: [{ name: 'b' }, { name: 'a' }] },
-    ],
-    [
-      'keys are retained by directive',
-      { a: 1, b: 2 },
-      { $retainKeys: ['b', 'c'], c: 3 },
-      { b: 2, c: 3 },
-    ],
-  ])('%s', (_name, target, patch, result) => {
-    expect(merge(target, patch)).toEqual(result);
-  });
-
-  it('rejects an item without its merge key', () => {
-    expect(codeOf(() => merge({ items: [{ name: 'a' }] }, { items: [{ value: 1 }] }))).toBe(
-      'rejected',
-    );
   });
 });
 
