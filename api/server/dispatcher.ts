@@ -1,7 +1,12 @@
 import { ApiError } from '../machinery/errors.ts';
 import type { Metrics } from '../machinery/metrics.ts';
+import type { Random } from '../machinery/random.ts';
 import type { Verb } from '../machinery/resource.ts';
+import type { Auditor, AuditTrail } from './audit/auditor.ts';
+import { impersonate } from './authentication/impersonation.ts';
+import type { IssuerDocuments } from './authentication/issuer-documents.ts';
 import type { Authorizer } from './authorizer.ts';
+import { attributesOf } from './attributes.ts';
 import type { Catalog, Served } from './catalog.ts';
 import type { Discovery } from './discovery.ts';
 import {
@@ -17,7 +22,7 @@ import { metricsAnswer } from './metrics.ts';
 import type { OpenApi } from './openapi/openapi.ts';
 import { flag } from './query.ts';
 import type { User } from './registry/context.ts';
-import { parsePath, type ResourceRequestInfo } from './request-info.ts';
+import { parsePath, type RequestInfo, type ResourceRequestInfo } from './request-info.ts';
 import {
   valueAnswer,
   type Answer,
@@ -37,8 +42,21 @@ export interface DispatcherOptions {
   readyz: readonly HealthCheck[];
   /** What /metrics tells; there is no such path if absent. */
   metrics?: Metrics | undefined;
+  /** What others need to verify the tokens of our ServiceAccounts; absent if we issue none. */
+  issuer?: IssuerDocuments | undefined;
+  /** Writes down who did what; absent: nobody wants to know. */
+  auditor?: Auditor | undefined;
+  random: Random;
   /** Told of every fault of the server itself; the client only learns that there was one. */
   onFault: (error: unknown, request: { method: string; path: string }) => void;
+}
+
+/** What a request is about, before anybody asks who sent it. */
+interface Asked {
+  /** undefined: the path is malformed. */
+  info: RequestInfo | undefined;
+  served: Served | undefined;
+  verb: string;
 }
 
 /** From a request to its answer: who asks, what it means, whether it is allowed, who handles it. */
@@ -51,11 +69,32 @@ export class Dispatcher {
 
   /** Never rejects: every error becomes the Status that says it. */
   async answer(request: ServerRequest): Promise<Answer> {
+    const { auditor, random } = this.#options;
+    const { remote } = request;
+    if (remote === undefined && auditor === undefined) return this.#settle(request, undefined);
+    const id = remote?.auditId ?? random.uuid();
+    const asked = this.#asked(request);
+    const resource = asked.served?.resource;
+    const trail = auditor?.begin(id, request, { ...asked, resource });
+    const answer = await this.#settle(trail?.listening(request) ?? request, trail);
+    const told = trail?.answered(answer) ?? answer;
+    return { ...told, headers: { ...told.headers, 'Audit-ID': id } };
+  }
+
+  async #settle(request: ServerRequest, trail: AuditTrail | undefined): Promise<Answer> {
     try {
-      return await this.#handle(request);
+      return await this.#handle(request, trail);
     } catch (error) {
       return statusAnswer(this.#refusal(error, request));
     }
+  }
+
+  #asked({ method, path, query }: ServerRequest): Asked {
+    const info = parsePath(path);
+    const verb = method.toLowerCase();
+    if (info?.kind !== 'resource') return { info, served: undefined, verb };
+    const served = this.#options.catalog.find(info);
+    return { info, served, verb: verbOf(method, info, flag(query, 'watch')) ?? verb };
   }
 
   #refusal(error: unknown, { method, path }: ServerRequest): ApiError {
@@ -67,27 +106,39 @@ export class Dispatcher {
     );
   }
 
-  async #handle(request: ServerRequest): Promise<Answer> {
+  async #handle(request: ServerRequest, trail: AuditTrail | undefined): Promise<Answer> {
     const open = await this.#open(request);
     if (open !== undefined) return open;
-    const { user } = request;
-    if (user === undefined) throw unauthorized();
+    const user = await this.#acting(request, trail);
     const info = parsePath(request.path);
     if (info === undefined)
       throw badRequest(`the path ${JSON.stringify(request.path)} is malformed`);
     const authenticated: AuthenticatedRequest = { ...request, user };
-    if (info.kind === 'resource') return this.#resource(info, authenticated);
-    await this.#authorizePath(user, request);
+    if (info.kind === 'resource') return this.#resource(info, authenticated, trail);
+    await this.#authorizePath(authenticated, trail);
     if (/^\/healthz(?:\/|$)/.test(request.path) && request.method === 'GET') {
       return healthAnswer('healthz', this.#options.livez, request.path, request.query);
     }
-    const { metrics } = this.#options;
+    const { metrics, issuer, discovery, openApi } = this.#options;
     if (metrics !== undefined && /^\/metrics\/?$/.test(request.path)) {
       return metricsAnswer(metrics, request);
     }
-    const found = this.#options.discovery.answer(request) ?? this.#options.openApi.answer(request);
+    const found = discovery.answer(request) ?? openApi.answer(request) ?? issuer?.answer(request);
     if (found === undefined) throw noSuchPath();
     return found;
+  }
+
+  /** Who sent it, or whom the sender may act as. Throws 401, 403. */
+  async #acting(
+    { user, path, remote }: ServerRequest,
+    trail: AuditTrail | undefined,
+  ): Promise<User> {
+    if (user === undefined) throw unauthorized();
+    if (remote?.impersonation === undefined) return user;
+    const { authorizer } = this.#options;
+    const acting = await impersonate(user, remote.impersonation, authorizer, path);
+    trail?.impersonates(acting);
+    return acting;
   }
 
   /** What anybody may ask. */
@@ -102,9 +153,13 @@ export class Dispatcher {
     return valueAnswer(this.#options.version);
   }
 
-  async #authorizePath(user: User, { method, path }: ServerRequest): Promise<void> {
+  async #authorizePath(
+    { user, method, path }: AuthenticatedRequest,
+    trail: AuditTrail | undefined,
+  ): Promise<void> {
     const verb = method.toLowerCase();
     const decision = await this.#options.authorizer.authorize({ user, verb, path });
+    trail?.decided(decision);
     if (decision.allowed) return;
     throw new ApiError(
       'Forbidden',
@@ -113,7 +168,11 @@ export class Dispatcher {
     );
   }
 
-  async #resource(info: ResourceRequestInfo, request: AuthenticatedRequest): Promise<Answer> {
+  async #resource(
+    info: ResourceRequestInfo,
+    request: AuthenticatedRequest,
+    trail: AuditTrail | undefined,
+  ): Promise<Answer> {
     const served = this.#options.catalog.find(info);
     if (served === undefined) throw noSuchPath();
     const { resource } = served;
@@ -128,33 +187,30 @@ export class Dispatcher {
       throw methodNotAllowed(resource, request.method.toLowerCase());
     }
     if (!verbsOf(resource, info.subresource).includes(verb)) throw methodNotAllowed(resource, verb);
-    await this.#authorize(verb, info, served, request);
-    return served.handle(verb, info, request, (other) =>
-      this.#authorize(other, info, served, request),
-    );
+    const authorize = (wanted: Verb): Promise<void> =>
+      this.#authorize(wanted, info, served, request, trail);
+    await authorize(verb);
+    return served.handle(verb, info, request, authorize);
   }
 
   async #authorize(
     verb: Verb,
     info: ResourceRequestInfo,
     { resource }: Served,
-    { user, path }: AuthenticatedRequest,
+    request: AuthenticatedRequest,
+    trail: AuditTrail | undefined,
   ): Promise<void> {
-    const { group, version, plural, subresource, namespace, name } = info;
-    const named = subresource === undefined ? plural : `${plural}/${subresource}`;
-    const decision = await this.#options.authorizer.authorize({
-      user,
-      verb,
-      path,
-      resource: { group, version, resource: named, namespace, name },
-    });
+    const attributes = attributesOf(verb, info, request);
+    const { namespace, name, group, resource: named } = attributes.resource;
+    const decision = await this.#options.authorizer.authorize(attributes);
+    trail?.decided(decision);
     if (decision.allowed) return;
     const scope =
       namespace === undefined ? 'at the cluster scope' : `in the namespace "${namespace}"`;
     throw forbidden(
       resource,
       name ?? '',
-      `User ${JSON.stringify(user.name)} cannot ${verb} resource "${named}" in API group "${group}" ${scope}`,
+      `User ${JSON.stringify(request.user.name)} cannot ${verb} resource "${named}" in API group "${group}" ${scope}`,
     );
   }
 }

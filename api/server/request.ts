@@ -1,4 +1,5 @@
 import type { LeaseFence } from '../client/transport.ts';
+import type { Impersonation } from './authentication/impersonation.ts';
 import type { BodyFormat } from './negotiation.ts';
 import type { User } from './registry/context.ts';
 import type { WatchFrame, WatchFrames } from './registry/watcher.ts';
@@ -17,10 +18,22 @@ export interface ServerRequest {
   /** The client's name for itself: `kubectl/v1.32.5 (…)`. */
   userAgent: string | undefined;
   fence: LeaseFence | undefined;
+  /** Absent: the request comes from this very process. */
+  remote?: Remote;
   /** The decoded body; undefined if there is none. Throws ApiError 400 for what cannot be decoded. */
   body(format: BodyFormat): unknown;
   /** Aborted when whoever asked has gone. */
   signal: AbortSignal;
+}
+
+/** What only a request from elsewhere has. */
+export interface Remote {
+  /** Address of the other end. */
+  address: string;
+  /** Under which id the client wants to find it in the audit log. */
+  auditId: string | undefined;
+  /** As whom the request is to be treated, if not as its user. */
+  impersonation: Impersonation | undefined;
 }
 
 /** A request of somebody whom we know. */
@@ -74,7 +87,38 @@ export interface WatchAnswer extends AnswerBase {
   event(frame: WatchFrame): { type: string; object: unknown };
 }
 
-export type Answer = ValueAnswer | ListAnswer | BytesAnswer | WatchAnswer;
+/** Text that comes as it is written somewhere else, at the pace of the client. */
+export interface StreamAnswer extends AnswerBase {
+  kind: 'stream';
+  contentType: string;
+  chunks: AsyncGenerator<Uint8Array, void, undefined>;
+}
+
+/** The request is granted; what follows goes over Kubernetes' channels, no longer over HTTP. */
+export interface ConnectAnswer extends AnswerBase {
+  kind: 'connect';
+  /** Resolves with what the client is told at the end. */
+  run(connection: ChannelConnection): Promise<Ending>;
+  /** Nobody came to connect. */
+  abandon(): void;
+}
+
+export interface ChannelConnection {
+  /** What the client sends on stdin and resize, read as fast as it is taken; ends with stdin. */
+  input: AsyncIterable<{ data: Buffer } | { resize: Buffer }>;
+  /** Resolves once the network has taken it. Rejects if the client has gone. */
+  write(channel: 'stdout' | 'stderr', data: Buffer): Promise<void>;
+  /** Aborts when the client has gone, or the server stops. */
+  signal: AbortSignal;
+}
+
+/** How a connection ended: the exit code of a command, 0 if there is none. */
+export interface Ending {
+  exitCode: number;
+}
+
+export type Answer =
+  ValueAnswer | ListAnswer | BytesAnswer | WatchAnswer | StreamAnswer | ConnectAnswer;
 
 export function valueAnswer(value: unknown, options: Partial<ValueAnswer> = {}): ValueAnswer {
   return {

@@ -14,6 +14,8 @@ import { admitAddresses } from './admission/addresses.ts';
 import { admitNetworks } from './admission/networks.ts';
 import { QuotaBudget } from './admission/quota.ts';
 import { admitServerSetPath, type ServerSetRoot } from './admission/server-set-roots.ts';
+import { auditing, type AuditOptions } from './audit/auditing.ts';
+import { identityOf, type IdentityOptions } from './authentication/identity.ts';
 import { everyAuthenticatedUser, type Authorizer } from './authorizer.ts';
 import { Catalog } from './catalog.ts';
 import { Discovery } from './discovery.ts';
@@ -54,6 +56,10 @@ export interface ApiServerOptions {
   readyChecks?: readonly HealthCheck[];
   /** Who may do what; every authenticated user may do everything if absent. */
   authorizer?: Authorizer;
+  /** Whom we know besides those with a client certificate. */
+  identity?: IdentityOptions;
+  /** Where and how much of what is written down; nothing if absent. */
+  audit?: AuditOptions;
   /** Of this process, served at /metrics. */
   metrics?: Metrics;
   /** What computes read-only subresources, such as `jobs/drift`; without it they answer 503. */
@@ -117,6 +123,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     (resource) => new Endpoint({ ...options, ...rules, resource, store, cache, lookups }),
   );
   const catalog = new Catalog(endpoints);
+  const identity = identityOf(options.identity ?? {}, { ...options, lookups });
+  const audit = auditing(options.audit, options);
   let following: Promise<void> | undefined;
   const dispatcher = new Dispatcher({
     catalog,
@@ -125,8 +133,16 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     openApi: new OpenApi(catalog, options.version),
     version: versionInfo({ version: options.version }),
     livez: [],
-    readyz: [storageCheck(storage), cacheCheck(cache), ...(options.readyChecks ?? [])],
+    readyz: [
+      storageCheck(storage),
+      cacheCheck(cache),
+      ...audit.checks,
+      ...(options.readyChecks ?? []),
+    ],
     metrics: options.metrics,
+    issuer: identity.issuer,
+    auditor: audit.auditor,
+    random: options.random,
     onFault: (error, request) => {
       const cause = error instanceof Error ? error.stack : String(error);
       logger.error({ ...request, error: cause }, 'a request failed in the server');
@@ -135,7 +151,13 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const listener =
     options.https === undefined
       ? undefined
-      : new HttpsListener({ ...options.https, dispatcher, clock, logger });
+      : new HttpsListener({
+          ...options.https,
+          dispatcher,
+          authentication: identity.authentication,
+          clock,
+          logger,
+        });
 
   return {
     start: async () => {
@@ -148,6 +170,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       await listener?.stop();
       running.abort();
       await following;
+      await identity.close();
+      await audit.stop();
     },
     transport: (user) => new InProcessTransport(dispatcher, user),
     get address() {

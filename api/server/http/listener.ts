@@ -2,17 +2,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
 import { sleep, type Clock } from '../../machinery/clock.ts';
 import { ApiError } from '../../machinery/errors.ts';
+import type { Authentication } from '../authentication/authentication.ts';
 import { statusAnswer, type Dispatcher } from '../dispatcher.ts';
 import { toApiError } from '../errors.ts';
-import type { Answer, ServerRequest } from '../request.ts';
+import type { Answer } from '../request.ts';
 import type { ServerLogger } from '../server.ts';
 import { decodeBody, readBody } from './body.ts';
-import { fenceHeader, parseFence } from './headers.ts';
-import { userOf } from './identity.ts';
 import { limits } from './limits.ts';
+import { RequestHeads, type RequestHead } from './request-head.ts';
 import { writeAnswer } from './writer.ts';
 
 export interface TlsOptions {
@@ -33,6 +32,7 @@ export interface ListenOptions {
 export interface HttpsListenerOptions extends ListenOptions {
   tls: TlsOptions;
   dispatcher: Pick<Dispatcher, 'answer'>;
+  authentication: Authentication;
   clock: Clock;
   logger: ServerLogger;
 }
@@ -41,6 +41,7 @@ export interface HttpsListenerOptions extends ListenOptions {
 export class HttpsListener {
   readonly #options: HttpsListenerOptions;
   readonly #server: Server;
+  readonly #heads: RequestHeads;
   /** Aborted when the server stops: ends watches. */
   readonly #stopping = new AbortController();
   readonly #refused = new WeakSet<Duplex>();
@@ -48,6 +49,7 @@ export class HttpsListener {
 
   constructor(options: HttpsListenerOptions) {
     this.#options = options;
+    this.#heads = new RequestHeads(options);
     const { tls } = options;
     this.#server = createServer(
       {
@@ -157,44 +159,55 @@ export class HttpsListener {
   }
 
   async #answer(request: IncomingMessage, signal: AbortSignal): Promise<Answer> {
-    let decoded: ServerRequest;
+    let head: RequestHead;
+    let bytes: Buffer;
     try {
-      decoded = await this.#decode(request, signal);
+      head = await this.#heads.read(request);
+      // The body of somebody whom we do not know is not worth reading: what is open has none.
+      if (head.user === undefined) return await this.#answerStranger(head, request, signal);
+      bytes = await readBody(request);
     } catch (error) {
-      const refusal = toApiError(error);
-      if (refusal === undefined) throw error;
-      const answer = statusAnswer(refusal);
-      // What is left of the request is not worth reading.
-      return { ...answer, headers: { ...answer.headers, Connection: 'close' } };
+      return unread(statusAnswer(this.#refusal(error, request)));
     }
-    return this.#options.dispatcher.answer(decoded);
-  }
-
-  async #decode(request: IncomingMessage, signal: AbortSignal): Promise<ServerRequest> {
-    const { headers, method = '', url = '/' } = request;
-    const queryAt = url.indexOf('?');
-    const path = queryAt < 0 ? url : url.slice(0, queryAt);
-    const bytes = await readBody(request);
-    return {
-      method: method === 'HEAD' ? 'GET' : method,
-      path,
-      query: new URLSearchParams(queryAt < 0 ? '' : url.slice(queryAt + 1)),
-      user: request.socket instanceof TLSSocket ? userOf(request.socket) : undefined,
-      accept: headers.accept,
-      contentType: headers['content-type'],
-      ifNoneMatch: headers['if-none-match'],
-      userAgent: headers['user-agent'],
-      fence: parseFence(single(headers[fenceHeader])),
+    return this.#options.dispatcher.answer({
+      ...head,
       body: (format) => decodeBody(bytes, format),
       signal,
-    };
+    });
+  }
+
+  async #answerStranger(
+    head: RequestHead,
+    request: IncomingMessage,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const answer = await this.#options.dispatcher.answer({
+      ...head,
+      body: () => undefined,
+      signal,
+    });
+    const { 'content-length': length = '0', 'transfer-encoding': coding } = request.headers;
+    return length === '0' && coding === undefined ? answer : unread(answer);
+  }
+
+  /** Why a request was not even read; a fault of the server is in its log alone. */
+  #refusal(error: unknown, { method, url }: IncomingMessage): ApiError {
+    const known = toApiError(error);
+    if (known !== undefined) return known;
+    this.#options.logger.error(
+      { error: error instanceof Error ? error.stack : String(error), method, path: url },
+      'a request failed in the server',
+    );
+    return new ApiError(
+      'InternalError',
+      'Internal error occurred: the log of the server says more',
+    );
   }
 }
 
-function single(value: string | string[] | undefined): string | undefined {
-  if (!Array.isArray(value)) return value;
-  if (value.length > 1) throw new ApiError('BadRequest', 'a header is given twice');
-  return value[0];
+/** The answer to a request of which something is left that nobody will read. */
+function unread(answer: Answer): Answer {
+  return { ...answer, headers: { ...answer.headers, Connection: 'close' } };
 }
 
 /** Answers to what the parser of HTTP gives up on, by its error code. */

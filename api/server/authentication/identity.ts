@@ -1,0 +1,122 @@
+import type { Clock } from '../../machinery/clock.ts';
+import type { Random } from '../../machinery/random.ts';
+import type { Lookup } from '../registry/context.ts';
+import type { ServerLogger } from '../server.ts';
+import { Authentication } from './authentication.ts';
+import type { TokenAuthenticator } from './authenticator.ts';
+import { IssuerDocuments } from './issuer-documents.ts';
+import { IssuerKeys } from './oidc-keys.ts';
+import { OidcTokens, type OidcClaims } from './oidc.ts';
+import { ServiceAccountTokens } from './service-account-tokens.ts';
+import type { SigningKey, VerifyingKey } from './signing-keys.ts';
+import { StaticTokens, type TokenFile, type TokenTable } from './static-tokens.ts';
+
+export interface ServiceAccountOptions {
+  /** `iss` of the tokens: an https address. */
+  issuer: string;
+  signingKey: SigningKey;
+  /** Further keys that tokens may be signed with: those of before, or of the next rotation. */
+  keys: readonly VerifyingKey[];
+  /** Names of this API; the issuer if absent. */
+  audiences?: readonly string[] | undefined;
+  /** Longest life of a token. */
+  maxTokenSeconds: number;
+  /** Where others find our keys; `<issuer>/openid/v1/jwks` if absent. */
+  jwksUri?: string | undefined;
+}
+
+/** Whom the API knows besides those who bring a client certificate. */
+export interface IdentityOptions {
+  /** A token file as it was read at the start. */
+  staticTokens?: { file: TokenFile; table: TokenTable; version: string } | undefined;
+  serviceAccounts?: ServiceAccountOptions | undefined;
+  /** `ca`: PEM of the authorities that the provider must be signed by; those of the system if absent. */
+  oidc?: { claims: OidcClaims; ca?: string | Buffer | undefined } | undefined;
+}
+
+export interface Identity {
+  authentication: Authentication;
+  /** Absent: no tokens are issued. */
+  serviceAccounts: { tokens: ServiceAccountTokens; options: ServiceAccountOptions } | undefined;
+  issuer: IssuerDocuments | undefined;
+  close(): Promise<void>;
+}
+
+/** The name of an API that issues no tokens and so has no issuer. */
+const namelessAudience = 'https://mesocosm.dev';
+
+/** Everything that finds out who sends a request. */
+export function identityOf(
+  options: IdentityOptions,
+  context: {
+    lookups: { cached: Lookup; live: Lookup };
+    clock: Clock;
+    random: Random;
+    logger: ServerLogger;
+  },
+): Identity {
+  const { clock, logger } = context;
+  const { staticTokens, serviceAccounts, oidc } = options;
+  const audiences = serviceAccounts?.audiences ?? [serviceAccounts?.issuer ?? namelessAudience];
+  const tokens: TokenAuthenticator[] = [];
+  if (staticTokens !== undefined) {
+    const onError = (reason: string): void => {
+      logger.warn(
+        { reason },
+        'the token file cannot be used; what it said before goes on to count',
+      );
+    };
+    tokens.push(new StaticTokens({ ...staticTokens, audiences, clock, onError }));
+  }
+  const accountTokens = serviceAccounts && serviceAccountTokens(serviceAccounts, context);
+  if (accountTokens !== undefined) tokens.push(accountTokens);
+  const keys = oidc && issuerKeys(oidc, clock, logger);
+  if (oidc !== undefined && keys !== undefined) {
+    tokens.push(new OidcTokens({ claims: oidc.claims, keys, audiences, clock }));
+  }
+  const onRefused = (reason: string): void => {
+    logger.info({ reason }, 'a bearer token was refused');
+  };
+  return {
+    authentication: new Authentication({ tokens, audiences, onRefused }),
+    serviceAccounts:
+      serviceAccounts === undefined || accountTokens === undefined
+        ? undefined
+        : { tokens: accountTokens, options: serviceAccounts },
+    issuer: serviceAccounts && issuerDocuments(serviceAccounts),
+    close: async () => {
+      await keys?.close();
+    },
+  };
+}
+
+function allKeys({ signingKey, keys }: ServiceAccountOptions): VerifyingKey[] {
+  const byId = new Map([signingKey, ...keys].map((key) => [key.id, key]));
+  return [...byId.values()];
+}
+
+function serviceAccountTokens(
+  options: ServiceAccountOptions,
+  context: Parameters<typeof identityOf>[1],
+): ServiceAccountTokens {
+  const { issuer, signingKey } = options;
+  return new ServiceAccountTokens({ ...context, issuer, signingKey, keys: allKeys(options) });
+}
+
+function issuerDocuments(options: ServiceAccountOptions): IssuerDocuments {
+  const { issuer } = options;
+  const jwksUri = options.jwksUri ?? `${issuer.replace(/\/$/, '')}/openid/v1/jwks`;
+  return new IssuerDocuments({ issuer, jwksUri, keys: allKeys(options) });
+}
+
+function issuerKeys(
+  { claims, ca }: NonNullable<IdentityOptions['oidc']>,
+  clock: Clock,
+  logger: ServerLogger,
+): IssuerKeys {
+  const { issuer } = claims;
+  const onError = (reason: string): void => {
+    logger.warn({ issuer, reason }, 'the OIDC provider cannot be asked for its keys');
+  };
+  return new IssuerKeys({ issuer, ca, clock, onError });
+}
