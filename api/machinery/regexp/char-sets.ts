@@ -26,7 +26,7 @@ export function folded(has: CharSet): CharSet {
     const text = String.fromCodePoint(point);
     return [text.toLowerCase(), text.toUpperCase()].some((form) => {
       const other = form.codePointAt(0);
-      return other !== undefined && [...form].length === 1 && has(other);
+      return other !== undefined && Array.from(form).length === 1 && has(other);
     });
   };
 }

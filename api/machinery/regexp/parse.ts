@@ -22,7 +22,7 @@ class Parser {
   #depth = 0;
 
   constructor(text: string) {
-    this.#text = [...text];
+    this.#text = Array.from(text);
   }
 
   whole(): Node {
@@ -47,7 +47,7 @@ class Parser {
   }
 
   #skip(text: string): boolean {
-    const found = [...text].every((character, index) => this.#peek(index) === character);
+    const found = Array.from(text).every((character, index) => this.#peek(index) === character);
     if (found) this.#at += text.length;
     return found;
   }
