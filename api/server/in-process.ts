@@ -125,5 +125,8 @@ function bodyOf(answer: Answer): unknown {
       return Buffer.from(answer.bytes).toString('utf8');
     case 'watch':
       throw new ApiError('BadRequest', 'a watch is opened with watch(), not with request()');
+    case 'stream':
+    case 'connect':
+      throw new ApiError('BadRequest', 'logs and sessions are for clients that come over HTTPS');
   }
 }

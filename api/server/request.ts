@@ -91,7 +91,9 @@ export interface WatchAnswer extends AnswerBase {
 export interface StreamAnswer extends AnswerBase {
   kind: 'stream';
   contentType: string;
-  chunks: AsyncGenerator<Uint8Array, void, undefined>;
+  chunks: AsyncIterable<Uint8Array>;
+  /** Lets go of what the stream holds; called once, whether it was read or not. */
+  close(): Promise<void>;
 }
 
 /** The request is granted; what follows goes over Kubernetes' channels, no longer over HTTP. */

@@ -5,8 +5,11 @@ import { createGzip } from 'node:zlib';
 import { stringify } from 'yaml';
 import { sleep, type Clock } from '../../machinery/clock.ts';
 import type { Answer, ListAnswer, ValueAnswer, WatchAnswer } from '../request.ts';
+import { badRequest } from '../errors.ts';
+import { statusAnswer } from '../dispatcher.ts';
 import { takesGzip, warningHeader } from './headers.ts';
 import { limits } from './limits.ts';
+import { writeStream } from './stream.ts';
 
 /** What the writer must know of a request. */
 export interface Exchange {
@@ -45,6 +48,11 @@ export async function writeAnswer(exchange: Exchange, answer: Answer): Promise<v
         answer.format === 'yaml' ? 'application/yaml' : 'application/json',
       );
       return writeTexts(exchange, answer.kind === 'list' ? listTexts(answer) : [valueText(answer)]);
+    case 'stream':
+      return writeStream(exchange, answer);
+    case 'connect':
+      answer.abandon();
+      return writeAnswer(exchange, statusAnswer(badRequest('Upgrade request required')));
   }
 }
 
