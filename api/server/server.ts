@@ -117,7 +117,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     restrictions: [],
     defaulters: [giveDefaultNetwork],
     advisors: [adviseOnNetworks(cachedObjects(cache))],
-    budget: new QuotaBudget({ cache, store, random: options.random }),
+    budget: new QuotaBudget({ ...options, cache, store, signal: running.signal }),
   };
   const endpoints = resources.map(
     (resource) => new Endpoint({ ...options, ...rules, resource, store, cache, lookups }),

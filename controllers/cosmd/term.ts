@@ -11,6 +11,7 @@ import { namespaceResource } from '../../api/v1/core.ts';
 import { jobRevisionResource } from '../../api/v1/job-revision.ts';
 import { jobResource } from '../../api/v1/job.ts';
 import { networkResource } from '../../api/v1/network.ts';
+import { resourceQuotaResource } from '../../api/v1/resource-quota.ts';
 import { resources } from '../../api/v1/resources.ts';
 import { serverSetResource } from '../../api/v1/serverset.ts';
 import { taskResource } from '../../api/v1/task.ts';
@@ -20,6 +21,7 @@ import type { ZooKeeperClient } from '../../proto/zookeeper/client.ts';
 import { ownerIndexers } from '../gc/caches.ts';
 import { createCollector } from '../gc/collector.ts';
 import { createNamespaceController } from '../gc/namespaces.ts';
+import { createQuotaController } from '../gc/quotas.ts';
 import {
   agentIndexers,
   jobIndexers,
@@ -106,6 +108,7 @@ export function createTerm(options: TermOptions): Term {
     claims: informer(addressClaimResource),
     frameworks: informer(frameworkResource),
     namespaces: informer(namespaceResource),
+    quotas: informer(resourceQuotaResource),
   };
   const recorder = (component: string): EventRecorder =>
     new EventRecorder({ client, component, clock, random, logger: log });
@@ -181,6 +184,12 @@ export function createTerm(options: TermOptions): Term {
     namespaces: informers.namespaces,
     resources,
   });
+  const quota = createQuotaController({
+    ...garbage,
+    quotas: informers.quotas,
+    caches: Object.values(informers),
+    resources: () => resources,
+  });
   const loops = [
     job,
     claimLoop,
@@ -191,6 +200,7 @@ export function createTerm(options: TermOptions): Term {
     conflicts.controller,
     collector,
     namespace,
+    quota,
   ];
   registerTermMetrics({
     metrics,

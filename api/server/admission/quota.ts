@@ -1,5 +1,7 @@
-import { ApiError } from '../../machinery/errors.ts';
+import { sleep, type Clock } from '../../machinery/clock.ts';
+import { ApiError, isApiError } from '../../machinery/errors.ts';
 import type { Random } from '../../machinery/random.ts';
+import { StorageError } from '../../storage/storage.ts';
 import { charged, boundedBy, type ChargeResult, type Settlement } from '../../v1/quota-ledger.ts';
 import { countedName, increase, unspoken, usageOf } from '../../v1/quota-usage.ts';
 import { resourceQuotaResource, type Charge, type ResourceQuota } from '../../v1/resource-quota.ts';
@@ -12,7 +14,10 @@ import type { ItemStore } from '../registry/store.ts';
 export interface QuotaBudgetOptions {
   cache: ItemCache;
   store: ItemStore;
+  clock: Clock;
   random: Random;
+  /** Ends the striking out of outcomes; whoever counts does it then. */
+  signal: AbortSignal;
 }
 
 /** Kinds whose writes are never charged: reports and locks. */
@@ -20,6 +25,9 @@ const uncharged = new Set(['/Event', 'coordination.k8s.io/Lease']);
 
 /** How often an entry is tried while other servers enter theirs. */
 const maxAttempts = 100;
+
+/** Outcomes that come together are struck out together, this long after the first. */
+const strikeMs = 500;
 
 const nothingHeld: Reservation = { settle: () => undefined };
 
@@ -41,16 +49,22 @@ interface Entry {
 export class QuotaBudget implements Budget {
   readonly #cache: ItemCache;
   readonly #store: ItemStore;
+  readonly #clock: Clock;
   readonly #random: Random;
+  readonly #signal: AbortSignal;
   /** Entries that wait, by namespace; there is a list while somebody works on it. */
   readonly #waiting = new Map<string, Entry[]>();
   /** Outcomes that are still to be struck out, by key of the quota and id of the entry. */
   readonly #settled = new Map<string, Map<string, Settlement>>();
+  /** Quotas of which outcomes are about to be struck out. */
+  readonly #striking = new Set<string>();
 
   constructor(options: QuotaBudgetOptions) {
     this.#cache = options.cache;
     this.#store = options.store;
+    this.#clock = options.clock;
     this.#random = options.random;
+    this.#signal = options.signal;
   }
 
   async reserve(request: BudgetRequest): Promise<Reservation> {
@@ -128,6 +142,26 @@ export class QuotaBudget implements Budget {
   #settle(key: string, id: string, outcome: Settlement): void {
     const settled = this.#settled.get(key) ?? new Map<string, Settlement>();
     this.#settled.set(key, settled.set(id, outcome));
+    if (this.#striking.has(key)) return;
+    this.#striking.add(key);
+    void this.#strikeLater(key);
+  }
+
+  /** Until no outcome is left: charges that come meanwhile strike them out, too. */
+  async #strikeLater(key: string): Promise<void> {
+    for (;;) {
+      await sleep(this.#clock, strikeMs, this.#signal);
+      if (this.#signal.aborted || !this.#settled.has(key)) break;
+      try {
+        const quota = await this.#store.read(key);
+        if (quota === undefined) this.#settled.delete(key);
+        else await this.#charge(quota, []);
+      } catch (error) {
+        // The store is away, or others write all the time: again after the next pause.
+        if (!(error instanceof StorageError) && !isApiError(error)) throw error;
+      }
+    }
+    this.#striking.delete(key);
   }
 
   /** Resolves to the keys of the quotas that the charge stands in. */
@@ -194,17 +228,20 @@ export class QuotaBudget implements Budget {
   async #charge(cached: Item, entries: readonly Entry[]): Promise<ReadonlyMap<string, string>> {
     const charges = entries.map(({ charge }) => charge);
     let quota: Item | undefined = cached;
-    let fresh = false;
+    let fresh = charges.length === 0;
     for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
       if (quota === undefined) return new Map();
       const known = [...(this.#settled.get(quota.key)?.keys() ?? [])];
-      const { status, refused } = this.#plan(quota, charges);
+      const { status, refused, struck } = this.#plan(quota, charges);
       if (refused.size > 0 && !fresh) {
         quota = await this.#store.read(quota.key);
         fresh = true;
         continue;
       }
-      if (refused.size === charges.length) return refused;
+      if (refused.size === charges.length && struck.length === 0) {
+        if (fresh) this.#forget(quota.key, known);
+        return refused;
+      }
       const object = { ...quota.object, status };
       const outgoing = { key: quota.key, object, bytes: encodeObject(object) };
       const terms = { fence: undefined, ttlSeconds: undefined };
