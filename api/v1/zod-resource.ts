@@ -28,6 +28,7 @@ export interface ZodResource<T extends KubeObject> {
   /** Schemas of the top-level fields besides apiVersion, kind and metadata. */
   fields: Readonly<Record<string, z.ZodType>>;
   subresources?: Resource['subresources'];
+  verbs?: NonNullable<Resource['verbs']>;
   columns: readonly Column<T>[];
   selectableFields?: Readonly<Record<string, (object: T) => string>>;
   strategicMerge?: boolean;
@@ -87,6 +88,7 @@ export function defineResource<T extends KubeObject>(definition: ZodResource<T>)
     ...(definition.maxBytes === undefined ? {} : { maxBytes: definition.maxBytes }),
     ...(definition.fieldOwners === undefined ? {} : { fieldOwners: definition.fieldOwners }),
     ...(definition.confidential === undefined ? {} : { confidential: definition.confidential }),
+    ...(definition.verbs === undefined ? {} : { verbs: definition.verbs }),
     columns: definition.columns,
     selectableFields: definition.selectableFields ?? {},
     schema: schemaOf(definition),
