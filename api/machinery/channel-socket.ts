@@ -101,6 +101,9 @@ export class ChannelSocket {
 
   /** Says goodbye, and hangs up if the other side does not answer in `lingerMs`. */
   async close({ code, reason }: Closing, lingerMs: number): Promise<void> {
+    // What still comes is dropped: only the answer to the goodbye counts.
+    this.#ended = true;
+    this.#wake();
     if (this.#socket.isPaused) this.#socket.resume();
     this.#socket.close(code, reason);
     const timer = this.#clock.after(lingerMs, () => this.#socket.terminate());

@@ -126,7 +126,10 @@ function bodyOf(answer: Answer): unknown {
     case 'watch':
       throw new ApiError('BadRequest', 'a watch is opened with watch(), not with request()');
     case 'stream':
+      void answer.close();
+      throw new ApiError('BadRequest', 'a log is for clients that come over HTTPS');
     case 'connect':
-      throw new ApiError('BadRequest', 'logs and sessions are for clients that come over HTTPS');
+      answer.abandon();
+      throw new ApiError('BadRequest', 'a session is for clients that come over HTTPS');
   }
 }
