@@ -9,6 +9,7 @@ import type { Storage } from '../storage/storage.ts';
 import { leaseResource, namespaceResource } from '../v1/core.ts';
 import { jobResource } from '../v1/job.ts';
 import { giveDefaultNetwork } from './admission/default-network.ts';
+import { giveResources, restrictResources } from './admission/limit-range.ts';
 import { adviseOnNetworks, type CachedObjects } from './admission/network-advice.ts';
 import { admitAddresses } from './admission/addresses.ts';
 import { admitNetworks } from './admission/networks.ts';
@@ -114,8 +115,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       admitAddresses(),
       admitServerSetPath(options.serverSetRoots),
     ],
-    restrictions: [],
-    defaulters: [giveDefaultNetwork],
+    restrictions: [restrictResources],
+    defaulters: [giveDefaultNetwork, giveResources],
     advisors: [adviseOnNetworks(cachedObjects(cache))],
     budget: new QuotaBudget({ ...options, cache, store, signal: running.signal }),
   };

@@ -6,6 +6,7 @@ import { eventResource, leaseResource, namespaceResource } from './core.ts';
 import { frameworkResource } from './framework.ts';
 import { jobResource } from './job.ts';
 import { jobRevisionResource } from './job-revision.ts';
+import { limitRangeResource } from './limit-range.ts';
 import { networkResource } from './network.ts';
 import { secretResource } from './secret.ts';
 import { resourceQuotaResource } from './resource-quota.ts';
@@ -28,6 +29,7 @@ export const resources: readonly AnyResource[] = [
   secretResource,
   serviceAccountResource,
   resourceQuotaResource,
+  limitRangeResource,
   eventResource,
   leaseResource,
 ];
