@@ -47,6 +47,18 @@ export const serviceAccountResource = defineResource<ServiceAccount>({
   unknownFields: 'prune',
   description: 'The identity of a program: tokens are issued for it, and roles are bound to it.',
   fields,
+  subresources: {
+    status: false,
+    connects: [
+      {
+        name: 'token',
+        group: 'authentication.k8s.io',
+        version: 'v1',
+        kind: 'TokenRequest',
+        verbs: ['create'],
+      },
+    ],
+  },
   columns: [
     {
       name: 'Secrets',

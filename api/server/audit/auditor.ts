@@ -106,10 +106,23 @@ export class AuditTrail {
 
   /** Records the answer; what lasts is recorded when it begins and when it ends. */
   answered(answer: Answer): Answer {
-    if (answer.kind !== 'watch') {
-      this.#record('ResponseComplete', answer);
-      return answer;
+    switch (answer.kind) {
+      case 'value':
+      case 'list':
+      case 'bytes':
+        this.#record('ResponseComplete', answer);
+        return answer;
+      case 'watch':
+        return { ...answer, frames: untilEnd(answer.frames, this.#lasting(answer)) };
+      case 'stream':
+      case 'connect':
+        this.#lasting(answer);
+        return answer;
     }
+  }
+
+  /** Records the beginning, and the end when whoever asked has gone or when the result is called. */
+  #lasting(answer: Answer): () => void {
     this.#record('ResponseStarted', answer);
     const { signal } = this.#subject.request;
     let over = false;
@@ -121,7 +134,7 @@ export class AuditTrail {
     };
     if (signal.aborted) end();
     else signal.addEventListener('abort', end, { once: true });
-    return { ...answer, frames: untilEnd(answer.frames, end) };
+    return end;
   }
 
   #record(stage: AuditEvent['stage'], answer: Answer): void {
