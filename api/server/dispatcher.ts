@@ -29,7 +29,7 @@ import {
   type AuthenticatedRequest,
   type ServerRequest,
 } from './request.ts';
-import { verbOf, verbsOf } from './verbs.ts';
+import { verbOf, verbsOf, verbToAuthorize } from './verbs.ts';
 import type { VersionInfo } from './version.ts';
 
 export interface DispatcherOptions {
@@ -163,7 +163,7 @@ export class Dispatcher {
     if (decision.allowed) return;
     throw new ApiError(
       'Forbidden',
-      `forbidden: User ${JSON.stringify(user.name)} cannot ${verb} path ${JSON.stringify(path)}`,
+      `forbidden: User ${JSON.stringify(user.name)} cannot ${verb} path ${JSON.stringify(path)}${because(decision)}`,
       { details: {} },
     );
   }
@@ -189,7 +189,7 @@ export class Dispatcher {
     if (!verbsOf(resource, info.subresource).includes(verb)) throw methodNotAllowed(resource, verb);
     const authorize = (wanted: Verb): Promise<void> =>
       this.#authorize(wanted, info, served, request, trail);
-    await authorize(verb);
+    await authorize(verbToAuthorize(verb, resource, info.subresource));
     return served.handle(verb, info, request, authorize);
   }
 
@@ -210,9 +210,13 @@ export class Dispatcher {
     throw forbidden(
       resource,
       name ?? '',
-      `User ${JSON.stringify(request.user.name)} cannot ${verb} resource "${named}" in API group "${group}" ${scope}`,
+      `User ${JSON.stringify(request.user.name)} cannot ${verb} resource "${named}" in API group "${group}" ${scope}${because(decision)}`,
     );
   }
+}
+
+function because({ reason }: { reason: string }): string {
+  return reason === '' ? '' : `: ${reason}`;
 }
 
 /** The Status that an error travels as. */

@@ -1,3 +1,4 @@
+import { createClient } from '../client/resource-client.ts';
 import type { Transport } from '../client/transport.ts';
 import type { Clock } from '../machinery/clock.ts';
 import type { KubeObject } from '../machinery/metadata.ts';
@@ -17,7 +18,8 @@ import { QuotaBudget } from './admission/quota.ts';
 import { admitServerSetPath, type ServerSetRoot } from './admission/server-set-roots.ts';
 import { auditing, type AuditOptions } from './audit/auditing.ts';
 import { identityOf, type IdentityOptions } from './authentication/identity.ts';
-import { everyAuthenticatedUser, type Authorizer } from './authorizer.ts';
+import { createAuthorization, type AuthorizationMode } from './authorization/authorization.ts';
+import type { Authorizer } from './authorizer.ts';
 import { Catalog } from './catalog.ts';
 import { Discovery } from './discovery.ts';
 import { Dispatcher } from './dispatcher.ts';
@@ -55,8 +57,8 @@ export interface ApiServerOptions {
   containerNetworking?: boolean;
   /** Conditions of /readyz besides the server's own. */
   readyChecks?: readonly HealthCheck[];
-  /** Who may do what; every authenticated user may do everything if absent. */
-  authorizer?: Authorizer;
+  /** Who may do what. RBAC needs its kinds among the resources. */
+  authorization: AuthorizationMode | Authorizer;
   /** Whom we know besides those with a client certificate. */
   identity?: IdentityOptions;
   /** Where and how much of what is written down; nothing if absent. */
@@ -107,13 +109,26 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     },
   });
   const leasePrefix = resourcePrefix(leaseResource);
-  const store = new ItemStore({ storage, cache, outbox, leasePrefix });
+  const store = new ItemStore({
+    storage,
+    cache,
+    outbox,
+    leasePrefix,
+    onWritten: (key, revision) => authorization.wrote(key, revision),
+  });
   const lookups = lookupsOf(resources, store, cache);
+  const authorization = createAuthorization({
+    ...options,
+    mode: options.authorization,
+    cache,
+    roles: lookups.live,
+  });
   const rules = {
     admissions: [
       admitNetworks({ containerNetworking: options.containerNetworking ?? true }),
       admitAddresses(),
       admitServerSetPath(options.serverSetRoots),
+      ...authorization.admissions,
     ],
     restrictions: [restrictResources],
     defaulters: [giveDefaultNetwork, giveResources],
@@ -123,13 +138,13 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const endpoints = resources.map(
     (resource) => new Endpoint({ ...options, ...rules, resource, store, cache, lookups }),
   );
-  const catalog = new Catalog(endpoints);
+  const catalog = new Catalog([...endpoints, ...authorization.served]);
   const identity = identityOf(options.identity ?? {}, { ...options, lookups });
   const audit = auditing(options.audit, options);
-  let following: Promise<void> | undefined;
+  let following: Promise<unknown> | undefined;
   const dispatcher = new Dispatcher({
     catalog,
-    authorizer: options.authorizer ?? everyAuthenticatedUser(),
+    authorizer: authorization.authorizer,
     discovery: new Discovery(catalog),
     openApi: new OpenApi(catalog, options.version),
     version: versionInfo({ version: options.version }),
@@ -163,9 +178,14 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   return {
     start: async () => {
       await listener?.start();
-      following = cache.run(running.signal);
+      const { signal } = running;
+      const caching = cache.run(signal);
+      following = caching;
       const transport = new InProcessTransport(dispatcher, systemUser);
-      await ensureNamespaces({ transport, cache, clock, logger, signal: running.signal });
+      await ensureNamespaces({ transport, cache, clock, logger, signal });
+      const client = createClient(transport);
+      await authorization.prepare(client, signal);
+      following = Promise.all([caching, authorization.run(client, signal)]);
     },
     stop: async () => {
       await listener?.stop();

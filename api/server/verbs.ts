@@ -48,3 +48,17 @@ export function verbOf(
       return undefined;
   }
 }
+
+/**
+ * What somebody must be allowed who sends a request of this verb. A WebSocket is always opened by GET:
+ * what may be opened by POST as well, such as exec, is a `create` however it is opened, so that nobody who
+ * may only look at pods runs a command in one.
+ */
+export function verbToAuthorize(
+  verb: Verb,
+  resource: Resource,
+  subresource: string | undefined,
+): Verb {
+  const connect = resource.subresources.connects?.find(({ name }) => name === subresource);
+  return connect?.verbs.includes('create') === true ? 'create' : verb;
+}

@@ -46,6 +46,13 @@ export interface CacheBatch<T> {
   readonly events: readonly CacheEvent<T>[];
 }
 
+/** What a reader that does not wait has to take in. */
+export type Changes<T> =
+  /** Everything there is: what it knew is void. */
+  | { whole: true; entries: Iterable<CachedEntry<T>> }
+  /** In order; a broken event means that nothing is known of its key. */
+  | { whole: false; events: readonly LoggedEvent<T>[] };
+
 export interface SubscribeOptions {
   signal: AbortSignal;
   /** A bookmark comes when nothing else has for this many milliseconds; never if absent. */
@@ -70,6 +77,8 @@ const catchUpMs = 100;
 const batchEvents = 256;
 
 const maxBackoffMs = 2_000;
+
+const unchanged: Changes<never> = { whole: false, events: [] };
 
 export class WatchCache<T> {
   readonly #storage: Storage;
@@ -172,6 +181,31 @@ export class WatchCache<T> {
     return {
       revision: list.revision,
       entries: (from = '') => entries.filter((entry) => entry.key >= from),
+    };
+  }
+
+  /**
+   * A reader of one resource that never waits: each call answers what has changed since the one before,
+   * as far as the cache is; everything at first, and whenever the changes are no longer known. Objects
+   * that cannot be decoded are left out. Throws StorageError `unavailable` before the first load.
+   */
+  reader(prefix: string): () => Changes<T> {
+    let known: CachedResource<T> | undefined;
+    let after = 0;
+    return () => {
+      if (this.revision === 0) throw new StorageError('unavailable', 'the cache is not loaded yet');
+      const resource = this.#state.resource(prefix);
+      const { log, entries } = resource;
+      if (resource !== known || after < log.floor) {
+        known = resource;
+        after = this.revision;
+        return { whole: true, entries: entries.range(prefix) };
+      }
+      const newest = log.newest?.modRevision ?? 0;
+      if (newest <= after) return unchanged;
+      const events = log.read(after, Number.POSITIVE_INFINITY);
+      after = newest;
+      return { whole: false, events };
     };
   }
 

@@ -8,6 +8,7 @@ import { jobResource } from './job.ts';
 import { jobRevisionResource } from './job-revision.ts';
 import { limitRangeResource } from './limit-range.ts';
 import { networkResource } from './network.ts';
+import { rbacResources } from './rbac.ts';
 import { secretResource } from './secret.ts';
 import { resourceQuotaResource } from './resource-quota.ts';
 import { serverSetResource } from './serverset.ts';
@@ -32,4 +33,5 @@ export const resources: readonly AnyResource[] = [
   limitRangeResource,
   eventResource,
   leaseResource,
+  ...rbacResources,
 ];

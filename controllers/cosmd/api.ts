@@ -31,6 +31,7 @@ export function apiServerOf({ config, logger, ...context }: ApiContext): ApiServ
     resources,
     logger: logger.child({ component: 'api' }),
     version,
+    authorization: api.authorization,
     containerNetworking: config.featureGates.ContainerNetworking,
     serverSetRoots: (config.serverSetRoots ?? [{ prefix: `${serverSetRoot}/<namespace>` }]).map(
       ({ prefix, namespaces }) => ({

@@ -169,6 +169,10 @@ export const configSchema = z.strictObject({
       certFile: path.describe('PEM certificate of the API, with its chain.'),
       keyFile: path.describe('PEM key of that certificate.'),
       clientCaFile: path.describe('PEM of the authority that signs client certificates.'),
+      authorization: z
+        .enum(['RBAC', 'AlwaysAllow'])
+        .default('RBAC')
+        .describe('AlwaysAllow: everybody whom we know may do everything; on loopback only.'),
     })
     .optional()
     .describe('Needed where the API runs.'),
@@ -223,6 +227,10 @@ function absentSections(config: Config, roles: readonly Role[]): string[] {
   const { mesos, etcd, api } = config;
   if (roles.includes('api')) {
     need(api !== undefined, 'api: is needed where the API runs');
+    need(
+      api?.authorization !== 'AlwaysAllow' || isLoopback(api.listen),
+      'api.authorization: AlwaysAllow is for trials: api.listen must be an address of loopback',
+    );
     need(config.storage === 'memory' || etcd !== undefined, 'etcd: is needed with storage: etcd');
   }
   if (roles.includes('controllers')) {
@@ -251,6 +259,12 @@ function absentSections(config: Config, roles: readonly Role[]): string[] {
     'etcd.passwordFile: username and passwordFile go together',
   );
   return faults;
+}
+
+/** Whether only this machine can reach `host:port`. */
+function isLoopback(address: string): boolean {
+  const host = address.slice(0, address.lastIndexOf(':'));
+  return host === 'localhost' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
 function zooKeeperFaults(zookeeper: Config['zookeeper']): string[] {

@@ -73,8 +73,8 @@ export async function runCosmd(process: Process, signal: AbortSignal): Promise<v
   }
 }
 
-/** The identity of the loops, in whichever process they run. */
-const controllerUser = { name: 'system:mesocosm-controllers', groups: ['system:masters'] };
+/** The identity of the loops where they share the process of the API; the role of that name is theirs. */
+const controllerUser = { name: 'system:mesocosm-controllers', groups: ['system:authenticated'] };
 
 function controllersOf(process: Process, transport: Transport, metrics: Metrics): Controllers {
   return new Controllers({ ...process, metrics, client: createClient(transport) });

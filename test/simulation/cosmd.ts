@@ -95,6 +95,7 @@ export class SimulatedCosmd {
       random,
       logger,
       version: '0.0.0',
+      authorization: 'AlwaysAllow',
       serverSetRoots: [{ prefix: `${serverSetRoot}/<namespace>` }],
     });
     await server.start();

@@ -24,6 +24,7 @@ export async function openUserApi(
     random: seededRandom(7),
     logger: silent,
     version: '0.0.0',
+    authorization: 'AlwaysAllow',
     serverSetRoots: [{ prefix: `${serverSetRoot}/<namespace>` }],
   });
   await server.start();

@@ -36,7 +36,7 @@ const documents = ['/api', '/api/*', '/apis', '/apis/*', '/openapi', '/openapi/*
  */
 const viewRules = [
   on('', read, 'configmaps', 'events', 'limitranges', 'serviceaccounts'),
-  on('', read, 'pods', 'pods/log', 'pods/status', 'resourcequotas', 'resourcequotas/status'),
+  on('', read, 'pods', 'pods/log', 'resourcequotas', 'resourcequotas/status'),
   on('', read, 'namespaces', 'namespaces/status'),
   on('coordination.k8s.io', read, 'leases'),
   on(ours, read, 'jobs', 'jobs/drift', 'jobs/scale', 'jobs/status', 'jobrevisions'),
@@ -50,7 +50,7 @@ const editRules = [
   on('', ['impersonate'], 'serviceaccounts'),
   on('', ['create'], 'serviceaccounts/token'),
   on('', ['delete'], 'pods'),
-  on('', ['create'], 'pods/attach', 'pods/exec', 'pods/portforward'),
+  on('', ['create'], 'pods/attach', 'pods/exec'),
   on(ours, write, 'jobs', 'serversets'),
   on(ours, ['patch', 'update'], 'jobs/scale'),
   on(ours, ['delete'], 'tasks'),
@@ -88,6 +88,9 @@ export const defaultClusterRoles: readonly DefaultRole[] = [
     on('authentication.k8s.io', ['create'], 'tokenreviews'),
     on(reviews, ['create'], 'subjectaccessreviews'),
   ]),
+  role('system:service-account-issuer-discovery', [
+    paths(['get'], '/.well-known/openid-configuration', '/openid/v1/jwks'),
+  ]),
   aggregate('admin'),
   aggregate('edit', aggregatedTo('admin')),
   aggregate('view', aggregatedTo('edit')),
@@ -107,6 +110,7 @@ export const defaultClusterRoleBindings: readonly DefaultBinding[] = [
     ['Group', 'system:unauthenticated'],
   ),
   binding('system:monitoring', ['Group', 'system:monitoring']),
+  binding('system:service-account-issuer-discovery', ['Group', 'system:serviceaccounts']),
   binding(controllersName, ['User', controllersName]),
 ];
 

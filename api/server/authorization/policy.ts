@@ -70,11 +70,18 @@ export class Policy {
     }
   }
 
-  clear(): void {
-    this.#roles.clear();
-    this.#grants.clear();
-    this.#everywhere.clear();
-    this.#byNamespace.clear();
+  /** Forgets all Roles, or all ClusterRoles. */
+  clearRoles({ namespaced }: { namespaced: boolean }): void {
+    for (const key of [...this.#roles.keys()]) {
+      if (key.includes('/') === namespaced) this.#roles.delete(key);
+    }
+  }
+
+  /** Forgets all RoleBindings, or all ClusterRoleBindings. */
+  clearGrants({ namespaced }: { namespaced: boolean }): void {
+    for (const grant of [...this.#grants.values()]) {
+      if ((grant.namespace !== undefined) === namespaced) this.removeGrant(grant);
+    }
   }
 
   /** Kubernetes' decision: one rule that allows it is enough. The reason names the binding. */

@@ -7,6 +7,7 @@ import type {
   OwnerReference,
 } from '../../machinery/metadata.ts';
 import type { AnyResource } from '../../machinery/resource.ts';
+import { pathSegmentErrors, rbacGroup } from '../../v1/rbac-bindings.ts';
 import {
   dnsLabelErrors,
   dnsSubdomainErrors,
@@ -25,9 +26,16 @@ function invalidValue(field: string, value: unknown, why: string): FieldError {
   };
 }
 
-/** Whether names of this kind are DNS labels; they are DNS subdomains otherwise. */
+/** Whether names of this kind are DNS labels; most are DNS subdomains otherwise. */
 export function namedByLabel(resource: AnyResource): boolean {
   return resource.gvk.group === '' && resource.gvk.kind === 'Namespace';
+}
+
+/** The rule of names of this kind. */
+function nameRuleOf(resource: AnyResource): (name: string) => string[] {
+  // Names such as system:discovery are for roles alone.
+  if (resource.gvk.group === rbacGroup) return pathSegmentErrors;
+  return namedByLabel(resource) ? dnsLabelErrors : dnsSubdomainErrors;
 }
 
 /** Rules of metadata that hold whatever the verb. */
@@ -43,7 +51,7 @@ export function validateMetadata(resource: AnyResource, meta: DraftMeta): FieldE
 
 function nameErrors(resource: AnyResource, meta: DraftMeta): FieldError[] {
   const name = meta.name ?? '';
-  const check = namedByLabel(resource) ? dnsLabelErrors : dnsSubdomainErrors;
+  const check = nameRuleOf(resource);
   const errors: FieldError[] = [];
   if (meta.generateName !== undefined && meta.generateName !== '') {
     // The prefix may end in '-' and be cut: what counts is that a name can be made of it.

@@ -1,6 +1,6 @@
 import type { LeaseFence } from '../../client/transport.ts';
 import type { KubeObject } from '../../machinery/metadata.ts';
-import type { Fence, Storage, WriteOptions, WriteResult } from '../../storage/storage.ts';
+import type { Fence, Revision, Storage, WriteOptions, WriteResult } from '../../storage/storage.ts';
 import { decodeItem, itemOf, type Item, type ItemCache } from './item.ts';
 import type { Outbox, Outgoing } from './outbox.ts';
 
@@ -21,6 +21,7 @@ export class ItemStore {
   readonly #cache: Pick<ItemCache, 'get'>;
   readonly #outbox: Outbox;
   readonly #leasePrefix: string;
+  readonly #onWritten: (key: string, revision: Revision) => void;
 
   /** `leasePrefix` is the storage prefix of Lease objects, which fences refer to. */
   constructor(options: {
@@ -29,11 +30,14 @@ export class ItemStore {
     /** The cache decodes by it. */
     outbox: Outbox;
     leasePrefix: string;
+    /** Told of every write that the store has confirmed, before anybody else is. */
+    onWritten?: (key: string, revision: Revision) => void;
   }) {
     this.#storage = options.storage;
     this.#cache = options.cache;
     this.#outbox = options.outbox;
     this.#leasePrefix = options.leasePrefix;
+    this.#onWritten = options.onWritten ?? (() => undefined);
   }
 
   /** What the cache has, which may be old. */
@@ -68,6 +72,7 @@ export class ItemStore {
     const { key, modRevision } = stored;
     const result = await this.#storage.delete(key, modRevision, this.#options(terms));
     if (result.outcome !== 'written') return refused(result);
+    this.#onWritten(key, result.revision);
     return { outcome: 'written', item: itemOf(key, last, modRevision) };
   }
 
@@ -86,6 +91,7 @@ export class ItemStore {
       if (result.outcome !== 'written') return refused(result);
       written = true;
       const { revision } = result;
+      this.#onWritten(outgoing.key, revision);
       return { outcome: 'written', item: itemOf(outgoing.key, sent.at(revision), revision) };
     } finally {
       this.#outbox.answered(sent, written);

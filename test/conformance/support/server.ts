@@ -31,7 +31,7 @@ export async function startServer(
   resources: readonly AnyResource[],
   storage: Storage = new MemoryStorage({ clock: systemClock() }),
   clock: Clock = systemClock(),
-  more: Pick<ApiServerOptions, 'reporters'> = {},
+  more: Partial<Pick<ApiServerOptions, 'reporters' | 'authorization' | 'identity'>> = {},
 ): Promise<RunningServer> {
   const directory = await mkdtemp(join(tmpdir(), 'mesocosm-api-'));
   const certificates = ensureCertificates(directory);
@@ -44,6 +44,7 @@ export async function startServer(
     resources,
     clock,
     random: systemRandom(),
+    authorization: 'RBAC',
     ...more,
     logger: { info: () => undefined, warn: complain, error: complain },
     version: '0.0.0',

@@ -97,6 +97,7 @@ export class Cluster {
       random,
       logger: pino({ level: 'silent' }),
       version: '0.0.0',
+      authorization: 'AlwaysAllow',
       serverSetRoots: [{ prefix: '/aurora/<namespace>' }],
     });
     await api.start();

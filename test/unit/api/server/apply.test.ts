@@ -19,7 +19,11 @@ beforeEach(async () => {
   now = Date.UTC(2026, 0, 1);
   denied.clear();
   const clock = { ...systemClock(), now: () => now };
-  api = await startHarness({ clock, authorizer, resources: [widgetResource, ...resources] });
+  api = await startHarness({
+    clock,
+    authorization: authorizer,
+    resources: [widgetResource, ...resources],
+  });
 });
 afterEach(() => api.stop());
 

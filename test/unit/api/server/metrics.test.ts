@@ -31,7 +31,7 @@ async function start(metrics?: Metrics): Promise<void> {
     logger: { info: ignore, warn: ignore, error: ignore },
     version: '0.0.0',
     serverSetRoots: [],
-    authorizer,
+    authorization: authorizer,
     ...(metrics === undefined ? {} : { metrics }),
   });
   await server.start();

@@ -71,7 +71,7 @@ it('is authorised as a subresource of its own', async () => {
   const asked: unknown[] = [];
   await withJob({
     reporters,
-    authorizer: {
+    authorization: {
       authorize: ({ verb, resource }) => {
         if (resource?.resource !== 'jobs/drift') return Promise.resolve({ allowed: true });
         asked.push({ verb, ...resource });

@@ -38,6 +38,7 @@ export async function startServer(on: {
     resources,
     logger: silent,
     version: '0.0.0',
+    authorization: 'AlwaysAllow',
     serverSetRoots: [{ prefix: '/aurora', namespaces: ['prod'] }],
   });
   await server.start();

@@ -3,9 +3,12 @@ import { systemClock, type Clock } from '../../../../../api/machinery/clock.ts';
 import { isObject } from '../../../../../api/machinery/json.ts';
 import { seededRandom } from '../../../../../api/machinery/random.ts';
 import type { AnyResource } from '../../../../../api/machinery/resource.ts';
-import type { Authorizer } from '../../../../../api/server/authorizer.ts';
 import type { Reporters } from '../../../../../api/server/endpoint.ts';
-import { createApiServer, type ApiServer } from '../../../../../api/server/server.ts';
+import {
+  createApiServer,
+  type ApiServer,
+  type ApiServerOptions,
+} from '../../../../../api/server/server.ts';
 import { MemoryStorage } from '../../../../../api/storage/memory.ts';
 import type { Storage } from '../../../../../api/storage/storage.ts';
 import { resources as ourResources } from '../../../../../api/v1/resources.ts';
@@ -40,7 +43,7 @@ export async function startHarness(
     clock?: Clock;
     resources?: readonly AnyResource[];
     containerNetworking?: boolean;
-    authorizer?: Authorizer;
+    authorization?: ApiServerOptions['authorization'];
     reporters?: Reporters;
     /** Of what is random: different for servers that share a store. */
     seed?: number;
@@ -63,7 +66,7 @@ export async function startHarness(
     version: '0.0.0',
     serverSetRoots: [{ prefix: '/mesocosm/<namespace>/' }],
     containerNetworking: options.containerNetworking ?? true,
-    ...(options.authorizer === undefined ? {} : { authorizer: options.authorizer }),
+    authorization: options.authorization ?? 'AlwaysAllow',
     ...(options.reporters === undefined ? {} : { reporters: options.reporters }),
   });
   await server.start();
