@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { conditionSchema } from '../machinery/conditions.ts';
 import type { KubeObject } from '../machinery/metadata.ts';
-import type { Resource } from '../machinery/resource.ts';
 import { keyedBy } from './list-types.ts';
 import { ageColumn, defineResource } from './zod-resource.ts';
 
@@ -140,7 +139,7 @@ function gatesText({ spec, status }: Pod): string {
   return `${met.length}/${gates.length}`;
 }
 
-const definition = defineResource<Pod>({
+export const podResource = defineResource<Pod>({
   group: '',
   version: 'v1',
   kind: 'Pod',
@@ -153,6 +152,7 @@ const definition = defineResource<Pod>({
     spec: podSpecSchema.describe('What runs.'),
     status: podStatusSchema.describe('What has become of it.'),
   },
+  verbs: ['delete', 'get', 'list', 'watch'],
   subresources: {
     status: false,
     connects: [
@@ -223,8 +223,3 @@ const definition = defineResource<Pod>({
     },
   ],
 });
-
-export const podResource: Resource<Pod> = {
-  ...definition,
-  verbs: ['delete', 'get', 'list', 'watch'],
-};

@@ -1,0 +1,112 @@
+import { ApiError } from '../../machinery/errors.ts';
+import type { Clock } from '../../machinery/clock.ts';
+import type { Agent } from '../../v1/agent.ts';
+import { agentFiles, type AgentFiles } from '../../../proto/mesos/agent-files.ts';
+import { runSession, type SessionOptions } from '../../../proto/mesos/agent-session.ts';
+import { CodecError } from '../../../proto/mesos/errors.ts';
+import type { HttpOptions } from '../../../proto/mesos/http.ts';
+import { MesosRequestError, type MesosAddress } from '../../../proto/mesos/transport.ts';
+
+/** How agents are asked, and as whom. */
+export type AgentAccess = Omit<HttpOptions, 'clock'>;
+
+/** Every bound of what is relayed between clients and agents. */
+export const relayLimits = {
+  /** Logs that are read, commands and attachments, all together. */
+  streams: 500,
+} as const;
+
+/**
+ * The agents of Mesos, by their ids. Addresses come from Agent objects alone: whoever can write the
+ * status of a task must not be able to have our credentials sent anywhere.
+ */
+export class PodAgents {
+  readonly #access: AgentAccess | undefined;
+  readonly #clock: Clock;
+  readonly #agents: () => Iterable<Agent>;
+  #open = 0;
+
+  constructor(options: {
+    access: AgentAccess | undefined;
+    clock: Clock;
+    agents: () => Iterable<Agent>;
+  }) {
+    this.#access = options.access;
+    this.#clock = options.clock;
+    this.#agents = options.agents;
+  }
+
+  /** Takes one of the places for streams; returns what gives it back, once. Throws 429. */
+  enter(): () => void {
+    if (this.#open >= relayLimits.streams) {
+      throw new ApiError(
+        'TooManyRequests',
+        `this server relays ${relayLimits.streams} logs and sessions already: try again later`,
+        { details: { retryAfterSeconds: 5 } },
+      );
+    }
+    this.#open += 1;
+    let left = false;
+    return () => {
+      if (!left) this.#open -= 1;
+      left = true;
+    };
+  }
+
+  /** Throws 503. */
+  files(agentId: string, signal: AbortSignal): AgentFiles {
+    return agentFiles({ ...this.#options(), agent: this.#addressOf(agentId), signal });
+  }
+
+  /** Runs a command and resolves with its raw wait status. Throws 503; rejects with MesosRequestError. */
+  session(
+    agentId: string,
+    options: Omit<SessionOptions, keyof HttpOptions | 'agent'>,
+  ): Promise<number> {
+    return runSession({ ...this.#options(), ...options, agent: this.#addressOf(agentId) });
+  }
+
+  #options(): HttpOptions {
+    if (this.#access === undefined) {
+      throw new ApiError(
+        'ServiceUnavailable',
+        'this server is not configured to reach agents: configure mesos where the API runs',
+      );
+    }
+    return { ...this.#access, clock: this.#clock };
+  }
+
+  #addressOf(agentId: string): MesosAddress {
+    for (const { status } of this.#agents()) {
+      if (status?.id !== agentId || status.address === undefined) continue;
+      const hostname = status.address.ip ?? status.hostname;
+      if (hostname !== undefined) return { hostname, port: status.address.port };
+    }
+    throw new ApiError(
+      'ServiceUnavailable',
+      `no Agent object has the address of agent ${agentId}: it has left, or has not been seen yet`,
+    );
+  }
+}
+
+/** What a client is told of an agent that did not answer, or not well. */
+export function agentFailure(error: unknown): ApiError | undefined {
+  if (error instanceof ApiError) return error;
+  if (error instanceof MesosRequestError) {
+    const mend =
+      error.status === 401 || error.status === 403
+        ? '. Check mesos.principal of the server, and what it may do'
+        : '';
+    return new ApiError('ServiceUnavailable', `the agent ${said(error)}${mend}`, { cause: error });
+  }
+  if (error instanceof CodecError) {
+    return new ApiError('ServiceUnavailable', 'the agent does not answer as one of Mesos does', {
+      cause: error,
+    });
+  }
+  return undefined;
+}
+
+function said({ code, message }: MesosRequestError): string {
+  return code === 'Unreachable' ? `cannot be reached: ${message}` : message;
+}
