@@ -103,6 +103,14 @@ export function defineResource<T extends KubeObject>(definition: ZodResource<T>)
   };
 }
 
+const metadataOnly = z.strictObject({ metadata: metadataSchema });
+
+/** Holds metadata from a client against their shape; the errors are those of a whole object. */
+export function parseObjectMeta(metadata: unknown): ParseResult<ObjectMeta> {
+  const result = parseWith(metadataOnly, { metadata }, {});
+  return result.ok ? { ok: true, value: result.value.metadata } : result;
+}
+
 type Wording = Pick<ZodResource<never>, 'mendOf' | 'confidential'>;
 
 function parseWith<T>(shape: z.ZodType<T>, document: unknown, wording: Wording): ParseResult<T> {
