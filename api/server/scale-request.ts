@@ -9,7 +9,13 @@ import type { WriteContext } from './registry/context.ts';
 import { itemOf, type Item } from './registry/item.ts';
 import type { Lister } from './registry/lister.ts';
 import type { Registry } from './registry/registry.ts';
-import { scaleConfiguration, scaleOf, scaleResource, withScale } from './registry/scale.ts';
+import {
+  checkScaleFields,
+  scaleConfiguration,
+  scaleOf,
+  scaleResource,
+  withScale,
+} from './registry/scale.ts';
 import { itemAnswer, type View } from './represent.ts';
 import type { Answer, AuthenticatedRequest } from './request.ts';
 import type { ResourceRequestInfo } from './request-info.ts';
@@ -70,6 +76,7 @@ async function write(
   const format = verb === 'patch' ? patchFormat(request.contentType, false) : undefined;
   if (format === 'apply') {
     const { config, force } = applyRequest(request, scaleResource);
+    checkScaleFields(config, context);
     const replicas = scaleConfiguration(resource, paths, config);
     const options = { subresource: 'scale', force } as const;
     const { item } = await registry.apply(ref, replicas, options, context);
@@ -86,6 +93,7 @@ async function write(
     (stored) => {
       const scale = scaleOf(stored, paths);
       const next = format === undefined ? body : patchedDocument(format, { ...scale }, body, {});
+      checkScaleFields(next, context);
       return withScale(resource, paths, stored, next);
     },
     { verb: 'patch', subresource: 'scale' },

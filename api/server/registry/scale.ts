@@ -1,7 +1,9 @@
 import { isObject, valueAt, withValueAt, type JsonObject } from '../../machinery/json.ts';
-import { apiVersionOf, type KubeObject } from '../../machinery/metadata.ts';
+import { apiVersionOf, objectMetaSchema, type KubeObject } from '../../machinery/metadata.ts';
 import type { Resource, ScalePaths } from '../../machinery/resource.ts';
 import { badRequest, conflict, invalid } from '../errors.ts';
+import type { WriteContext } from './context.ts';
+import { strictDecodingError } from './document.ts';
 
 /** Scale as a kind of its own, as far as printing it needs one. */
 export const scaleResource: Resource = {
@@ -74,6 +76,30 @@ export function scaleOf(object: KubeObject, paths: ScalePaths): KubeObject {
 function numberAt(object: KubeObject, path: readonly string[]): number {
   const value = valueAt(object, path);
   return typeof value === 'number' ? value : 0;
+}
+
+const scaleFields: Readonly<Record<string, readonly string[]>> = {
+  '': ['apiVersion', 'kind', 'metadata', 'spec', 'status'],
+  metadata: Object.keys(objectMetaSchema.shape),
+  spec: ['replicas'],
+  status: ['replicas', 'selector'],
+};
+
+/** Refuses, warns of or passes over what a submitted Scale says that there is not. Throws 400. */
+export function checkScaleFields(
+  scale: unknown,
+  { fieldValidation, warn }: Pick<WriteContext, 'fieldValidation' | 'warn'>,
+): void {
+  if (fieldValidation === 'Ignore') return;
+  const texts = Object.entries(scaleFields).flatMap(([section, known]) => {
+    const part = section === '' ? scale : valueAt(scale, [section]);
+    const unknown = Object.keys(isObject(part) ? part : {}).filter((key) => !known.includes(key));
+    return unknown.map((key) => `unknown field "${section === '' ? key : `${section}.${key}`}"`);
+  });
+  if (texts.length > 0 && fieldValidation === 'Strict') {
+    throw strictDecodingError(scaleResource, texts);
+  }
+  for (const text of texts) warn(text);
 }
 
 /** The object with the replicas that a submitted Scale asks for. Throws 400, 409 and 422. */
