@@ -85,7 +85,7 @@ function exitOf({ state, reason, message = '', started }: End): {
     return { exitCode, reason: exitCode === 0 ? 'Completed' : 'Error' };
   }
   const [, name] = /^Command terminated with signal ([A-Z][A-Za-z0-9 ]*)/.exec(message) ?? [];
-  const signal = signals[name ?? ''];
+  const signal = signals[name?.trim() ?? ''];
   if (signal !== undefined) return { exitCode: 128 + signal, reason: 'Error' };
   if (started === undefined) return { exitCode: 128, reason: 'StartError' };
   return { exitCode: 128 + 9, reason: 'ContainerStatusUnknown' };

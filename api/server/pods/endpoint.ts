@@ -7,7 +7,7 @@ import type { Storage } from '../../storage/storage.ts';
 import { agentResource, type Agent } from '../../v1/agent.ts';
 import { podResource } from '../../v1/pod.ts';
 import { previousRun } from '../../v1/runs.ts';
-import { isDead, type Task } from '../../v1/task.ts';
+import { isDead, taskResource, type Task } from '../../v1/task.ts';
 import type { Served } from '../catalog.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { badRequest, methodNotAllowed, notFound } from '../errors.ts';
@@ -40,7 +40,21 @@ export interface PodsOptions {
   clock: Clock;
   random: Random;
   /** How agents are asked for logs and sessions, which answer 503 without it. */
-  agents: AgentAccess | undefined;
+  agents?: AgentAccess | undefined;
+}
+
+/** Pods, if there are Tasks to make them of. */
+export function podsOf(
+  endpoints: readonly Endpoint[],
+  options: Omit<PodsOptions, 'tasks'>,
+): PodsEndpoint[] {
+  return endpoints
+    .filter(({ resource }) => isSameKind(resource, taskResource))
+    .map((tasks) => new PodsEndpoint({ ...options, tasks }));
+}
+
+function isSameKind(one: Pick<Resource, 'gvk'>, other: Pick<Resource, 'gvk'>): boolean {
+  return one.gvk.group === other.gvk.group && one.gvk.kind === other.gvk.kind;
 }
 
 /** Tasks as Pods: what clients of Kubernetes read, follow and enter. They are written as Jobs. */
