@@ -13,6 +13,7 @@ export function patchedDocument(
   patch: unknown,
   schema: SchemaNode,
 ): JsonObject {
+  if (patch === undefined) throw badRequest('the body is empty: it must be a patch');
   try {
     if (format === 'json') return applyJsonPatch(stored, patch);
     if (!isObject(patch)) throw notAnObject(patch);

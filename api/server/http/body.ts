@@ -1,21 +1,29 @@
 import type { IncomingMessage } from 'node:http';
-import { ApiError } from '../../machinery/errors.ts';
+import { ApiError, isApiError } from '../../machinery/errors.ts';
 import { decodeJson, decodeUtf8, decodeYaml } from '../decode.ts';
 import type { BodyFormat } from '../negotiation.ts';
 import { decodeProtobuf } from '../protobuf.ts';
 import { limits } from './limits.ts';
 
-/** The whole body of a request. Throws 413 as soon as it is longer than it may be. */
+/**
+ * The whole body of a request. Throws 413 as soon as it is longer than it may be, 400 if whoever sends it
+ * leaves before its end.
+ */
 export async function readBody(request: IncomingMessage): Promise<Buffer> {
   const declared = Number(request.headers['content-length'] ?? '0');
   if (declared > limits.bodyBytes) throw tooLarge();
   const chunks: Buffer[] = [];
   let size = 0;
   const stream: AsyncIterable<Buffer> = request;
-  for await (const chunk of stream) {
-    size += chunk.length;
-    if (size > limits.bodyBytes) throw tooLarge();
-    chunks.push(chunk);
+  try {
+    for await (const chunk of stream) {
+      size += chunk.length;
+      if (size > limits.bodyBytes) throw tooLarge();
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if (isApiError(error) || request.complete) throw error;
+    throw new ApiError('BadRequest', 'the request ended before its body did', { cause: error });
   }
   return Buffer.concat(chunks);
 }

@@ -7,6 +7,7 @@ import { impersonationOf } from '../authentication/impersonation.ts';
 import type { ServerRequest } from '../request.ts';
 import { fenceHeader, parseFence } from './headers.ts';
 import { CertificateUsers } from './identity.ts';
+import { limits } from './limits.ts';
 
 /** A request without its body: what plain requests and upgrades have in common. */
 export type RequestHead = Omit<ServerRequest, 'body' | 'signal'>;
@@ -32,6 +33,13 @@ export class RequestHeads {
   async read(request: IncomingMessage): Promise<RequestHead> {
     const { headers, method = '', url = '/', socket } = request;
     const { authentication, clock } = this.#options;
+    // Node drops those beyond the bound in silence, and one of them may say on whose behalf this is.
+    if (request.rawHeaders.length >= 2 * limits.headers) {
+      throw new ApiError(
+        'BadRequest',
+        `the request has too many headers: fewer than ${limits.headers} are read`,
+      );
+    }
     const queryAt = url.indexOf('?');
     const certificate =
       socket instanceof TLSSocket ? this.#certificates.userOf(socket, clock.now()) : undefined;
