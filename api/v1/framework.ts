@@ -46,7 +46,7 @@ const frameworkStatusSchema = z.strictObject({
     .array(conditionSchema)
     .meta(keyedBy('type'))
     .optional()
-    .describe('Ready, ReplacingHeld.'),
+    .describe('Ready, Reconciling, Stalled, ReplacingHeld.'),
 });
 export type FrameworkStatus = z.infer<typeof frameworkStatusSchema>;
 

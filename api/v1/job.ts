@@ -10,6 +10,7 @@ import { limits, templateSchema } from './template.ts';
 import { validateAddressCounts } from './address-rules.ts';
 import { mendOfProbe } from './probe-rules.ts';
 import { validateLaunch } from './template-rules.ts';
+import { unobserved } from './unobserved.ts';
 import { ageColumn, defineResource } from './zod-resource.ts';
 
 /** A Task is `<job>-<instance>-<suffix>` and must fit a DNS label of 63 characters. */
@@ -120,6 +121,7 @@ function withDefaults(job: Job): Job {
   const { spec } = job;
   return {
     ...job,
+    status: unobserved(job.status),
     spec: {
       ...spec,
       type: spec.type ?? jobDefaults.type,

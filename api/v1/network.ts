@@ -6,6 +6,7 @@ import { isWithin, parseRange } from './addresses.ts';
 import { labelSelectorSchema, matches, requirementsOf } from '../machinery/selectors.ts';
 import { group, version } from './group.ts';
 import { keyedBy, unordered } from './list-types.ts';
+import { unobserved } from './unobserved.ts';
 import { ageColumn, defineResource } from './zod-resource.ts';
 
 const labelKeys = z.array(z.string().min(1)).max(64).meta(unordered);
@@ -71,7 +72,9 @@ const networkStatusSchema = z.strictObject({
     .array(conditionSchema)
     .meta(keyedBy('type'))
     .optional()
-    .describe('Contradicted: there are Jobs that would not be admitted to it as it is now.'),
+    .describe(
+      'Ready, Reconciling, Stalled; Contradicted: there are Jobs that would not be admitted to it as it is now.',
+    ),
 });
 
 export type NetworkStatus = z.infer<typeof networkStatusSchema>;
@@ -224,5 +227,6 @@ export const networkResource = defineResource<Network>({
       cell: (network) => network.spec.staticRanges?.join(',') ?? '<none>',
     },
   ],
+  defaults: (network) => ({ ...network, status: unobserved(network.status) }),
   validate,
 });

@@ -6,6 +6,7 @@ import { labelSelectorSchema } from '../machinery/selectors.ts';
 import { group, version } from './group.ts';
 import { keyedBy } from './list-types.ts';
 import type { TemplateSpec } from './template.ts';
+import { unobserved } from './unobserved.ts';
 import { ageColumn, defineResource } from './zod-resource.ts';
 
 /** On a Task: a member may exist. On a ServerSet: nodes of it may exist. */
@@ -138,6 +139,7 @@ function withDefaults(serverSet: ServerSet): ServerSet {
   const { spec } = serverSet;
   return {
     ...serverSet,
+    status: unobserved(serverSet.status),
     spec: {
       ...spec,
       family: spec.family ?? serverSetDefaults.family,

@@ -86,6 +86,13 @@ function contradicts(
   return contradictionsOf(here, () => network, facts).length > 0;
 }
 
+/** An offer stands from when it is seen: there is nothing to wait for, and Jobs that contradict it go on. */
+const offered: readonly ConditionInput[] = [
+  { type: 'Ready', status: 'True', reason: 'Offered', message: 'Jobs may join it by its rules' },
+  { type: 'Reconciling', status: 'False', reason: 'Idle', message: '' },
+  { type: 'Stalled', status: 'False', reason: 'Progressing', message: '' },
+];
+
 /** The status of a Network that these Jobs contradict. */
 export function networkStatus(
   network: Network,
@@ -94,7 +101,7 @@ export function networkStatus(
 ): NetworkStatus {
   const observedGeneration = network.metadata.generation ?? 0;
   const message = contradictionMessage(contradicting);
-  const condition: ConditionInput =
+  const contradicted: ConditionInput =
     message === undefined
       ? {
           type: 'Contradicted',
@@ -103,10 +110,9 @@ export function networkStatus(
           message: 'it allows what every Job that joins it asks for',
         }
       : { type: 'Contradicted', status: 'True', reason: 'JobsContradict', message };
-  const conditions = network.status?.conditions;
-  return {
-    ...network.status,
-    observedGeneration,
-    conditions: setCondition(conditions, { ...condition, observedGeneration }, now),
-  };
+  const conditions = [...offered, contradicted].reduce(
+    (known, each) => setCondition(known, { ...each, observedGeneration }, now),
+    network.status?.conditions ?? [],
+  );
+  return { ...network.status, observedGeneration, conditions };
 }

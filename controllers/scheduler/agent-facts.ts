@@ -1,4 +1,5 @@
 import { rfc3339 } from '../../api/machinery/clock.ts';
+import { setCondition, type ConditionInput } from '../../api/machinery/conditions.ts';
 import type { AgentStatus } from '../../api/v1/agent.ts';
 import type {
   Attribute,
@@ -123,7 +124,8 @@ export function mergeFacts(known: AgentFacts | undefined, seen: AgentFacts): Age
 export function statusOf(
   facts: AgentFacts,
   unknownNetworks: readonly { cniName: string; until: string }[],
-  networks: ReadonlyMap<string, NetworkSource> = new Map<string, NetworkSource>(),
+  networks: ReadonlyMap<string, NetworkSource>,
+  before: { conditions: AgentStatus['conditions']; now: string },
 ): AgentStatus {
   const { agentId, hostname, attributes, active, version, resources, address } = facts;
   const { maintenance = 'None' } = facts;
@@ -145,7 +147,21 @@ export function statusOf(
     ...(maintenance === 'None' ? {} : { unavailability: maintenance }),
     ...(networks.size === 0 ? {} : { networks: networksOf(networks) }),
     ...(unknownNetworks.length === 0 ? {} : { unknownNetworks: [...unknownNetworks] }),
+    conditions: standing(facts, before.conditions, before.now),
   };
+}
+
+/** Ready after kstatus; an agent that is away is waited for: it may return. */
+function standing(
+  { active, maintenance = 'None' }: AgentFacts,
+  known: AgentStatus['conditions'],
+  now: string,
+): NonNullable<AgentStatus['conditions']> {
+  const leaves = maintenance === 'None' ? '' : `; maintenance begins at ${maintenance.start}`;
+  const ready: ConditionInput = active
+    ? { type: 'Ready', status: 'True', reason: 'Registered', message: `registered${leaves}` }
+    : { type: 'Ready', status: 'False', reason: 'Away', message: 'unregistered or deactivated' };
+  return setCondition(known, ready, now);
 }
 
 /** In the order of their names, so that equal knowledge compares equal. */

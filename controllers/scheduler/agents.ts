@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Client, ResourceClient } from '../../api/client/client.ts';
-import { rfc3339, sleep, type Clock } from '../../api/machinery/clock.ts';
+import { rfc3339, sleep, timestamp, type Clock } from '../../api/machinery/clock.ts';
 import { jsonEqual } from '../../api/machinery/json.ts';
 import { agentResource, isNear, type Agent, type AgentStatus } from '../../api/v1/agent.ts';
 import type { Task } from '../../api/v1/task.ts';
@@ -195,7 +195,10 @@ export class Agents implements Runnable {
     const { informer, clock } = this.#options;
     const object = informer.get(name);
     const unknown = this.#unknownNetworksOf(facts.agentId, object?.status);
-    const status = statusOf(facts, unknown, this.networks(facts.agentId).has);
+    const status = statusOf(facts, unknown, this.networks(facts.agentId).has, {
+      conditions: object?.status?.conditions,
+      now: timestamp(clock),
+    });
     if (jsonEqual(object?.status, status)) return {};
     const wait = (this.#written.get(name) ?? -Infinity) + quietMs - clock.monotonic();
     if (wait > 0) return { requeueAfterMs: wait };

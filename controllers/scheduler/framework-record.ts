@@ -1,6 +1,10 @@
 import type { ResourceClient } from '../../api/client/client.ts';
 import { timestamp, type Clock } from '../../api/machinery/clock.ts';
-import { isConditionTrue, setCondition } from '../../api/machinery/conditions.ts';
+import {
+  isConditionTrue,
+  setCondition,
+  type ConditionInput,
+} from '../../api/machinery/conditions.ts';
 import { isApiError } from '../../api/machinery/errors.ts';
 import { jsonEqual } from '../../api/machinery/json.ts';
 import type { Random } from '../../api/machinery/random.ts';
@@ -97,7 +101,7 @@ export class FrameworkRecord {
       ...(session.masterId === undefined ? {} : { masterId: session.masterId }),
       masterAddress: `${hostname}:${port}`,
       subscribedTime: now,
-      conditions: readyCondition(status, true, 'Subscribed', 'subscribed to Mesos', now),
+      conditions: standing(status, 'Subscribed', 'Subscribed', 'subscribed to Mesos', now),
     }));
   }
 
@@ -111,7 +115,7 @@ export class FrameworkRecord {
       state,
       reason,
       message,
-      conditions: readyCondition(status, false, reason, message, now),
+      conditions: standing(status, state, reason, message, now),
     }));
   }
 
@@ -121,11 +125,12 @@ export class FrameworkRecord {
       const rest = withoutReason(status);
       delete rest.id;
       const message = id === undefined ? 'registers anew' : `goes on as ${id}`;
+      const state = id === undefined ? 'Registering' : 'Disconnected';
       return {
         ...rest,
         ...(id === undefined ? {} : { id }),
-        state: id === undefined ? 'Registering' : 'Disconnected',
-        conditions: readyCondition(status, false, 'Identified', message, now),
+        state,
+        conditions: standing(status, state, 'Identified', message, now),
       };
     });
   }
@@ -207,13 +212,21 @@ function withoutReason(status: FrameworkStatus): FrameworkStatus {
   return rest;
 }
 
-function readyCondition(
+/** Ready, Reconciling and Stalled after kstatus: a framework that is Blocked waits for an operator. */
+function standing(
   status: FrameworkStatus,
-  ready: boolean,
+  state: FrameworkState,
   reason: string,
   message: string,
   now: string,
 ): FrameworkStatus['conditions'] {
-  const value = ready ? ('True' as const) : ('False' as const);
-  return setCondition(status.conditions, { type: 'Ready', status: value, reason, message }, now);
+  const is = (type: string, value: boolean): ConditionInput => ({
+    ...{ type, status: value ? 'True' : 'False', reason },
+    message: value || type === 'Ready' ? message : '',
+  });
+  return [
+    is('Ready', state === 'Subscribed'),
+    is('Reconciling', state === 'Registering' || state === 'Disconnected'),
+    is('Stalled', state === 'Blocked'),
+  ].reduce((known, each) => setCondition(known, each, now), status.conditions ?? []);
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { healthOf } from '../../../../api/machinery/kstatus.ts';
 import { jobResource, type Job } from '../../../../api/v1/job.ts';
 import { taskResource } from '../../../../api/v1/task.ts';
 import { resources } from '../../../../api/v1/resources.ts';
@@ -42,6 +43,15 @@ const container = 'spec.template.spec.containers[0]';
 describe('a Job', () => {
   it('is accepted as the design shows it', () => {
     expect(refusals('web', 'web')).toEqual([]);
+  });
+
+  it('is not done before a controller has said so', () => {
+    const parsed = jobResource.parse(parse(text));
+    const job = parsed.ok ? jobResource.defaults(parsed.value) : undefined;
+    const created = { ...job, metadata: { ...job?.metadata, generation: 1 } };
+    expect(healthOf(created).status).toBe('InProgress');
+    const acted = { ...job!, status: { observedGeneration: 1 } };
+    expect(jobResource.defaults(acted).status).toEqual({ observedGeneration: 1 });
   });
 
   it.each([

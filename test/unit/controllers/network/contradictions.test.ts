@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createClient } from '../../../../api/client/resource-client.ts';
 import { findCondition } from '../../../../api/machinery/conditions.ts';
+import { healthOf } from '../../../../api/machinery/kstatus.ts';
 import { eventResource, namespaceResource, type Event } from '../../../../api/v1/core.ts';
 import { jobResource, type Job } from '../../../../api/v1/job.ts';
 import { networkResource, type Network } from '../../../../api/v1/network.ts';
@@ -74,6 +75,8 @@ const networkCondition = async () =>
 const jobCondition = async () =>
   findCondition((await jobs().get(ref)).status?.conditions, 'Contradicted');
 
+const health = async () => healthOf({ ...(await networks().get({ name: 'net' })) });
+
 async function warnings(): Promise<Event[]> {
   const { items } = await api.client.of(eventResource).list({ namespace: 'prod' });
   return items.filter(({ reason }) => reason?.startsWith('Network'));
@@ -88,8 +91,13 @@ async function settled(status: 'True' | 'False'): Promise<void> {
 describe('a Network that Jobs agree with', () => {
   it('says so, and costs the Jobs nothing but the name by which they know it', async () => {
     await offer({ cniName: 'Calico_Net' });
+    expect(await health()).toMatchObject({ status: 'InProgress' });
     await createJob(api.client, joining());
     await settled('False');
+    expect(await health()).toEqual({
+      status: 'Current',
+      message: 'Offered: Jobs may join it by its rules',
+    });
     expect(await jobCondition()).toBeUndefined();
     expect((await jobs().get(ref)).status?.networks).toEqual([
       { name: 'net', cniName: 'Calico_Net' },
@@ -107,6 +115,7 @@ describe('a Network that was changed against a Job', () => {
     await settled('True');
     await drive(api, async () => (await jobCondition())?.status === 'True');
     expect((await networkCondition())?.message).toMatch(/^1 Job contradicts it: prod\/web;/);
+    expect(await health()).toMatchObject({ status: 'Current' });
     expect(await jobCondition()).toMatchObject({ reason: 'NetworkChanged' });
     await drive(api, async () => (await warnings()).length === 1);
     expect((await warnings())[0]).toMatchObject({

@@ -381,8 +381,19 @@ describe('an agent', () => {
       address: { ip: '10.0.0.1', port: 5052 },
       resources: { cpus: 4, ports: '31000-32000' },
     });
-    const status = statusOf(known!, [{ cniName: 'dev-net', until: now }]);
+    const from = { conditions: undefined, now };
+    const status = statusOf(known!, [{ cniName: 'dev-net', until: now }], new Map(), from);
     expect(factsOfStatus(status)).toEqual({ ...known, maintenance: 'None' });
     expect(status.unknownNetworks).toEqual([{ cniName: 'dev-net', until: now }]);
+    expect(status.conditions).toMatchObject([
+      { type: 'Ready', status: 'True', reason: 'Registered' },
+    ]);
+    const away = { ...known!, active: false };
+    const later = statusOf(away, [], new Map(), { conditions: status.conditions, now: 'later' });
+    expect(later.conditions).toMatchObject([
+      { type: 'Ready', status: 'False', reason: 'Away', lastTransitionTime: 'later' },
+    ]);
+    const same = { conditions: later.conditions, now: 'later still' };
+    expect(statusOf(away, [], new Map(), same)).toEqual(later);
   });
 });

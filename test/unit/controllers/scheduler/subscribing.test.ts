@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findCondition } from '../../../../api/machinery/conditions.ts';
+import { healthOf } from '../../../../api/machinery/kstatus.ts';
 import { leaseResource } from '../../../../api/v1/core.ts';
 import { frameworkResource, type Framework } from '../../../../api/v1/framework.ts';
 import { settle } from '../../../support/virtual-clock.ts';
@@ -160,6 +161,7 @@ describe('a framework that Mesos has removed', () => {
     expect(mesos.subscriptions).toHaveLength(tries);
     expect(scene.running.scheduler?.ready().reason).toMatch(/^FrameworkRemoved: Mesos has removed/);
     expect((await framework())?.status).toMatchObject({ id: 'F1', state: 'Blocked' });
+    expect(healthOf({ ...(await framework()) })).toMatchObject({ status: 'Failed' });
     expect(await scene.phase('web-0-a')).toBe('Running');
   });
 
