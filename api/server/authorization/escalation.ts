@@ -12,7 +12,7 @@ import { ruleOf, type Rule } from './rules.ts';
 
 const ruled = z.object({
   rules: z.array(policyRuleSchema).default([]),
-  aggregationRule: z.unknown(),
+  aggregationRule: z.unknown().optional(),
 });
 const bound = z.object({ roleRef: roleRefSchema });
 
