@@ -18,6 +18,8 @@ import { QuotaBudget } from './admission/quota.ts';
 import { admitServerSetPath, type ServerSetRoot } from './admission/server-set-roots.ts';
 import { auditing, type AuditOptions } from './audit/auditing.ts';
 import { identityOf, type IdentityOptions } from './authentication/identity.ts';
+import { identityReviews } from './authentication/reviews.ts';
+import { tokenRequests } from './authentication/token-requests.ts';
 import { createAuthorization, type AuthorizationMode } from './authorization/authorization.ts';
 import type { Authorizer } from './authorizer.ts';
 import { Catalog } from './catalog.ts';
@@ -135,11 +137,19 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     advisors: [adviseOnNetworks(cachedObjects(cache))],
     budget: new QuotaBudget({ ...options, cache, store, signal: running.signal }),
   };
-  const endpoints = resources.map(
-    (resource) => new Endpoint({ ...options, ...rules, resource, store, cache, lookups }),
-  );
-  const catalog = new Catalog([...endpoints, ...authorization.served]);
   const identity = identityOf(options.identity ?? {}, { ...options, lookups });
+  const connectors = {
+    'serviceaccounts/token': tokenRequests({ ...identity, live: lookups.live, clock }),
+  };
+  const endpoints = resources.map(
+    (resource) =>
+      new Endpoint({ ...options, ...rules, connectors, resource, store, cache, lookups }),
+  );
+  const catalog = new Catalog([
+    ...endpoints,
+    ...authorization.served,
+    ...identityReviews(identity.authentication),
+  ]);
   const audit = auditing(options.audit, options);
   let following: Promise<unknown> | undefined;
   const dispatcher = new Dispatcher({

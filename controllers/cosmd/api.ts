@@ -8,6 +8,7 @@ import { createApiServer, type ApiServer } from '../../api/server/server.ts';
 import type { Storage } from '../../api/storage/storage.ts';
 import { resources } from '../../api/v1/resources.ts';
 import { ConfigError, readBytes, type Config } from './config.ts';
+import { auditOptions, identityOptions } from './identity.ts';
 import { version } from './version.ts';
 
 export interface ApiContext {
@@ -26,12 +27,15 @@ export function apiServerOf({ config, logger, ...context }: ApiContext): ApiServ
   const { api, serverSetRoot } = config;
   if (api === undefined) throw new ConfigError('api: is needed where the API runs');
   const { host, port } = splitAddress(api.listen);
+  const audit = auditOptions(api);
   return createApiServer({
     ...context,
     resources,
     logger: logger.child({ component: 'api' }),
     version,
     authorization: api.authorization,
+    identity: identityOptions(api),
+    ...(audit === undefined ? {} : { audit }),
     containerNetworking: config.featureGates.ContainerNetworking,
     serverSetRoots: (config.serverSetRoots ?? [{ prefix: `${serverSetRoot}/<namespace>` }]).map(
       ({ prefix, namespaces }) => ({

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { auditSchema, oidcSchema, serviceAccountsSchema } from './identity-config.ts';
 import { ConfigError, parseYaml } from './yaml-file.ts';
 
 export { ConfigError } from './yaml-file.ts';
@@ -169,6 +170,16 @@ export const configSchema = z.strictObject({
       certFile: path.describe('PEM certificate of the API, with its chain.'),
       keyFile: path.describe('PEM key of that certificate.'),
       clientCaFile: path.describe('PEM of the authority that signs client certificates.'),
+      tokenFile: path
+        .optional()
+        .describe(
+          'Bearer tokens, a line each: token,user,uid,"group,group"; read when it changes.',
+        ),
+      serviceAccounts: serviceAccountsSchema
+        .optional()
+        .describe('Tokens of ServiceAccounts; none are issued or taken if absent.'),
+      oidc: oidcSchema.optional().describe('Tokens of an OpenID Connect provider.'),
+      audit: auditSchema.optional().describe('Who did what; nothing is recorded if absent.'),
       authorization: z
         .enum(['RBAC', 'AlwaysAllow'])
         .default('RBAC')

@@ -8,11 +8,16 @@ export interface Certificates {
   caFile: string;
   server: { certFile: string; keyFile: string };
   admin: { certFile: string; keyFile: string };
+  /** Signs the tokens of ServiceAccounts. */
+  serviceAccountKeyFile: string;
 }
 
 const days = '3650';
 
-/** Makes an authority, a certificate for loopback and one for an administrator; keeps what is there. */
+/**
+ * Makes an authority, a certificate for loopback, one for an administrator and a key for tokens; keeps what
+ * is there.
+ */
 export function ensureCertificates(directory: string): Certificates {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const file = (name: string): string => join(directory, name);
@@ -26,10 +31,22 @@ export function ensureCertificates(directory: string): Certificates {
   const names = 'subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1';
   issue(directory, 'server', '/CN=cosmd', `${names}\nextendedKeyUsage=serverAuth\n`);
   issue(directory, 'admin', '/O=system:masters/CN=admin', 'extendedKeyUsage=clientAuth\n');
+  if (!existsSync(file('service-account.key'))) {
+    openssl(directory, [
+      'ecparam',
+      '-name',
+      'prime256v1',
+      '-genkey',
+      '-noout',
+      '-out',
+      'service-account.key',
+    ]);
+  }
   return {
     caFile: file('ca.crt'),
     server: { certFile: file('server.crt'), keyFile: file('server.key') },
     admin: { certFile: file('admin.crt'), keyFile: file('admin.key') },
+    serviceAccountKeyFile: file('service-account.key'),
   };
 }
 

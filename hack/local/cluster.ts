@@ -137,6 +137,10 @@ export class LocalCluster {
         certFile: certificates.server.certFile,
         keyFile: certificates.server.keyFile,
         clientCaFile: certificates.caFile,
+        serviceAccounts: {
+          issuer: `https://${state.api}`,
+          signingKeyFile: certificates.serviceAccountKeyFile,
+        },
       },
     };
     const file = join(this.#directory, 'cosmd.yaml');

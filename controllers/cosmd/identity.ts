@@ -1,0 +1,107 @@
+import { statSync } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import type { AuditOptions } from '../../api/server/audit/auditing.ts';
+import { auditFile } from '../../api/server/audit/file-sink.ts';
+import type { AuditSink } from '../../api/server/audit/log.ts';
+import type {
+  IdentityOptions,
+  ServiceAccountOptions,
+} from '../../api/server/authentication/identity.ts';
+import {
+  parseSigningKey,
+  parseVerifyingKeys,
+  SigningKeyError,
+} from '../../api/server/authentication/signing-keys.ts';
+import {
+  parseTokenFile,
+  TokenFileError,
+  type TokenFile,
+} from '../../api/server/authentication/static-tokens.ts';
+import { ConfigError, readBytes, readText, type Config } from './config.ts';
+
+type ApiConfig = NonNullable<Config['api']>;
+
+/** Whom the API knows, by the files that the configuration names. Throws ConfigError. */
+export function identityOptions({ tokenFile, serviceAccounts, oidc }: ApiConfig): IdentityOptions {
+  return {
+    ...(tokenFile === undefined ? {} : { staticTokens: staticTokens(tokenFile) }),
+    ...(serviceAccounts === undefined
+      ? {}
+      : { serviceAccounts: serviceAccountOptions(serviceAccounts) }),
+    ...(oidc === undefined ? {} : { oidc: oidcOptions(oidc) }),
+  };
+}
+
+/** Where the API writes down who did what, if anywhere. */
+export function auditOptions({ audit }: ApiConfig): AuditOptions | undefined {
+  if (audit === undefined) return undefined;
+  const sink = audit.file === '-' ? standardOutput : auditFile(audit.file);
+  return { sink, rules: audit.rules };
+}
+
+const standardOutput: AuditSink = {
+  write: (lines) =>
+    new Promise((resolve, reject) => {
+      process.stdout.write(lines, (error) => {
+        if (error === null || error === undefined) resolve();
+        else reject(error);
+      });
+    }),
+};
+
+function staticTokens(path: string): NonNullable<IdentityOptions['staticTokens']> {
+  const field = 'api.tokenFile';
+  const file: TokenFile = {
+    version: async () => versionOf(await stat(path)),
+    read: () => readFile(path, 'utf8'),
+  };
+  const version = checked(field, () => versionOf(statSync(path)));
+  const table = checked(field, () => parseTokenFile(readText(path, field)));
+  return { file, table, version };
+}
+
+function versionOf({ mtimeMs, size, ino }: { mtimeMs: number; size: number; ino: number }): string {
+  return `${mtimeMs} ${size} ${ino}`;
+}
+
+function serviceAccountOptions(
+  config: NonNullable<ApiConfig['serviceAccounts']>,
+): ServiceAccountOptions {
+  const { signingKeyFile, keyFiles, ...rest } = config;
+  const field = 'api.serviceAccounts.signingKeyFile';
+  return {
+    ...rest,
+    signingKey: checked(field, () => parseSigningKey(readText(signingKeyFile, field))),
+    keys: keyFiles.flatMap((path, index) => {
+      const at = `api.serviceAccounts.keyFiles[${index}]`;
+      return checked(at, () => parseVerifyingKeys(readText(path, at)));
+    }),
+  };
+}
+
+function oidcOptions({
+  caFile,
+  ...claims
+}: NonNullable<ApiConfig['oidc']>): NonNullable<IdentityOptions['oidc']> {
+  return {
+    claims,
+    ...(caFile === undefined ? {} : { ca: readBytes(caFile, 'api.oidc.caFile') }),
+  };
+}
+
+/** What is wrong with a file is said with the field that names it. */
+function checked<T>(field: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    if (error instanceof TokenFileError || error instanceof SigningKeyError || isSystem(error)) {
+      throw new ConfigError(`${field}: ${error.message}`, { cause: error });
+    }
+    throw error;
+  }
+}
+
+function isSystem(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'code' in error;
+}
