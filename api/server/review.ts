@@ -1,4 +1,4 @@
-import type { JsonObject } from '../machinery/json.ts';
+import { without, type JsonObject } from '../machinery/json.ts';
 import type { KubeObject } from '../machinery/metadata.ts';
 import type { Resource, SchemaNode, Verb } from '../machinery/resource.ts';
 import type { Served } from './catalog.ts';
@@ -49,7 +49,9 @@ export class Review<T extends KubeObject> implements Served {
     const body = bodyOf(request, bodyFormat(request.contentType), resource);
     const { document, metadata } = asSubmitted(resource, body);
     checkMetadata(resource, metadata, namespace);
-    const draft = { ...document, metadata: namespace === undefined ? {} : { namespace } };
+    // Typed clients send an empty status along.
+    const asked = without(document, 'status');
+    const draft = { ...asked, metadata: namespace === undefined ? {} : { namespace } };
     const review = this.#typed(parseDocument(resource, this.#schema, draft, context));
     const errors = this.#asked.validate(review, {});
     if (errors.length > 0) throw invalid(resource, '', errors);
