@@ -42,6 +42,7 @@ export const tokenRequestResource = defineResource<TokenRequest>({
   plural: 'tokenrequests',
   namespaced: true,
   unknownFields: 'prune',
+  strategicMerge: true,
   confidential: true,
   description: 'Asks for a token of a ServiceAccount.',
   fields: { spec: specSchema, status: statusSchema.optional() },

@@ -93,7 +93,7 @@ function parsedRequest(
       `the ${field} of the object (${JSON.stringify(said)}) does not match the ${field} on the URL (${ref[field]})`,
     );
   }
-  const draft = { ...document, spec: document['spec'] ?? {} };
+  const draft = { ...document, metadata, spec: document['spec'] ?? {} };
   const checked = parseDocument(requestResource, requestSchema, draft, context);
   const parsed = tokenRequestResource.parse(checked);
   if (!parsed.ok) throw invalid(requestResource, ref.name, parsed.errors);

@@ -26,24 +26,31 @@ export function asSubmitted(resource: Resource, body: unknown): Submitted {
       `the object provided is unrecognized (must be of type ${kind}): couldn't get version/kind; json: cannot unmarshal ${found} into an object`,
     );
   }
+  const expected = apiVersionOf(resource.gvk);
+  const document = resource.strategicMerge ? named(body, expected, kind) : body;
   for (const [key, name] of [
     ['kind', 'Kind'],
     ['apiVersion', 'apiVersion'],
   ] as const) {
-    if (typeof body[key] !== 'string' || body[key] === '') {
+    if (typeof document[key] !== 'string' || document[key] === '') {
       throw badRequest(
         `the object provided is unrecognized (must be of type ${kind}): Object '${name}' is missing in '${resource.confidential === true ? '<secret contents redacted>' : excerpt(body)}'`,
       );
     }
   }
-  const expected = apiVersionOf(resource.gvk);
-  if (body['apiVersion'] !== expected) {
+  if (document['apiVersion'] !== expected) {
     throw badRequest(
-      `the API version in the data (${text(body['apiVersion'])}) does not match the expected API version (${expected})`,
+      `the API version in the data (${text(document['apiVersion'])}) does not match the expected API version (${expected})`,
     );
   }
-  if (body['kind'] !== kind) throw wrongKind(resource, text(body['kind']), nameOf(body));
-  return { document: body, metadata: metadataOf(resource, body) };
+  if (document['kind'] !== kind)
+    throw wrongKind(resource, text(document['kind']), nameOf(document));
+  return { document, metadata: metadataOf(resource, document) };
+}
+
+/** Kubernetes knows its own kinds by the path, and its typed clients leave out what they are. */
+function named(body: JsonObject, apiVersion: string, kind: string): JsonObject {
+  return { ...body, apiVersion: body['apiVersion'] || apiVersion, kind: body['kind'] || kind };
 }
 
 function wrongKind(resource: Resource, found: string, name: string): ApiError {

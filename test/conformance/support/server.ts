@@ -31,7 +31,9 @@ export async function startServer(
   resources: readonly AnyResource[],
   storage: Storage = new MemoryStorage({ clock: systemClock() }),
   clock: Clock = systemClock(),
-  more: Partial<Pick<ApiServerOptions, 'reporters' | 'authorization' | 'identity'>> = {},
+  more: Partial<
+    Pick<ApiServerOptions, 'reporters' | 'agents' | 'authorization' | 'identity' | 'audit'>
+  > = {},
 ): Promise<RunningServer> {
   const directory = await mkdtemp(join(tmpdir(), 'mesocosm-api-'));
   const certificates = ensureCertificates(directory);
