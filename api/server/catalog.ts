@@ -31,6 +31,7 @@ export class Catalog implements Kinds {
   #served: readonly Served[];
   #byPlace: ReadonlyMap<string, Served>;
   #generation = 0;
+  #refresh: () => Promise<void> = () => Promise.resolve();
 
   constructor(own: readonly Served[]) {
     this.#own = own;
@@ -50,6 +51,16 @@ export class Catalog implements Kinds {
     place: Pick<GroupVersionKind, 'group' | 'version'> & { plural: string },
   ): Served | undefined {
     return this.#byPlace.get(keyOf(place));
+  }
+
+  /** How the catalog learns at once what it would learn a little later. */
+  refreshBy(refresh: () => Promise<void>): void {
+    this.#refresh = refresh;
+  }
+
+  /** Has heard of every kind that was there when this was called. Throws StorageError. */
+  refresh(): Promise<void> {
+    return this.#refresh();
   }
 
   /** Serves these kinds besides the program's own, and no other. A place that is taken stays as it is. */

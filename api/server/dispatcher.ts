@@ -119,10 +119,11 @@ export class Dispatcher {
     if (/^\/healthz(?:\/|$)/.test(request.path) && request.method === 'GET') {
       return healthAnswer('healthz', this.#options.livez, request.path, request.query);
     }
-    const { metrics, issuer, discovery, openApi } = this.#options;
+    const { metrics, issuer, discovery, openApi, catalog } = this.#options;
     if (metrics !== undefined && /^\/metrics\/?$/.test(request.path)) {
       return metricsAnswer(metrics, request);
     }
+    if (/^\/(?:apis?|openapi)(?:\/|$)/.test(request.path)) await catalog.refresh();
     const found = discovery.answer(request) ?? openApi.answer(request) ?? issuer?.answer(request);
     if (found === undefined) throw noSuchPath();
     return found;
@@ -173,8 +174,7 @@ export class Dispatcher {
     request: AuthenticatedRequest,
     trail: AuditTrail | undefined,
   ): Promise<Answer> {
-    const served = this.#options.catalog.find(info);
-    if (served === undefined) throw noSuchPath();
+    const served = await this.#served(info);
     const { resource } = served;
     if (!served.serves(info)) {
       if (info.subresource === undefined || info.name === undefined) throw noSuchPath();
@@ -191,6 +191,17 @@ export class Dispatcher {
       this.#authorize(wanted, info, served, request, trail);
     await authorize(verbToAuthorize(verb, resource, info.subresource));
     return served.handle(verb, info, request, authorize);
+  }
+
+  /** Who answers for the kind; one that came a moment ago, on whichever server, is there. Throws 404. */
+  async #served(info: ResourceRequestInfo): Promise<Served> {
+    const { catalog } = this.#options;
+    const known = catalog.find(info);
+    if (known !== undefined) return known;
+    await catalog.refresh();
+    const served = catalog.find(info);
+    if (served === undefined) throw noSuchPath();
+    return served;
   }
 
   async #authorize(

@@ -17,10 +17,10 @@ import type {
   Directory,
   WriteContext,
 } from './registry/context.ts';
-import type { Item, ItemCache } from './registry/item.ts';
+import type { CachedItems, Item } from './registry/item.ts';
 import { Lister } from './registry/lister.ts';
 import { Registry } from './registry/registry.ts';
-import type { ItemStore } from './registry/store.ts';
+import type { StoredItems } from './registry/store.ts';
 import { Watcher } from './registry/watcher.ts';
 import { itemAnswer, listAnswer, watchAnswer, type View } from './represent.ts';
 import { valueAnswer, type Answer, type AuthenticatedRequest } from './request.ts';
@@ -32,8 +32,8 @@ import { bodyOf, refOf, submittedObject, updateMode, writeContext } from './writ
 export interface EndpointOptions {
   resource: AnyResource;
   storage: Storage;
-  store: ItemStore;
-  cache: ItemCache;
+  store: StoredItems;
+  cache: CachedItems;
   clock: Clock;
   random: Random;
   admissions: readonly Admission[];

@@ -23,9 +23,11 @@ import { tokenRequests } from './authentication/token-requests.ts';
 import { createAuthorization, type AuthorizationMode } from './authorization/authorization.ts';
 import type { Authorizer } from './authorizer.ts';
 import { Catalog } from './catalog.ts';
+import { serveCustomKinds } from './crd/serve.ts';
+import { admitStoredVersions } from './crd/status-rules.ts';
 import { Discovery } from './discovery.ts';
 import { Dispatcher } from './dispatcher.ts';
-import { Endpoint, type Reporters } from './endpoint.ts';
+import { Endpoint, type EndpointOptions, type Reporters } from './endpoint.ts';
 import type { HealthCheck } from './health.ts';
 import { HttpsListener, type ListenOptions, type TlsOptions } from './http/listener.ts';
 import { InProcessTransport } from './in-process.ts';
@@ -130,6 +132,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       admitNetworks({ containerNetworking: options.containerNetworking ?? true }),
       admitAddresses(),
       admitServerSetPath(options.serverSetRoots),
+      admitStoredVersions(),
       ...authorization.admissions,
     ],
     restrictions: [restrictResources],
@@ -141,15 +144,15 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const connectors = {
     'serviceaccounts/token': tokenRequests({ ...identity, live: lookups.live, clock }),
   };
-  const endpoints = resources.map(
-    (resource) =>
-      new Endpoint({ ...options, ...rules, connectors, resource, store, cache, lookups }),
-  );
+  const endpoint = (of: Pick<EndpointOptions, 'resource' | 'store' | 'cache'>): Endpoint =>
+    new Endpoint({ ...options, ...rules, connectors, lookups, ...of });
+  const endpoints = resources.map((resource) => endpoint({ resource, store, cache }));
   const catalog = new Catalog([
     ...endpoints,
     ...authorization.served,
     ...identityReviews(identity.authentication),
   ]);
+  const own = catalog.resources;
   const audit = auditing(options.audit, options);
   let following: Promise<unknown> | undefined;
   const dispatcher = new Dispatcher({
@@ -195,7 +198,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       await ensureNamespaces({ transport, cache, clock, logger, signal });
       const client = createClient(transport);
       await authorization.prepare(client, signal);
-      following = Promise.all([caching, authorization.run(client, signal)]);
+      const customKinds = serveCustomKinds(
+        { catalog, own, cache, store, storage, endpoint, transport, user: systemUser, clock, logger },
+        signal,
+      );
+      following = Promise.all([caching, authorization.run(client, signal), customKinds]);
     },
     stop: async () => {
       await listener?.stop();

@@ -135,6 +135,31 @@ export function withStoredVersion(definition: CustomResourceDefinition): CustomR
   return { ...definition, status: { ...definition.status, storedVersions: [...stored, name] } };
 }
 
+/** A definition whose deletion was asked for: it waits for its objects. */
+export function terminating(definition: CustomResourceDefinition): CustomResourceDefinition {
+  const { metadata, status } = definition;
+  const finalizers = metadata.finalizers ?? [];
+  const condition = {
+    type: 'Terminating',
+    status: 'True',
+    reason: 'InstanceDeletionPending',
+    message:
+      'CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon',
+    lastTransitionTime: metadata.deletionTimestamp ?? null,
+  };
+  const others = status?.conditions?.filter(({ type }) => type !== condition.type) ?? [];
+  return {
+    ...definition,
+    metadata: {
+      ...metadata,
+      finalizers: finalizers.includes(cleanupFinalizer)
+        ? finalizers
+        : [...finalizers, cleanupFinalizer],
+    },
+    status: { ...status, conditions: [...others, condition] },
+  };
+}
+
 export function conditionOf(
   { status }: CustomResourceDefinition,
   type: string,

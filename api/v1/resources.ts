@@ -2,6 +2,7 @@ import type { AnyResource } from '../machinery/resource.ts';
 import { addressClaimResource } from './address-claim.ts';
 import { agentResource } from './agent.ts';
 import { configMapResource } from './config-map.ts';
+import { customResourceDefinitionResource } from './custom-resource-definition.ts';
 import { eventResource, leaseResource, namespaceResource } from './core.ts';
 import { frameworkResource } from './framework.ts';
 import { jobResource } from './job.ts';
@@ -33,5 +34,6 @@ export const resources: readonly AnyResource[] = [
   limitRangeResource,
   eventResource,
   leaseResource,
+  customResourceDefinitionResource,
   ...rbacResources,
 ];

@@ -11,6 +11,12 @@ export type Item = Pick<CachedEntry<KubeObject>, 'key' | 'object' | 'modRevision
 
 export type ItemCache = WatchCache<KubeObject>;
 
+/** What those who read one kind ask of the cache. */
+export type CachedItems = Pick<
+  ItemCache,
+  'revision' | 'waitFor' | 'snapshot' | 'list' | 'subscribe'
+>;
+
 export function itemOf(key: string, object: KubeObject, modRevision: Revision): Item {
   return { key, object, modRevision, serialised: undefined };
 }

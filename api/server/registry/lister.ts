@@ -1,19 +1,14 @@
 import type { KubeObject } from '../../machinery/metadata.ts';
 import type { Resource } from '../../machinery/resource.ts';
 import type { Snapshot } from '../../storage/cache.ts';
-import {
-  StorageError,
-  type Revision,
-  type Storage,
-  type StoredValue,
-} from '../../storage/storage.ts';
+import { StorageError, type Revision, type Storage } from '../../storage/storage.ts';
 import { notFound, tooLargeResourceVersion, tooOldResourceVersion } from '../errors.ts';
 import type { ListOptions } from '../query.ts';
 import { decodeContinue, encodeContinue } from './continue-token.ts';
-import { decodeItem, type Item, type ItemCache } from './item.ts';
+import type { CachedItems, Item } from './item.ts';
 import { listPrefix, objectStorageKey } from './keys.ts';
 import { matcherOf, type Matcher } from './selection.ts';
-import type { ItemStore } from './store.ts';
+import type { StoredItems } from './store.ts';
 
 export interface ItemList {
   items: Item[];
@@ -43,14 +38,14 @@ const storePage = 500;
 export class Lister {
   readonly #resource: Resource;
   readonly #storage: Storage;
-  readonly #store: ItemStore;
-  readonly #cache: ItemCache;
+  readonly #store: StoredItems;
+  readonly #cache: CachedItems;
 
   constructor(options: {
     resource: Resource;
     storage: Storage;
-    store: ItemStore;
-    cache: ItemCache;
+    store: StoredItems;
+    cache: CachedItems;
   }) {
     this.#resource = options.resource;
     this.#storage = options.storage;
@@ -122,7 +117,7 @@ export class Lister {
       const size = limit > 0 && matcher.all ? limit : storePage;
       const chunk = await this.#storage.list(prefix, { limit: size, from, revision });
       for (const stored of chunk.items) {
-        const item = this.#itemOf(stored);
+        const item = this.#store.itemOf(stored);
         if (!matcher.matches(item.object)) continue;
         if (full()) return page(items, revision, prefix, 1, matcher);
         items.push(item);
@@ -134,12 +129,6 @@ export class Lister {
       }
       from = `${last.key}\0`;
     }
-  }
-
-  /** The cache's own Item if it is the same revision. */
-  #itemOf(stored: StoredValue): Item {
-    const cached = this.#store.peek(stored.key);
-    return cached?.modRevision === stored.modRevision ? cached : decodeItem(stored);
   }
 }
 

@@ -37,7 +37,7 @@ import {
 import { checkNamespace } from './namespace.ts';
 import { wholeSchema } from './object-meta.ts';
 import { Ownership, type Requester } from './ownership.ts';
-import type { ItemStore } from './store.ts';
+import type { StoredItems } from './store.ts';
 import { restricted } from './restricted.ts';
 import { strategyOf } from './strategy.ts';
 import { withoutNulls } from './structure.ts';
@@ -57,7 +57,7 @@ export interface ObjectRef {
 
 export interface RegistryOptions {
   resource: AnyResource;
-  store: ItemStore;
+  store: StoredItems;
   clock: Clock;
   random: Random;
   /** Rules about what is right: 422. */

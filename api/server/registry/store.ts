@@ -1,6 +1,13 @@
 import type { LeaseFence } from '../../client/transport.ts';
 import type { KubeObject } from '../../machinery/metadata.ts';
-import type { Fence, Revision, Storage, WriteOptions, WriteResult } from '../../storage/storage.ts';
+import type {
+  Fence,
+  Revision,
+  Storage,
+  StoredValue,
+  WriteOptions,
+  WriteResult,
+} from '../../storage/storage.ts';
 import { decodeItem, itemOf, type Item, type ItemCache } from './item.ts';
 import type { Outbox, Outgoing } from './outbox.ts';
 
@@ -14,6 +21,12 @@ export interface WriteTerms {
   fence: LeaseFence | undefined;
   ttlSeconds: number | undefined;
 }
+
+/** What those who read and write one kind ask of the store. */
+export type StoredItems = Pick<
+  ItemStore,
+  'peek' | 'read' | 'itemOf' | 'create' | 'update' | 'delete' | 'holds'
+>;
 
 /** Storage in terms of Items: every single-object read and write of the registries goes through here. */
 export class ItemStore {
@@ -45,12 +58,16 @@ export class ItemStore {
     return this.#cache.get(key);
   }
 
+  /** The cache's own Item if it is the same revision. */
+  itemOf(stored: StoredValue): Item {
+    const cached = this.#cache.get(stored.key);
+    return cached?.modRevision === stored.modRevision ? cached : decodeItem(stored);
+  }
+
   /** The newest object by a linearizable read; the cache's own Item if it is the same revision. */
   async read(key: string): Promise<Item | undefined> {
     const stored = await this.#storage.get(key);
-    if (stored === undefined) return undefined;
-    const cached = this.#cache.get(key);
-    return cached?.modRevision === stored.modRevision ? cached : decodeItem(stored);
+    return stored === undefined ? undefined : this.itemOf(stored);
   }
 
   async create(outgoing: Outgoing, terms: WriteTerms): Promise<Written> {

@@ -1,6 +1,12 @@
 import { isObject, own } from '../../machinery/json.ts';
 import type { KubeObject } from '../../machinery/metadata.ts';
 import type { Resource } from '../../machinery/resource.ts';
+import { customResourceDefinitionResource } from '../../v1/custom-resource-definition.ts';
+import {
+  terminating,
+  withStoredVersion,
+  type CustomResourceDefinition,
+} from '../../v1/custom-resource-types.ts';
 import { keepDefaultNetwork } from '../../v1/default-network.ts';
 import { group as ourGroup } from '../../v1/group.ts';
 
@@ -40,11 +46,20 @@ const namespaces: Strategy = {
       : undefined,
 };
 
+/** A definition goes once the objects of its kind have gone. */
+const definitions: Strategy = {
+  ...plain,
+  keep: (updated) => withStoredVersion(updated as CustomResourceDefinition),
+  terminating: (object) => terminating(plain.terminating(object) as CustomResourceDefinition),
+};
+
 const jobs: Strategy = { ...plain, keep: keepDefaultNetwork };
 
 export function strategyOf(resource: Pick<Resource, 'gvk'>): Strategy {
   const { group, kind } = resource.gvk;
   if (group === ourGroup && kind === 'Job') return jobs;
+  const { gvk } = customResourceDefinitionResource;
+  if (group === gvk.group && kind === gvk.kind) return definitions;
   return group === '' && kind === 'Namespace' ? namespaces : plain;
 }
 

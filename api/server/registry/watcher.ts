@@ -7,7 +7,7 @@ import type { CacheEvent, Snapshot } from '../../storage/cache.ts';
 import { StorageError, type Revision } from '../../storage/storage.ts';
 import { toApiError, tooLargeResourceVersion, tooOldResourceVersion } from '../errors.ts';
 import type { WatchOptions } from '../query.ts';
-import { itemOf, withRevision, type Item, type ItemCache } from './item.ts';
+import { itemOf, withRevision, type CachedItems, type Item } from './item.ts';
 import { listPrefix } from './keys.ts';
 import { matcherOf, type Matcher } from './selection.ts';
 
@@ -43,13 +43,13 @@ interface Start {
 /** Watches of one kind. */
 export class Watcher {
   readonly #resource: Resource;
-  readonly #cache: ItemCache;
+  readonly #cache: CachedItems;
   readonly #clock: Clock;
   readonly #random: Random;
   /** Objects that left a selector, as their watchers see them last; one for all watchers. */
   readonly #left = new WeakMap<CacheEvent<KubeObject>, Item>();
 
-  constructor(options: { resource: Resource; cache: ItemCache; clock: Clock; random: Random }) {
+  constructor(options: { resource: Resource; cache: CachedItems; clock: Clock; random: Random }) {
     this.#resource = options.resource;
     this.#cache = options.cache;
     this.#clock = options.clock;

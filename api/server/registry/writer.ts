@@ -9,7 +9,7 @@ import { encodeObject, itemOf, type Item } from './item.ts';
 import { objectStorageKey } from './keys.ts';
 import type { Outgoing } from './outbox.ts';
 import type { ObjectRef } from './registry.ts';
-import type { ItemStore, Written, WriteTerms } from './store.ts';
+import type { StoredItems, Written, WriteTerms } from './store.ts';
 
 /** How often a write that lost its race is tried again before the client is told to. */
 export const maxAttempts = 20;
@@ -29,9 +29,9 @@ export interface ModifyOptions {
 /** Writes objects of one kind that are known to be right: size, rehearsals, optimistic concurrency. */
 export class Writer {
   readonly #resource: Resource;
-  readonly #store: ItemStore;
+  readonly #store: StoredItems;
 
-  constructor(options: { resource: Resource; store: ItemStore }) {
+  constructor(options: { resource: Resource; store: StoredItems }) {
     this.#resource = options.resource;
     this.#store = options.store;
   }

@@ -1,0 +1,231 @@
+import type { Transport } from '../../client/transport.ts';
+import { refusal } from '../../client/decode.ts';
+import { sleep, timestamp, type Clock } from '../../machinery/clock.ts';
+import { jsonEqual } from '../../machinery/json.ts';
+import type { KubeObject } from '../../machinery/metadata.ts';
+import type { Resource } from '../../machinery/resource.ts';
+import { StorageError, type Storage } from '../../storage/storage.ts';
+import { customResourceDefinitionResource } from '../../v1/custom-resource-definition.ts';
+import { isTrue, type CustomResourceDefinition } from '../../v1/custom-resource-types.ts';
+import type { Catalog } from '../catalog.ts';
+import type { ItemCache } from '../registry/item.ts';
+import { resourcePrefix } from '../registry/keys.ts';
+import type { ServerLogger } from '../server.ts';
+import type { CustomEndpoint } from './custom-endpoint.ts';
+import { customKinds, type CustomKind } from './custom-kind.ts';
+import { acceptedStatus, claimsOf } from './names.ts';
+import { byVersionPriority } from './version-priority.ts';
+
+export interface CustomKindsOptions {
+  catalog: Catalog;
+  /** The kinds of the program: their names are taken. */
+  own: readonly Resource[];
+  cache: ItemCache;
+  storage: Pick<Storage, 'head'>;
+  endpointOf(kind: CustomKind): CustomEndpoint;
+  /** Told of every definition that is being deleted. */
+  onTerminating(definition: CustomResourceDefinition): void;
+  /** As the server itself. */
+  transport: Transport;
+  clock: Clock;
+  logger: ServerLogger;
+}
+
+const prefix = resourcePrefix(customResourceDefinitionResource);
+const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+
+/** How long whoever asks for an unknown kind waits for the cache to have heard of it. */
+const waitMs = 1_000;
+const retryMs = 1_000;
+
+/** A definition and what serves it. */
+interface Built {
+  definition: CustomResourceDefinition;
+  endpoints: readonly CustomEndpoint[];
+}
+
+/**
+ * Follows the definitions: accepts their names, establishes them, and has the catalog serve them. Each
+ * server does so for itself; what they write is the same, and only one of them gets it written.
+ */
+export class CustomKinds {
+  readonly #options: CustomKindsOptions;
+  /** By name of the definition. */
+  #built: ReadonlyMap<string, Built> = new Map();
+  #turn: Promise<boolean> | undefined;
+  #nextTurn: Promise<boolean> | undefined;
+
+  constructor(options: CustomKindsOptions) {
+    this.#options = options;
+  }
+
+  /** Until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { cache, clock } = this.#options;
+    while (!signal.aborted) {
+      if (!(await cache.waitFor(1, retryMs, signal))) continue;
+      const start = cache.snapshot(prefix).revision;
+      if (await this.#reconcile()) await this.#follow(start, signal);
+      else await sleep(clock, retryMs, signal);
+    }
+  }
+
+  async #follow(start: number, signal: AbortSignal): Promise<void> {
+    const { cache, clock, logger } = this.#options;
+    try {
+      for await (const { events } of cache.subscribe(prefix, start, { signal })) {
+        if (events.length > 0 && !(await this.#reconcile())) break;
+      }
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      logger.warn({ error: error.message }, 'definitions of kinds cannot be followed');
+    }
+    await sleep(clock, retryMs, signal);
+  }
+
+  /**
+   * Brings the catalog up to what the store holds now. Called before anybody is told that there is no
+   * such kind: another server may have accepted it a moment ago. Throws StorageError.
+   */
+  async refresh(): Promise<void> {
+    const { cache, storage } = this.#options;
+    if (!(await cache.waitFor(1, 0))) return;
+    await cache.waitFor(await storage.head(), waitMs);
+    await this.#reconcile();
+  }
+
+  /** One at a time; calls that come meanwhile share the next. Whether all that was to be written is. */
+  #reconcile(): Promise<boolean> {
+    if (this.#turn === undefined) return this.#begin();
+    this.#nextTurn ??= this.#turn.then(() => {
+      this.#nextTurn = undefined;
+      return this.#begin();
+    });
+    return this.#nextTurn;
+  }
+
+  #begin(): Promise<boolean> {
+    const turn = this.#settle().finally(() => {
+      if (this.#turn === turn) this.#turn = undefined;
+    });
+    this.#turn = turn;
+    return turn;
+  }
+
+  async #settle(): Promise<boolean> {
+    const { cache } = this.#options;
+    const definitions = this.#definitions();
+    this.#serve(definitions);
+    for (const definition of definitions) {
+      if (definition.metadata.deletionTimestamp !== undefined) {
+        this.#options.onTerminating(definition);
+      }
+    }
+    const { revision, done } = await this.#accept(definitions);
+    if (revision > 0 && (await cache.waitFor(revision, waitMs))) this.#serve(this.#definitions());
+    return done;
+  }
+
+  /** Those that came first are first. */
+  #definitions(): CustomResourceDefinition[] {
+    const found = [...this.#options.cache.snapshot(prefix).entries()];
+    const definitions = found.map(({ object }) => object).filter(isDefinition);
+    return definitions.sort((left, right) =>
+      left.metadata.creationTimestamp < right.metadata.creationTimestamp ? -1 : 1,
+    );
+  }
+
+  /** Writes the statuses that are to change; the revision that shows them all. */
+  async #accept(
+    definitions: readonly CustomResourceDefinition[],
+  ): Promise<{ revision: number; done: boolean }> {
+    const { own, clock } = this.#options;
+    const known = [...definitions];
+    let revision = 0;
+    let done = true;
+    for (const [index, definition] of definitions.entries()) {
+      const status = acceptedStatus(definition, claimsOf(definition, known, own), timestamp(clock));
+      if (status === definition.status) continue;
+      const next = { ...definition, status };
+      known[index] = next;
+      const written = await this.#write(next);
+      if (written === undefined) done = false;
+      else revision = Math.max(revision, written);
+    }
+    return { revision, done };
+  }
+
+  /** The revision of the write, 0 if somebody else was faster; undefined if it failed. */
+  async #write(definition: CustomResourceDefinition): Promise<number | undefined> {
+    const { transport, logger } = this.#options;
+    const { name } = definition.metadata;
+    const { code, body } = await transport.request({
+      method: 'PUT',
+      path: `${path}/${name}/status`,
+      query: { fieldManager: 'mesocosm-apiserver' },
+      body: definition,
+    });
+    if (code === 200) return isDefinition(body) ? Number(body.metadata.resourceVersion) : 0;
+    const error = refusal(body, code);
+    if (error.reason === 'Conflict' || error.reason === 'NotFound') return 0;
+    logger.warn(
+      { definition: name, error: error.message },
+      'a definition of a kind is not accepted yet',
+    );
+    return undefined;
+  }
+
+  #serve(definitions: readonly CustomResourceDefinition[]): void {
+    const built = new Map<string, Built>();
+    for (const definition of definitions) {
+      if (!isTrue(definition, 'Established')) continue;
+      built.set(definition.metadata.name, this.#endpointsOf(definition));
+    }
+    const before = this.#built;
+    this.#built = built;
+    const gone = [...before].filter(
+      ([name, { endpoints }]) => built.get(name)?.endpoints !== endpoints,
+    );
+    const same = gone.length === 0 && built.size === before.size;
+    if (same) return;
+    const all = [...built.values()].flatMap(({ endpoints }) => [...endpoints]);
+    this.#options.catalog.replaceCustom(all.sort(inDiscoveryOrder));
+    for (const [, { endpoints }] of gone) for (const endpoint of endpoints) endpoint.close();
+  }
+
+  /** The endpoints that there are, if nothing has changed that they are made of. */
+  #endpointsOf(definition: CustomResourceDefinition): Built {
+    const known = this.#built.get(definition.metadata.name);
+    if (known !== undefined && isSameKind(known.definition, definition)) return known;
+    const endpoints = customKinds(definition).map((kind) => this.#options.endpointOf(kind));
+    return { definition, endpoints };
+  }
+}
+
+function isSameKind(left: CustomResourceDefinition, right: CustomResourceDefinition): boolean {
+  if (left === right) return true;
+  const { uid, deletionTimestamp } = right.metadata;
+  return (
+    left.metadata.uid === uid &&
+    left.metadata.deletionTimestamp === deletionTimestamp &&
+    jsonEqual(left.spec, right.spec) &&
+    jsonEqual(left.status?.acceptedNames, right.status?.acceptedNames)
+  );
+}
+
+function inDiscoveryOrder(
+  { resource: left }: CustomEndpoint,
+  { resource: right }: CustomEndpoint,
+): number {
+  if (left.gvk.group !== right.gvk.group) return left.gvk.group < right.gvk.group ? -1 : 1;
+  if (left.gvk.version !== right.gvk.version) {
+    return byVersionPriority(left.gvk.version, right.gvk.version);
+  }
+  return left.plural < right.plural ? -1 : 1;
+}
+
+/** What is under the prefix of definitions has passed their rules when it was written. */
+function isDefinition(object: unknown): object is CustomResourceDefinition {
+  const { kind } = customResourceDefinitionResource.gvk;
+  return typeof object === 'object' && object !== null && (object as KubeObject).kind === kind;
+}

@@ -1,0 +1,44 @@
+import type { Transport } from '../../client/transport.ts';
+import type { Clock } from '../../machinery/clock.ts';
+import type { Resource } from '../../machinery/resource.ts';
+import type { Storage } from '../../storage/storage.ts';
+import type { Catalog } from '../catalog.ts';
+import type { Endpoint, EndpointOptions } from '../endpoint.ts';
+import type { User } from '../registry/context.ts';
+import type { ItemCache } from '../registry/item.ts';
+import type { ServerLogger } from '../server.ts';
+import { Cleanup } from './cleanup.ts';
+import { CustomEndpoint } from './custom-endpoint.ts';
+import type { CustomKind } from './custom-kind.ts';
+import { CustomKinds } from './custom-kinds.ts';
+import { versionedItems } from './view.ts';
+
+export interface ServeOptions {
+  catalog: Catalog;
+  own: readonly Resource[];
+  cache: ItemCache;
+  storage: Pick<Storage, 'head'>;
+  store: EndpointOptions['store'];
+  endpoint(of: Pick<EndpointOptions, 'resource' | 'cache' | 'store'>): Endpoint;
+  /** As `user`, the server itself. */
+  transport: Transport;
+  user: User;
+  clock: Clock;
+  logger: ServerLogger;
+}
+
+/** Has the catalog serve the kinds of users, until the signal aborts. */
+export async function serveCustomKinds(options: ServeOptions, signal: AbortSignal): Promise<void> {
+  const { catalog } = options;
+  const endpointOf = (kind: CustomKind): Endpoint =>
+    options.endpoint({ resource: kind.resource, ...versionedItems(kind, options) });
+  const cleanup = new Cleanup({ ...options, endpointOf, signal });
+  const kinds = new CustomKinds({
+    ...options,
+    endpointOf: (kind) => new CustomEndpoint(kind, endpointOf(kind)),
+    onTerminating: (definition) => cleanup.begin(definition),
+  });
+  catalog.refreshBy(() => kinds.refresh());
+  await kinds.run(signal);
+  await cleanup.ended();
+}
