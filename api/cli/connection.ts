@@ -1,11 +1,13 @@
 import type { ApiAccess } from '../client/access.ts';
 import { assertUsable } from '../client/access.ts';
+import { openChannels } from '../client/channels.ts';
 import type { Client } from '../client/client.ts';
 import { refusal } from '../client/decode.ts';
 import { httpsTransport } from '../client/https.ts';
 import { loadKubeconfig, type KubeconfigContext } from '../client/kubeconfig.ts';
 import { createClient } from '../client/resource-client.ts';
 import type { ApiRequest, Transport } from '../client/transport.ts';
+import type { ChannelSocket } from '../machinery/channel-socket.ts';
 import type { AnyResource } from '../machinery/resource.ts';
 import type { Context } from './context.ts';
 import { parseDuration } from './duration.ts';
@@ -23,6 +25,14 @@ export interface Connection {
   transport: Transport;
   /** The decoded body of an answer; a refusal is thrown as ApiError. */
   send(request: ApiRequest): Promise<unknown>;
+  /** The bytes of an answer as they come; it may be silent for long. */
+  stream(request: ApiRequest, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /** Connects to exec or attach of a Pod; names of the query may come more than once. */
+  connect(
+    path: string,
+    query: readonly (readonly [string, string])[],
+    signal: AbortSignal,
+  ): Promise<ChannelSocket>;
   /** The namespace that an object of a kind is looked for in; undefined for cluster kinds. */
   namespaceFor(resource: Pick<AnyResource, 'namespaced'>): string | undefined;
 }
@@ -34,15 +44,26 @@ export async function withConnection<T>(
   use: (connection: Connection) => Promise<T>,
 ): Promise<T> {
   const { access, namespace } = await resolveAccess(context, options);
-  const https = httpsTransport({
-    access,
-    clock: context.clock,
-    userAgent: `cosm/${cosmVersion} (${process.platform}/${process.arch})`,
-    requestTimeoutMs: parseDuration(options.requestTimeout, '--request-timeout'),
-  });
+  const { clock, signal } = context;
+  const userAgent = `cosm/${cosmVersion} (${process.platform}/${process.arch})`;
+  const timeoutMs = parseDuration(options.requestTimeout, '--request-timeout');
+  const https = httpsTransport({ access, clock, userAgent, requestTimeoutMs: timeoutMs });
+  const live: Pick<Connection, 'stream' | 'connect'> = {
+    stream: (request, own) => https.stream(request, either(signal, own)),
+    connect: (path, query, own) =>
+      openChannels({
+        access,
+        clock,
+        userAgent,
+        timeoutMs,
+        path,
+        query,
+        signal: either(signal, own),
+      }),
+  };
   const transport = interruptible(options.verbose ? traced(https, context) : https, context);
   try {
-    return await use(connectionOf(context, transport, { access, namespace }, options));
+    return await use(connectionOf(context, { transport, ...live }, { access, namespace }, options));
   } finally {
     await https.close();
   }
@@ -50,10 +71,11 @@ export async function withConnection<T>(
 
 function connectionOf(
   context: Context,
-  transport: Transport,
+  wires: Pick<Connection, 'transport' | 'stream' | 'connect'>,
   { access, namespace }: Pick<KubeconfigContext, 'access' | 'namespace'>,
   options: GlobalOptions,
 ): Connection {
+  const { transport } = wires;
   const warned = new Set<string>();
   const warn = (text: string): void => {
     if (warned.has(text)) return;
@@ -64,7 +86,7 @@ function connectionOf(
     server: access.server,
     namespace,
     namespaceChosen: options.namespace !== undefined,
-    transport,
+    ...wires,
     client: createClient(transport, { fieldManager: 'cosm', onWarning: warn }),
     send: async (request) => {
       const answer = await transport.request(request);

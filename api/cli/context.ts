@@ -4,6 +4,8 @@ import type { Random } from '../machinery/random.ts';
 /** A stream that a command writes to. */
 export interface Output {
   write(data: string | Uint8Array): void;
+  /** Resolves once what was written has been taken; for those who write much. At once if absent. */
+  drained?(): Promise<void>;
   /** A person reads it: colour and progress are welcome. */
   isTerminal: boolean;
 }

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { homedir } from 'node:os';
 import { addAbortSignal, type Writable } from 'node:stream';
 import { systemClock } from '../machinery/clock.ts';
@@ -16,6 +17,9 @@ function output(stream: Writable & { isTTY?: boolean }): Output {
   });
   return {
     write: (data) => void stream.write(data),
+    drained: async () => {
+      if (stream.writableNeedDrain) await once(stream, 'drain');
+    },
     isTerminal: stream.isTTY === true,
   };
 }

@@ -92,7 +92,7 @@ Examples:
   cosm wait job/web --for=condition=Reconciling=False`;
 
 export const logs = `
-The logs are read from the agent that runs the task; its address must be reachable from here.
+The server reads the logs from the agent that runs the task: "get" of pods/log must be allowed.
 Of a job, every live task is read; lines then begin with [TASK].
 
 Examples:
@@ -101,8 +101,9 @@ Examples:
   cosm logs task/web-0-4k7x2m9q1z -c sidecar --stderr`;
 
 export const exec = `
-The command runs in the namespaces and the sandbox of the task, on the agent, which must be reachable from
-here; it ends with the task, and when cosm is interrupted. Of a job, the first live task is taken.
+The command runs in the namespaces and the sandbox of the task, on its agent, and the server relays what goes
+in and out: "get" and "create" of pods/exec must be allowed. It ends with the task, and when cosm is
+interrupted. Of a job, the first live task is taken.
 
 The exit code is that of the command, 128 and the number of the signal if it was killed; the codes of
 cosm itself (see cosm --help) if it could not be run.

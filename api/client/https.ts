@@ -26,6 +26,11 @@ export interface HttpsTransportOptions {
 }
 
 export interface HttpsTransport extends Transport {
+  /**
+   * The bytes of an answer as they come, which may be silent for as long as it likes. Throws an ApiError
+   * if the server refuses; ends when the server or the signal ends it.
+   */
+  stream(request: ApiRequest, signal: AbortSignal): AsyncIterable<Uint8Array>;
   /** Ends every watch and request. */
   close(): Promise<void>;
 }
@@ -93,6 +98,26 @@ export function httpsTransport(options: HttpsTransportOptions): HttpsTransport {
       } catch (error) {
         if (signal.aborted) return;
         throw failure(name, error, deadline);
+      } finally {
+        deadline.release();
+      }
+    },
+
+    stream: async function* (request, signal) {
+      const deadline = new Deadline(clock, signal);
+      try {
+        deadline.start(requestTimeoutMs, `no answer within ${requestTimeoutMs} ms`);
+        const response = await dispatch(watches, request, deadline.signal);
+        if (response.statusCode !== 200) {
+          const answer = await readAnswer(response, maxAnswerBytes);
+          throw refusal(answer.body, answer.code);
+        }
+        deadline.pause();
+        const body: AsyncIterable<Uint8Array> = response.body;
+        yield* body;
+      } catch (error) {
+        if (signal.aborted) return;
+        throw failure(`${request.method} ${base.origin}${request.path}`, error, deadline);
       } finally {
         deadline.release();
       }

@@ -69,7 +69,8 @@ export class ChannelSocket {
         resolve({ code, reason: reason.toString('utf8') });
       });
     });
-    this.#keepAlive();
+    if (socket.readyState === socket.OPEN) this.#keepAlive();
+    else socket.once('open', () => this.#keepAlive());
   }
 
   /** Resolves once the network has taken it. Rejects once the connection has ended. */

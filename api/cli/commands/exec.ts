@@ -1,11 +1,12 @@
 import { z } from 'zod';
-import { withConnection } from '../connection.ts';
+import type { Task } from '../../v1/task.ts';
+import { withConnection, type Connection } from '../connection.ts';
 import type { Context, Invocation } from '../context.ts';
-import { CommandError, CommandExit } from '../errors.ts';
-import { runningContainer, type RunningContainer } from '../exec/container.ts';
+import { CommandExit } from '../errors.ts';
 import { sessionInput } from '../exec/input.ts';
 import { runSession } from '../exec/session.ts';
-import { taskToEnter } from '../exec/target.ts';
+import { chosenContainer, enter, taskToEnter } from '../exec/target.ts';
+import { inOurWords } from '../logs/log.ts';
 import { parseOptions } from '../options.ts';
 
 const shape = {
@@ -17,29 +18,28 @@ const shape = {
 export async function run({ context, args, options }: Invocation): Promise<void> {
   const parsed = parseOptions(shape, options);
   const [word = '', ...command] = args;
-  const container = await withConnection(context, parsed, async (connection) => {
+  const code = await withConnection(context, parsed, async (connection) => {
     const task = await taskToEnter(connection, word);
-    const found = runningContainer(task, parsed.container);
-    if ('reason' in found) {
-      throw new CommandError('failed', `task "${task.metadata.name}" ${found.reason}`);
-    }
-    const names = task.spec.containers.map(({ name }) => name);
-    if (parsed.container === undefined && names.length > 1) {
-      context.stderr.write(`Defaulted container "${found.name}" out of: ${names.join(', ')}\n`);
-    }
-    return found;
+    const container = chosenContainer(context, task, parsed.container);
+    return execute(context, connection, { ...parsed, task, container, command });
   });
-  const code = exitCodeOf(await execute(context, container, command, parsed));
   if (code === 0) return;
   context.stderr.write(`command terminated with exit code ${code}\n`);
   throw new CommandExit(code);
 }
 
+interface Execution {
+  task: Task;
+  container: string;
+  command: readonly string[];
+  stdin: boolean;
+  tty: boolean;
+}
+
 async function execute(
   context: Context,
-  container: RunningContainer,
-  command: readonly string[],
-  { stdin, tty }: { stdin: boolean; tty: boolean },
+  connection: Connection,
+  { task, container, command, stdin, tty }: Execution,
 ): Promise<number> {
   const { terminal } = context.stdin;
   if (tty && stdin && terminal === undefined) {
@@ -48,28 +48,22 @@ async function execute(
   const ended = new AbortController();
   const signal = AbortSignal.any([context.signal, ended.signal]);
   const keyboard = tty && stdin ? terminal : undefined;
-  keyboard?.setRaw(true);
   try {
-    return await runSession({
-      container,
-      name: `cosm-exec-${context.random.uuid()}`,
-      command,
-      terminal: tty ? (terminal?.size() ?? { rows: 24, columns: 80 }) : undefined,
-      input: stdin ? sessionInput(context.stdin.chunks(signal), keyboard, signal) : undefined,
-      output: (stream, data) => {
-        (stream === 'STDOUT' ? context.stdout : context.stderr).write(data);
-      },
-      clock: context.clock,
-      signal: context.signal,
+    const socket = await enter(connection, task, 'exec', signal, [
+      ['container', container],
+      ...command.map((each) => ['command', each] as const),
+      ...(stdin ? [['stdin', 'true'] as const] : []),
+      ['stdout', 'true'],
+      // A terminal has one output only.
+      ...(tty ? [['tty', 'true'] as const] : [['stderr', 'true'] as const]),
+    ]);
+    keyboard?.setRaw(true);
+    const input = stdin ? sessionInput(context.stdin.chunks(signal), keyboard, signal) : undefined;
+    return await runSession(context, socket, input).catch((error: unknown) => {
+      throw inOurWords(error);
     });
   } finally {
     ended.abort();
     keyboard?.setRaw(false);
   }
-}
-
-/** As a shell tells it: 128 and the signal for a command that was killed. */
-function exitCodeOf(status: number): number {
-  const signal = status & 0x7f;
-  return signal === 0 ? (status >> 8) & 0xff : 128 + signal;
 }

@@ -3,27 +3,18 @@ import { decodeObject } from '../../client/decode.ts';
 import { resourcePath } from '../../client/resource-client.ts';
 import { isObject, own } from '../../machinery/json.ts';
 import { jobLabel, jobResource } from '../../v1/job.ts';
+import { sandboxesOf, tasksToRead } from '../../v1/sandbox.ts';
 import { isDead, taskResource, type Task } from '../../v1/task.ts';
 import type { Connection } from '../connection.ts';
 import { withConnection } from '../connection.ts';
 import type { Context, Invocation } from '../context.ts';
 import { CommandError } from '../errors.ts';
 import { parseNamedTargets, type Target } from '../kinds.ts';
-import type { AgentFiles } from '../logs/agent.ts';
-import { agentFiles } from '../logs/agent.ts';
-import {
-  copyFile,
-  followFile,
-  LabelledLines,
-  noSuchFile,
-  tailOffset,
-  type Write,
-} from '../logs/read.ts';
-import type { LogFile, LogStream } from '../logs/sandbox.ts';
-import { locateLogs, tasksToRead } from '../logs/sandbox.ts';
+import { logsOf, writeLog, type Log, type LogStream } from '../logs/log.ts';
 import { notFound, refuseMissing } from '../missing.ts';
 import { observe } from '../observe.ts';
 import { parseOptions } from '../options.ts';
+import { reportOf, type Report } from '../report.ts';
 
 const shape = {
   follow: z.boolean().default(false),
@@ -50,13 +41,8 @@ export async function run({ context, args, options }: Invocation): Promise<void>
     tail: parsed.tail,
   };
   await withConnection(context, parsed, async (connection) => {
-    const files = agentFiles(context.signal);
-    try {
-      if (parsed.follow) await follow(context, connection, files, wish);
-      else await printOnce(context, connection, files, wish);
-    } finally {
-      await files.close();
-    }
+    if (parsed.follow) await follow(context, connection, wish);
+    else await printOnce(context, connection, wish);
   });
 }
 
@@ -74,48 +60,39 @@ function subjectOf(args: readonly string[]): { job: boolean; name: string } {
   return { job: kind === 'Job', name };
 }
 
-async function printOnce(
-  context: Context,
-  connection: Connection,
-  files: AgentFiles,
-  wish: Wish,
-): Promise<void> {
+async function printOnce(context: Context, connection: Connection, wish: Wish): Promise<void> {
+  const { signal, stdout, stderr } = context;
   const located = (await tasksOf(connection, wish)).map((task) => ({
     task,
-    ...locateLogs(task, wish.stream, wish.container),
+    ...locate(task, wish),
   }));
-  const labelled = located.flatMap((each) => each.files ?? []).length > 1;
-  let failure: CommandError | undefined;
-  for (const { task, ...found } of located) {
+  const labelled = located.flatMap(({ logs = [] }) => logs).length > 1;
+  let failure: Report | undefined;
+  for (const { task, logs, reason } of located) {
     try {
-      if (found.files === undefined) throw unreadable(task, found.reason);
-      for (const file of found.files) await printFile(context, files, file, wish, labelled);
+      if (logs === undefined) throw unreadable(task, reason);
+      const reading = { follow: false, tail: wish.tail, labelled, output: stdout, signal };
+      for (const log of logs) await writeLog(context, connection, log, reading);
     } catch (error) {
-      if (!(error instanceof CommandError) || context.signal.aborted) throw error;
-      context.stderr.write(`error: ${error.message}\n`);
-      failure = error;
+      if (signal.aborted) throw error;
+      failure = reportOf(error);
+      stderr.write(`error: ${failure.text}\n`);
     }
   }
   if (failure === undefined) return;
-  throw new CommandError(failure.exitCode === 4 ? 'unreachable' : 'failed', '', failure);
+  throw new CommandError(failure.exitCode === 4 ? 'unreachable' : 'failed', '');
 }
 
-async function printFile(
-  { stdout }: Context,
-  files: AgentFiles,
-  file: LogFile,
-  { tail }: Wish,
-  labelled: boolean,
-): Promise<void> {
-  const lines = labelled ? new LabelledLines(file.label, (data) => stdout.write(data)) : undefined;
-  const write: Write = (data) => {
-    if (lines === undefined) stdout.write(data);
-    else lines.push(data);
-  };
-  const offset = tail === undefined ? 0 : await tailOffset(files, file, tail);
-  const end = await copyFile(files, file, offset, write);
-  lines?.flush();
-  if (end === undefined) throw noSuchFile(file);
+type Located = { logs: Log[]; reason?: never } | { logs?: never; reason: string };
+
+/** The logs of a task, or why it has none. */
+function locate(task: Task, { stream, container }: Wish): Located {
+  const names = task.spec.containers.map(({ name }) => name);
+  if (container !== undefined && !names.includes(container)) {
+    return { reason: `has no container "${container}"; it has ${names.join(', ')}` };
+  }
+  const found = sandboxesOf(task);
+  return 'reason' in found ? found : { logs: logsOf(task, stream, container) };
 }
 
 function unreadable(task: Task, reason: string): CommandError {
@@ -139,15 +116,10 @@ async function tasksOf({ client, namespace }: Connection, { job, name }: Wish): 
 }
 
 /** Reads along with every task as it comes; a single task ends it, a job only Ctrl-C. */
-async function follow(
-  context: Context,
-  connection: Connection,
-  files: AgentFiles,
-  wish: Wish,
-): Promise<void> {
+async function follow(context: Context, connection: Connection, wish: Wish): Promise<void> {
   const done = new AbortController();
   const signal = AbortSignal.any([context.signal, done.signal]);
-  const readers = new Readers(context, files, wish, signal, done);
+  const readers = new Readers(context, connection, wish, signal, done);
   const selector: Record<string, string> = wish.job
     ? { labelSelector: `${jobLabel}=${wish.name}` }
     : { fieldSelector: `metadata.name=${wish.name}` };
@@ -172,40 +144,39 @@ async function follow(
     const list = Array.isArray(items) ? items.filter(isObject) : [];
     const identity = { apiVersion: 'mesocosm.dev/v1', kind: 'Task' };
     const tasks = list.map((item) => decodeObject(taskResource, { ...identity, ...item }));
-    readers.see(type === 'DELETED' ? [] : tasks, type === 'DELETED' ? tasks : []);
+    if (type !== 'DELETED') readers.see(tasks);
   }
   await readers.settled();
 }
 
-/** One reader for each file of each task that has been seen. */
+/** One reader for each log of each task that has been seen. */
 class Readers {
   readonly #context: Context;
-  readonly #files: AgentFiles;
+  readonly #connection: Connection;
   readonly #wish: Wish;
   readonly #signal: AbortSignal;
   readonly #done: AbortController;
-  /** By uid of the task: whether it can no longer write. */
-  readonly #ended = new Map<string, boolean>();
+  /** Uids of the tasks that are read, or have been. */
+  readonly #seen = new Set<string>();
   readonly #running: Promise<void>[] = [];
   #failure: Error | undefined;
   #firstSight = true;
 
   constructor(
     context: Context,
-    files: AgentFiles,
+    connection: Connection,
     wish: Wish,
     signal: AbortSignal,
     done: AbortController,
   ) {
     this.#context = context;
-    this.#files = files;
+    this.#connection = connection;
     this.#wish = wish;
     this.#signal = signal;
     this.#done = done;
   }
 
-  see(present: readonly Task[], gone: readonly Task[]): void {
-    for (const task of gone) this.#ended.set(task.metadata.uid, true);
+  see(present: readonly Task[]): void {
     // Of a job that is followed, runs that ended before are of no interest.
     const chosen = this.#wish.job && this.#firstSight ? tasksToRead(present) : present;
     this.#firstSight = false;
@@ -220,41 +191,31 @@ class Readers {
 
   #see(task: Task): void {
     const { uid } = task.metadata;
-    const known = this.#ended.has(uid);
-    const located = locateLogs(task, this.#wish.stream, this.#wish.container);
-    if (located.files === undefined) {
-      if (isDead(task) && !this.#wish.job) this.#end(unreadable(task, located.reason));
-      if (task.status?.mesos?.agentAddress !== undefined) {
-        this.#end(unreadable(task, located.reason));
+    if (this.#seen.has(uid)) return;
+    const { logs, reason } = locate(task, this.#wish);
+    if (logs === undefined) {
+      // One that may yet start is waited for.
+      if (isDead(task) ? !this.#wish.job : task.status?.mesos?.agentId !== undefined) {
+        this.#end(unreadable(task, reason));
       }
       return;
     }
-    this.#ended.set(uid, isDead(task));
-    if (known) return;
-    const labelled = this.#wish.job || located.files.length > 1;
-    const started = located.files.map((file) => this.#read(file, uid, labelled));
+    this.#seen.add(uid);
+    const labelled = this.#wish.job || logs.length > 1;
+    const started = logs.map((log) => this.#read(log, labelled));
     this.#running.push(...started);
     if (!this.#wish.job) void Promise.all(started).then(() => this.#done.abort());
   }
 
-  async #read(file: LogFile, uid: string, labelled: boolean): Promise<void> {
-    const { stdout, stderr, clock } = this.#context;
-    const lines = new LabelledLines(file.label, (data) => stdout.write(data));
-    const write: Write = labelled ? (data) => lines.push(data) : (data) => stdout.write(data);
+  async #read(log: Log, labelled: boolean): Promise<void> {
+    const { stdout, stderr } = this.#context;
+    const { tail } = this.#wish;
+    const reading = { follow: true, tail, labelled, output: stdout, signal: this.#signal };
     try {
-      const { tail } = this.#wish;
-      const offset = tail === undefined ? 0 : await tailOffset(this.#files, file, tail);
-      await followFile(this.#files, file, offset, write, {
-        clock,
-        signal: this.#signal,
-        ended: () => this.#ended.get(uid) ?? true,
-        onTrouble: (reason) => stderr.write(`${file.label}: ${reason}; trying on\n`),
-      });
+      await writeLog(this.#context, this.#connection, log, reading);
     } catch (error) {
       if (!this.#wish.job) this.#end(error);
-      else stderr.write(`${file.label}: ${error instanceof Error ? error.message : ''}\n`);
-    } finally {
-      lines.flush();
+      else stderr.write(`${log.label}: ${reportOf(error).text}\n`);
     }
   }
 

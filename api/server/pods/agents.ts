@@ -97,7 +97,8 @@ export function agentFailure(error: unknown): ApiError | undefined {
       error.status === 401 || error.status === 403
         ? '. Check mesos.principal of the server, and what it may do'
         : '';
-    return new ApiError('ServiceUnavailable', `the agent ${said(error)}${mend}`, { cause: error });
+    const reason = error.code === 'Refused' ? 'InternalError' : 'ServiceUnavailable';
+    return new ApiError(reason, `the agent ${said(error)}${mend}`, { cause: error });
   }
   if (error instanceof CodecError) {
     return new ApiError('ServiceUnavailable', 'the agent does not answer as one of Mesos does', {

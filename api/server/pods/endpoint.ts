@@ -41,6 +41,8 @@ export interface PodsOptions {
   random: Random;
   /** How agents are asked for logs and sessions, which answer 503 without it. */
   agents?: AgentAccess | undefined;
+  /** Ends watches. */
+  stopping?: AbortSignal;
 }
 
 /** Pods, if there are Tasks to make them of. */

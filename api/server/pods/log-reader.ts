@@ -49,7 +49,10 @@ export async function tailOffset(
   return 0;
 }
 
-/** The file from `offset` on: to its present end, or until its task has ended and all has been read. */
+/**
+ * The file from `offset` on: to its present end, or until its task has ended and all has been read. Throws
+ * if the signal ends it before: what is cut short must not look like the end.
+ */
 export async function* contents(
   file: LogFile,
   offset: number,
@@ -60,10 +63,10 @@ export async function* contents(
     return;
   }
   const { clock, signal, ended } = following;
-  const aborted = (): boolean => signal.aborted;
   const position = { at: offset };
   let failures = 0;
-  while (!aborted()) {
+  for (;;) {
+    signal.throwIfAborted();
     // Asked before reading: what was written before the end is then read too.
     const last = await ended();
     try {
@@ -71,7 +74,6 @@ export async function* contents(
       failures = 0;
     } catch (error) {
       failures += 1;
-      if (aborted()) return;
       if (!isPassing(error) || last || failures >= maxFailures) throw error;
     }
     if (last) return;

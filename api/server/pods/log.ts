@@ -5,6 +5,7 @@ import { isDead, phaseOf, type Task } from '../../v1/task.ts';
 import { badRequest } from '../errors.ts';
 import { agentFailure, type PodAgents } from './agents.ts';
 import { containerState } from './container-state.ts';
+import { podPhase } from './pod.ts';
 import type { LogOptions } from './log-options.ts';
 import {
   contents,
@@ -144,12 +145,9 @@ async function offsetOf(
 }
 
 function noSuchFile(task: Task, paths: readonly string[]): ApiError {
-  return new ApiError(
-    'NotFound',
-    `the agent has no ${paths.join(' and no ')}; ${
-      isDead(task)
-        ? 'its sandbox has been collected'
-        : `it has not started yet: it is ${phaseOf(task)}`
-    }`,
-  );
+  const why =
+    podPhase(task) === 'Pending'
+      ? `the task has not started yet: it is ${phaseOf(task)}`
+      : 'its sandbox has been collected';
+  return new ApiError('NotFound', `the agent has no ${paths.join(' and no ')}: ${why}`);
 }

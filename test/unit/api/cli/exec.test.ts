@@ -1,52 +1,17 @@
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
-import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sessionInput } from '../../../../api/cli/exec/input.ts';
-import { decodeRecords, encodeRecord } from '../../../../api/cli/exec/records.ts';
 import type { TaskStatus } from '../../../../api/v1/task.ts';
+import { encodeRecord } from '../../../../proto/mesos/recordio.ts';
 import { startCosm, type Cosm } from './support/cosm.ts';
-import { makeTask } from './support/objects.ts';
+import { makeAgent, makeTask } from './support/objects.ts';
 
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   const found: T[] = [];
   for await (const item of items) found.push(item);
   return found;
 }
-
-async function* chunksOf(bytes: Uint8Array, sizes: readonly number[]): AsyncGenerator<Uint8Array> {
-  let at = 0;
-  for (const size of sizes) {
-    await Promise.resolve();
-    yield bytes.subarray(at, at + size);
-    at += size;
-  }
-  yield bytes.subarray(at);
-}
-
-describe('a stream of records', () => {
-  it('gives the messages back however it is cut', async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(fc.jsonValue()),
-        fc.array(fc.integer({ min: 0, max: 20 })),
-        async (messages, sizes) => {
-          const bytes = Buffer.concat(messages.map(encodeRecord));
-          const plain = JSON.parse(JSON.stringify(messages)) as unknown;
-          expect(await all(decodeRecords(chunksOf(bytes, sizes)))).toEqual(plain);
-        },
-      ),
-    );
-  });
-
-  it.each(['no stream', '12x\n{}', '99999999999\n{}', 'x'.repeat(30)])(
-    'is refused if it is none: %s',
-    async (text) => {
-      const reading = all(decodeRecords(chunksOf(Buffer.from(`${text}\n`), [])));
-      await expect(reading).rejects.toThrow('the agent sends no stream of records');
-    },
-  );
-});
 
 describe('what is typed', () => {
   it('is sent in order, with each new size of the window, and ends with the input', async () => {
@@ -107,7 +72,9 @@ describe('cosm exec', () => {
     const address = agent.address();
     if (address === null || typeof address === 'string') throw new Error('no port');
     port = address.port;
-    await makeTask(cosm.client, 'web-0-a', { status: on('web-0-a', port) });
+    await makeAgent(cosm.client, 'node-1', { id: 'A-1', port });
+    await makeAgent(cosm.client, 'node-2', { id: 'A-2', port: 1 });
+    await makeTask(cosm.client, 'web-0-a', { status: on('web-0-a') });
   });
   afterAll(async () => {
     agent.closeAllConnections();
@@ -115,13 +82,13 @@ describe('cosm exec', () => {
     await cosm.stop();
   });
 
-  function on(name: string, agentPort: number): TaskStatus {
+  function on(name: string, agentId = 'A-1'): TaskStatus {
     return {
       phase: 'Running',
       mesos: {
         taskId: `default.${name}`,
         containerId: 'C-1',
-        agentAddress: { hostname: 'node-1', ip: '127.0.0.1', port: agentPort },
+        agentId,
       },
     };
   }
@@ -129,7 +96,8 @@ describe('cosm exec', () => {
     void response.writeHead(code).end(text);
   const output = (text: string): Buffer => {
     const data = Buffer.from(text).toString('base64');
-    return encodeRecord({ type: 'DATA', data: { type: 'STDOUT', data } });
+    const record = { type: 'DATA', data: { type: 'STDOUT', data } };
+    return Buffer.from(encodeRecord(Buffer.from(JSON.stringify(record))));
   };
   const exec = (...args: string[]) => cosm.run(['exec', ...args, '--', 'date']);
 
@@ -140,7 +108,10 @@ describe('cosm exec', () => {
         setTimeout(() => response.end(output('two')), 100);
       },
       ATTACH_CONTAINER_INPUT: says(404, 'cannot be found'),
-      WAIT_NESTED_CONTAINER: says(200, '{"wait_nested_container":{"exit_status":768}}'),
+      WAIT_NESTED_CONTAINER: says(
+        200,
+        '{"type":"WAIT_NESTED_CONTAINER","wait_nested_container":{"exit_status":768}}',
+      ),
     };
     expect(await exec('web-0-a')).toMatchObject({ code: 3, stdout: 'one two' });
   });
@@ -164,20 +135,19 @@ describe('cosm exec', () => {
     };
     const { code, stderr } = await exec('web-0-a', '-i');
     expect(code).toBe(1);
-    expect(stderr).toContain('answered 500: no input today');
+    expect(stderr).toContain('answers 500: no input today');
   });
 
   it('repeats what the agent says when it refuses', async () => {
     answers = { LAUNCH_NESTED_CONTAINER_SESSION: says(400, 'not supported') };
-    const url = `http://127.0.0.1:${port}/api/v1`;
     expect(await exec('web-0-a')).toEqual({
       code: 1,
       stdout: '',
-      stderr: `error: ${url} answered 400: not supported\n`,
+      stderr: `error: InternalError (500): the agent 127.0.0.1:${port} answers 400: not supported\n`,
     });
     answers = { LAUNCH_NESTED_CONTAINER_SESSION: says(403, '') };
     expect((await exec('web-0-a')).stderr).toBe(
-      `error: ${url} lets nobody into containers without credentials\n`,
+      `error: InternalError (500): the agent 127.0.0.1:${port} answers 403. Check mesos.principal of the server, and what it may do\n`,
     );
   });
 
@@ -185,14 +155,15 @@ describe('cosm exec', () => {
     await makeTask(cosm.client, 'new-0-a', { job: 'new' });
     expect(await exec('new-0-a')).toMatchObject({
       code: 1,
-      stderr: 'error: task "new-0-a" does not run yet: it is Pending\n',
+      stderr:
+        'error: BadRequest (400): cannot enter a container of pod new-0-a, which does not run yet: it is Pending\n',
     });
-    const status: TaskStatus = { ...on('old-0-a', port), phase: 'Finished' };
+    const status: TaskStatus = { ...on('old-0-a'), phase: 'Finished' };
     await makeTask(cosm.client, 'old-0-a', { job: 'old', status });
     expect((await exec('old-0-a')).stderr).toBe(
-      'error: task "old-0-a" has ended: it is Finished\n',
+      'error: BadRequest (400): cannot enter a container of pod old-0-a, which has ended: it is Finished\n',
     );
-    await makeTask(cosm.client, 'far-0-a', { job: 'far', status: on('far-0-a', 1) });
+    await makeTask(cosm.client, 'far-0-a', { job: 'far', status: on('far-0-a', 'A-2') });
     expect((await exec('far-0-a')).code).toBe(4);
     expect((await exec('network/x')).code).toBe(2);
     expect((await exec('job/none')).code).toBe(1);

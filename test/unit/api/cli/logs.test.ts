@@ -1,29 +1,28 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { LabelledLines } from '../../../../api/cli/logs/read.ts';
+import { LabelledLines } from '../../../../api/cli/logs/labelled-lines.ts';
 import { taskResource, type TaskPhase, type TaskStatus } from '../../../../api/v1/task.ts';
-import { startFileAgent, type FileAgent } from './support/agent.ts';
+import { startFileAgent, type FileAgent } from '../../../support/file-agent.ts';
 import { startCosm, type Cosm } from './support/cosm.ts';
-import { jobYaml, makeTask, setTaskStatus } from './support/objects.ts';
+import { jobYaml, makeAgent, makeTask, setTaskStatus } from './support/objects.ts';
 
 let cosm: Cosm;
 let agent: FileAgent;
 beforeAll(async () => {
   [cosm, agent] = await Promise.all([startCosm(), startFileAgent()]);
+  await makeAgent(cosm.client, 'node-1', { id: 'A-1', port: agent.port });
 });
 afterAll(() => Promise.all([cosm.stop(), agent.stop()]));
 
 /** The status of a task that runs on the agent of the test. */
-function on(name: string, phase: TaskPhase = 'Running', executorId?: string): TaskStatus {
+function on(name: string, phase: TaskPhase = 'Running'): TaskStatus {
   return {
     phase,
     mesos: {
       taskId: `default.${name}`,
       frameworkId: 'F-1',
-      ...(executorId === undefined ? {} : { executorId }),
       agentId: 'A-1',
       agentHostname: 'node-1',
-      agentAddress: { hostname: 'node-1', ip: '127.0.0.1', port: agent.port },
       state: 'TASK_RUNNING',
     },
   };
@@ -84,7 +83,7 @@ describe('cosm logs', () => {
     await makeTask(cosm.client, 'pair-0-a', {
       job: 'pair',
       containers: ['web', 'side'],
-      status: on('pair-0-a', 'Running', 'default.pair-0-a'),
+      status: on('pair-0-a'),
     });
     put(`${sandbox('default.pair-0-a')}/tasks/default.pair-0-a.web/stdout`, 'w1\nw2');
     put(`${sandbox('default.pair-0-a')}/tasks/default.pair-0-a.side/stdout`, 's1\n');
@@ -138,14 +137,14 @@ describe('cosm logs', () => {
 
   it('gives exit code 4 if the agent cannot be reached', async () => {
     const status = on('far-0-a');
-    const far = { hostname: 'node-2', ip: '127.0.0.1', port: 1 };
+    await makeAgent(cosm.client, 'node-2', { id: 'A-2', port: 1 });
     await makeTask(cosm.client, 'far-0-a', {
       job: 'far',
-      status: { ...status, mesos: { ...status.mesos!, agentAddress: far } },
+      status: { ...status, mesos: { ...status.mesos!, agentId: 'A-2' } },
     });
     expect(await cosm.run(['logs', 'far-0-a'])).toMatchObject({
       code: 4,
-      stderr: expect.stringContaining('cannot reach the agent http://127.0.0.1:1') as string,
+      stderr: expect.stringContaining('the agent cannot be reached: 127.0.0.1:1') as string,
     });
   });
 });

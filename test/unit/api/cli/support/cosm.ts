@@ -54,7 +54,11 @@ export interface Cosm {
 
 /** cosm in this process, against a real API server over HTTPS and memory storage. */
 export async function startCosm(reporters: Reporters = {}): Promise<Cosm> {
-  const server = await startServer(resources, undefined, undefined, { reporters });
+  const server = await startServer(resources, undefined, undefined, {
+    reporters,
+    // As the agents of tests speak.
+    agents: { format: 'json' },
+  });
   const directory = mkdtempSync(join(tmpdir(), 'cosm-'));
   const kubeconfig = join(directory, 'kubeconfig');
   writeKubeconfig(kubeconfig, `https://127.0.0.1:${server.port}`, server.certificates);
@@ -63,7 +67,7 @@ export async function startCosm(reporters: Reporters = {}): Promise<Cosm> {
     startCommand(args, directory, { ...call, env: { ...env, ...call.env } });
   return {
     server,
-    client: createClient(server.server.transport({ name: 'tester', groups: [] })),
+    client: createClient(server.server.transport({ name: 'tester', groups: ['system:masters'] })),
     directory,
     file: (name, text) => {
       const path = join(directory, name);

@@ -1,4 +1,5 @@
 import type { Client } from '../../../../../api/client/client.ts';
+import { agentResource } from '../../../../../api/v1/agent.ts';
 import { jobLabel } from '../../../../../api/v1/job.ts';
 import { taskResource, type Task, type TaskStatus } from '../../../../../api/v1/task.ts';
 
@@ -25,6 +26,19 @@ export interface TaskOptions {
   containers?: string[];
   networks?: string[];
   status?: TaskStatus;
+}
+
+/** Makes an Agent as the scheduler would, on loopback. */
+export async function makeAgent(
+  client: Client,
+  name: string,
+  { id, port }: { id: string; port: number },
+): Promise<void> {
+  const agents = client.of(agentResource);
+  const identity = { apiVersion: 'mesocosm.dev/v1', kind: 'Agent' } as const;
+  const created = await agents.create({ ...identity, metadata: { name }, spec: {} });
+  const status = { id, hostname: name, address: { ip: '127.0.0.1', port } };
+  await agents.updateStatus({ ...created, status });
 }
 
 /** Makes a Task as the job loop would. */

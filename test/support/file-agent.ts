@@ -1,0 +1,75 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { dirname } from 'node:path';
+import { z } from 'zod';
+
+/** A loopback responder that serves files as a Mesos agent does, in JSON: 16 pages of one at most. */
+export interface FileAgent {
+  port: number;
+  /** Path -> content; change it while it is read. */
+  files: Map<string, Buffer>;
+  /** Path -> when it was last written, in milliseconds since the epoch; now if it is not there. */
+  modified: Map<string, number>;
+  reads: { path: string; offset: number }[];
+  stop(): Promise<void>;
+}
+
+const callSchema = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('READ_FILE'),
+    read_file: z.object({ path: z.string(), offset: z.number(), length: z.number() }),
+  }),
+  z.object({ type: z.literal('LIST_FILES'), list_files: z.object({ path: z.string() }) }),
+]);
+
+const cap = 65_536;
+
+export async function startFileAgent(): Promise<FileAgent> {
+  const files = new Map<string, Buffer>();
+  const modified = new Map<string, number>();
+  const reads: FileAgent['reads'] = [];
+  const readFile = ({ path, offset, length }: { path: string; offset: number; length: number }) => {
+    reads.push({ path, offset });
+    const content = files.get(path);
+    if (content === undefined) return undefined;
+    const data = content.subarray(offset, offset + Math.min(length, cap)).toString('base64');
+    return { read_file: { size: content.length, data } };
+  };
+  const listFiles = ({ path }: { path: string }) => ({
+    list_files: {
+      file_infos: [...files]
+        .filter(([file]) => dirname(file) === path)
+        .map(([file, { length }]) => ({
+          path: file,
+          size: length,
+          mtime: { nanoseconds: (modified.get(file) ?? Date.now()) * 1e6 },
+        })),
+    },
+  });
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const call = callSchema.parse(JSON.parse(Buffer.concat(chunks).toString()));
+      const body =
+        call.type === 'READ_FILE' ? readFile(call.read_file) : listFiles(call.list_files);
+      response.writeHead(body === undefined ? 404 : 200, { 'content-type': 'application/json' });
+      response.end(body === undefined ? '' : JSON.stringify({ type: call.type, ...body }));
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return {
+    port: address.port,
+    files,
+    modified,
+    reads,
+    stop: async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
