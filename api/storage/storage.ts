@@ -120,6 +120,11 @@ export interface Storage {
    * after a restore from a backup). Either way: list again. Also `denied` and `internal`.
    */
   watch(prefix: string, from: Revision, signal: AbortSignal): AsyncIterable<WatchBatch>;
+  /**
+   * Whether the value at `key` is to be written again although it stays the same: it is encrypted by a key
+   * that writes no more. Absent from stores that encrypt nothing.
+   */
+  outdated?(key: string): Promise<boolean>;
   /** The store's revision by a linearizable read. */
   head(): Promise<Revision>;
   /**

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { encryptionSchema } from './encryption-config.ts';
 import { auditSchema, oidcSchema, serviceAccountsSchema } from './identity-config.ts';
 import { ConfigError, parseYaml } from './yaml-file.ts';
 
@@ -180,6 +181,9 @@ export const configSchema = z.strictObject({
         .describe('Tokens of ServiceAccounts; none are issued or taken if absent.'),
       oidc: oidcSchema.optional().describe('Tokens of an OpenID Connect provider.'),
       audit: auditSchema.optional().describe('Who did what; nothing is recorded if absent.'),
+      encryption: encryptionSchema
+        .optional()
+        .describe('Secrets lie encrypted in etcd; as they are if absent.'),
       authorization: z
         .enum(['RBAC', 'AlwaysAllow'])
         .default('RBAC')

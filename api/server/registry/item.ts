@@ -1,6 +1,7 @@
 import { deepFreeze, isObject, without } from '../../machinery/json.ts';
 import type { KubeObject } from '../../machinery/metadata.ts';
 import type { CachedEntry, WatchCache } from '../../storage/cache.ts';
+import { unreadableReason } from '../../storage/encrypted.ts';
 import type { Revision, StoredValue } from '../../storage/storage.ts';
 
 /**
@@ -39,6 +40,8 @@ function lasting(text: string): Buffer {
 
 /** The object in a stored value, with the resourceVersion that the value itself does not carry. */
 export function decodeObject(_key: string, value: Uint8Array, revision: Revision): KubeObject {
+  const reason = unreadableReason(value);
+  if (reason !== undefined) throw new TypeError(reason);
   const text = Buffer.from(value.buffer, value.byteOffset, value.length).toString('utf8');
   const parsed: unknown = JSON.parse(text);
   if (!isStoredObject(parsed)) throw new TypeError('the value is not an API object');

@@ -4,9 +4,9 @@ import type {
   Fence,
   Revision,
   Storage,
-  StoredValue,
   WriteOptions,
   WriteResult,
+  StoredValue,
 } from '../../storage/storage.ts';
 import { decodeItem, itemOf, type Item, type ItemCache } from './item.ts';
 import type { Outbox, Outgoing } from './outbox.ts';
@@ -25,7 +25,7 @@ export interface WriteTerms {
 /** What those who read and write one kind ask of the store. */
 export type StoredItems = Pick<
   ItemStore,
-  'peek' | 'read' | 'itemOf' | 'create' | 'update' | 'delete' | 'holds'
+  'peek' | 'read' | 'itemOf' | 'create' | 'update' | 'delete' | 'holds' | 'outdated'
 >;
 
 /** Storage in terms of Items: every single-object read and write of the registries goes through here. */
@@ -98,6 +98,11 @@ export class ItemStore {
     const { leaseKey, epoch } = this.#fence(fence);
     const lease = await this.#storage.get(leaseKey);
     return lease?.createRevision === epoch;
+  }
+
+  /** Whether the object is to be written again although nothing of it changes. */
+  outdated(key: string): Promise<boolean> {
+    return this.#storage.outdated?.(key) ?? Promise.resolve(false);
   }
 
   async #send(outgoing: Outgoing, write: () => Promise<WriteResult>): Promise<Written> {

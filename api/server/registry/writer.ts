@@ -101,8 +101,10 @@ export class Writer {
             continue;
           }
         }
-        await this.#confirmFence(ref, context);
-        return stored;
+        if (context.dryRun || !(await this.#store.outdated(key))) {
+          await this.#confirmFence(ref, context);
+          return stored;
+        }
       }
       const outgoing = this.#outgoing(key, next);
       if (context.dryRun) return itemOf(key, next, stored.modRevision);

@@ -13,6 +13,8 @@ import type {
 /** A driver under test: a fresh, empty store for each test. */
 export interface StorageUnderTest {
   storage: Storage;
+  /** Largest value it takes; maxValueBytes if absent. */
+  maxBytes?: number;
   /** Lets time pass where it is virtual; where it is real, the tests wait for what time brings. */
   pass(seconds: number): Promise<void>;
   close(): Promise<void>;

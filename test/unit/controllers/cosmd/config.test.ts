@@ -1,5 +1,12 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../../../api/machinery/clock.ts';
+import { seededRandom } from '../../../../api/machinery/random.ts';
+import type { Storage } from '../../../../api/storage/storage.ts';
 import { ConfigError, configSchema, parseConfig } from '../../../../controllers/cosmd/config.ts';
+import { openStorage } from '../../../../controllers/cosmd/storage.ts';
 
 const whole = `
 clusterName: dev
@@ -34,6 +41,32 @@ describe('the configuration of cosmd', () => {
     expect(config.mesos).toMatchObject({ roles: ['mesocosm'], user: 'root', orphans: 'Keep' });
     expect(config.brake).toEqual({ members: 10, percent: 20, windowSeconds: 300 });
     expect(config.featureGates.ContainerNetworking).toBe(true);
+  });
+
+  it('takes keys that encrypt, each by one name, and none that is no key', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'mesocosm-keys-'));
+    try {
+      const file = (name: string): string => join(directory, name);
+      await writeFile(file('good'), `${Buffer.alloc(32, 1).toString('base64')}\n`);
+      await writeFile(file('short'), Buffer.alloc(16).toString('base64'));
+      const encryption = (keys: string): string => `${whole}  encryption: {keys: [${keys}]}\n`;
+      const open = (keys: string): Storage => {
+        const config = parseConfig(`${encryption(keys)}storage: memory\n`, 'cosmd.yaml', ['api']);
+        return openStorage(config, systemClock(), seededRandom(1));
+      };
+      expect(refusal(encryption(`{name: a, keyFile: f}, {name: a, keyFile: g}`))).toContain(
+        'must name each key once',
+      );
+      expect(() => open(`{name: a, keyFile: ${file('short')}}`)).toThrow(
+        'api.encryption.keys[a].keyFile: must hold 32 random bytes in base64',
+      );
+      const storage = open(`{name: a, keyFile: ${file('good')}}, identity`);
+      await storage.create('/core/secrets/default/s', Buffer.from('x'));
+      expect(await storage.outdated?.('/core/secrets/default/s')).toBe(false);
+      await storage.close();
+    } finally {
+      await rm(directory, { recursive: true });
+    }
   });
 
   it('takes <namespace> in the roots of ServerSets, and nothing else in angle brackets', () => {
