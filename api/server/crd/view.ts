@@ -112,5 +112,6 @@ function versionedStore(kind: CustomKind, store: StoredItems, memo: Memo): Store
       written(await store.update(stored(outgoing), before, terms)),
     delete: async (before, last, terms) => written(await store.delete(before, last, terms)),
     holds: (fence) => store.holds(fence),
+    outdated: (key) => store.outdated(key),
   };
 }
