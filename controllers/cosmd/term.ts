@@ -6,6 +6,7 @@ import type { Random } from '../../api/machinery/random.ts';
 import type { Resource } from '../../api/machinery/resource.ts';
 import { addressClaimResource } from '../../api/v1/address-claim.ts';
 import { agentResource } from '../../api/v1/agent.ts';
+import { customResourceDefinitionResource } from '../../api/v1/custom-resource-definition.ts';
 import { frameworkResource } from '../../api/v1/framework.ts';
 import { namespaceResource } from '../../api/v1/core.ts';
 import { jobRevisionResource } from '../../api/v1/job-revision.ts';
@@ -18,8 +19,9 @@ import { taskResource } from '../../api/v1/task.ts';
 import type { MasterClient } from '../../proto/mesos/operator-client.ts';
 import type { SchedulerTransport } from '../../proto/mesos/transport.ts';
 import type { ZooKeeperClient } from '../../proto/zookeeper/client.ts';
-import { ownerIndexers } from '../gc/caches.ts';
+import { Caches, ownerIndexers } from '../gc/caches.ts';
 import { createCollector } from '../gc/collector.ts';
+import { KindFollower, Kinds } from '../gc/kinds.ts';
 import { createNamespaceController } from '../gc/namespaces.ts';
 import { createQuotaController } from '../gc/quotas.ts';
 import {
@@ -109,6 +111,7 @@ export function createTerm(options: TermOptions): Term {
     frameworks: informer(frameworkResource),
     namespaces: informer(namespaceResource),
     quotas: informer(resourceQuotaResource),
+    definitions: informer(customResourceDefinitionResource),
   };
   const recorder = (component: string): EventRecorder =>
     new EventRecorder({ client, component, clock, random, logger: log });
@@ -178,17 +181,26 @@ export function createTerm(options: TermOptions): Term {
     logger: log.child({ component: 'network' }),
   });
   const garbage = { client, clock, logger: log.child({ component: 'gc' }) };
-  const collector = createCollector({ ...garbage, caches: Object.values(informers) });
+  const caches = new Caches(Object.values(informers));
+  const kinds = new Kinds({ client, own: resources });
+  const follower = new KindFollower({
+    ...garbage,
+    caches,
+    own: resources,
+    definitions: informers.definitions,
+    random,
+  });
+  const collector = createCollector({ ...garbage, caches });
   const namespace = createNamespaceController({
     ...garbage,
     namespaces: informers.namespaces,
-    resources,
+    kinds,
   });
   const quota = createQuotaController({
     ...garbage,
     quotas: informers.quotas,
-    caches: Object.values(informers),
-    resources: () => resources,
+    caches,
+    kinds,
   });
   const loops = [
     job,
@@ -201,6 +213,7 @@ export function createTerm(options: TermOptions): Term {
     collector,
     namespace,
     quota,
+    follower,
   ];
   registerTermMetrics({
     metrics,

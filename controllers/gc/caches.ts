@@ -1,5 +1,5 @@
 import type { KubeObject, OwnerReference } from '../../api/machinery/metadata.ts';
-import { apiVersionOf, objectKey } from '../../api/machinery/metadata.ts';
+import { objectKey } from '../../api/machinery/metadata.ts';
 import type { AnyResource, Resource } from '../../api/machinery/resource.ts';
 import type { Change } from '../runtime/object-store.ts';
 
@@ -24,21 +24,36 @@ export interface Item {
   object: KubeObject;
 }
 
-/** Everything that is watched, across the kinds. */
+/** Everything that is watched, across the kinds. Kinds of users come and go. */
 export class Caches {
-  readonly all: readonly ObjectCache[];
-  readonly #byId: ReadonlyMap<string, ObjectCache>;
-  readonly #byKind: ReadonlyMap<string, ObjectCache>;
+  readonly #byId = new Map<string, ObjectCache>();
+  readonly #byKind = new Map<string, ObjectCache>();
+  readonly #handlers: ((cache: ObjectCache) => void)[] = [];
 
   constructor(caches: readonly ObjectCache[]) {
-    this.all = caches;
-    this.#byId = new Map(caches.map((cache) => [kindId(cache), cache]));
-    this.#byKind = new Map(
-      caches.map((cache) => [
-        `${apiVersionOf(cache.resource.gvk)}/${cache.resource.gvk.kind}`,
-        cache,
-      ]),
-    );
+    for (const cache of caches) this.add(cache);
+  }
+
+  get all(): readonly ObjectCache[] {
+    return [...this.#byId.values()];
+  }
+
+  add(cache: ObjectCache): void {
+    this.#byId.set(kindId(cache), cache);
+    this.#byKind.set(`${cache.resource.gvk.group}/${cache.resource.gvk.kind}`, cache);
+    for (const handler of this.#handlers) handler(cache);
+  }
+
+  remove(cache: ObjectCache): void {
+    if (this.#byId.get(kindId(cache)) !== cache) return;
+    this.#byId.delete(kindId(cache));
+    this.#byKind.delete(`${cache.resource.gvk.group}/${cache.resource.gvk.kind}`);
+  }
+
+  /** Calls `handler` for every cache there is, and for those that are added. */
+  onAdd(handler: (cache: ObjectCache) => void): void {
+    this.#handlers.push(handler);
+    for (const cache of this.all) handler(cache);
   }
 
   /** The cached object that a work key names. */
@@ -49,9 +64,22 @@ export class Caches {
     return cache === undefined || object === undefined ? undefined : { cache, object };
   }
 
-  /** Where the owner of a reference is found; undefined for a kind that is not watched. */
+  /** Where the owner of a reference is found, in whatever version; undefined for an unknown kind. */
   ofOwner({ apiVersion, kind }: OwnerReference): ObjectCache | undefined {
-    return this.#byKind.get(`${apiVersion}/${kind}`);
+    const slash = apiVersion.indexOf('/');
+    return this.#byKind.get(`${slash < 0 ? '' : apiVersion.slice(0, slash)}/${kind}`);
+  }
+
+  /** Objects that name an owner of this kind. */
+  ownedByKind(cache: ObjectCache): Item[] {
+    return this.all.flatMap((other) =>
+      other
+        .list()
+        .filter(({ metadata }) =>
+          metadata.ownerReferences?.some((reference) => this.ofOwner(reference) === cache),
+        )
+        .map((object) => ({ cache: other, object })),
+    );
   }
 
   dependentsOf(uid: string): Item[] {

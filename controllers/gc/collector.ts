@@ -6,8 +6,8 @@ import type { KubeObject, OwnerReference } from '../../api/machinery/metadata.ts
 import { objectKey } from '../../api/machinery/metadata.ts';
 import type { Result } from '../runtime/controller.ts';
 import { Controller } from '../runtime/controller.ts';
-import type { Item, ObjectCache } from './caches.ts';
-import { Caches, untyped, workKey, workKeyAt } from './caches.ts';
+import type { Caches, Item, ObjectCache } from './caches.ts';
+import { untyped, workKey, workKeyAt } from './caches.ts';
 import { allOf } from './pages.ts';
 import type { OwnerState } from './verdict.ts';
 import { blocks, deletionPolicy, foregroundFinalizer, judge, orphanFinalizer } from './verdict.ts';
@@ -15,8 +15,8 @@ import { blocks, deletionPolicy, foregroundFinalizer, judge, orphanFinalizer } f
 export interface CollectorOptions {
   /** Fenced: every write is refused once somebody else leads. */
   client: Client;
-  /** Informers of every kind that may own or be owned. */
-  caches: readonly ObjectCache[];
+  /** Of every kind that may own or be owned. */
+  caches: Caches;
   clock: Clock;
   logger: Logger;
 }
@@ -35,13 +35,17 @@ export function createCollector(options: CollectorOptions): Controller {
   const controller = new Controller({
     name: 'garbage-collector',
     reconcile: (key) => collector.reconcile(key),
-    waitFor: options.caches,
+    waitFor: options.caches.all,
     clock,
     logger,
     concurrency: 4,
   });
-  const { caches } = collector;
-  for (const cache of caches.all) {
+  const { caches } = options;
+  caches.onAdd((cache) => {
+    // Of an owner of an unknown kind nobody could tell whether it exists.
+    for (const item of caches.ownedByKind(cache)) {
+      controller.enqueue(workKey(item.cache, item.object));
+    }
     cache.onChange(({ type, object }) => {
       if (type === 'applied') {
         if (concerns(object)) controller.enqueue(workKey(cache, object));
@@ -57,7 +61,7 @@ export function createCollector(options: CollectorOptions): Controller {
         controller.enqueue(workKeyAt(owner, objectKey({ namespace, name: reference.name })));
       }
     });
-  }
+  });
   return controller;
 }
 
@@ -71,7 +75,7 @@ class Collector {
   readonly #logger: Logger;
 
   constructor({ client, caches, logger }: CollectorOptions) {
-    this.caches = new Caches(caches);
+    this.caches = caches;
     this.#client = client;
     this.#logger = logger;
   }

@@ -4,7 +4,6 @@ import type { Clock } from '../../api/machinery/clock.ts';
 import { timestamp } from '../../api/machinery/clock.ts';
 import { isApiError } from '../../api/machinery/errors.ts';
 import { jsonEqual } from '../../api/machinery/json.ts';
-import type { KubeObject } from '../../api/machinery/metadata.ts';
 import { splitKey } from '../../api/machinery/metadata.ts';
 import type { AnyResource } from '../../api/machinery/resource.ts';
 import type { Namespace } from '../../api/v1/core.ts';
@@ -14,14 +13,15 @@ import { Controller } from '../runtime/controller.ts';
 import { concurrently } from '../runtime/concurrently.ts';
 import type { Informer } from '../runtime/informer.ts';
 import { untyped } from './caches.ts';
+import type { Kinds } from './kinds.ts';
+import { namespaceConditions, type Contents, type Remaining } from './namespace-conditions.ts';
 import { allOf } from './pages.ts';
 
 export interface NamespaceControllerOptions {
   /** Fenced: every write is refused once somebody else leads. */
   client: Client;
   namespaces: Informer<Namespace>;
-  /** Every kind that is served; those without a namespace are passed over. */
-  resources: readonly AnyResource[];
+  kinds: Pick<Kinds, 'all'>;
   clock: Clock;
   logger: Logger;
 }
@@ -58,9 +58,12 @@ async function reconcile(options: NamespaceControllerOptions, key: string): Prom
   const namespace = await client.find(splitKey(key));
   if (namespace?.metadata.uid !== cached.metadata.uid) return {};
   if (namespace.spec?.finalizers?.includes(contentFinalizer) !== true) return {};
-  const left = await empty(options, namespace);
-  if (left.length > 0) {
-    await showRemaining(options, namespace, left);
+  const contents = await empty(options, namespace);
+  if (contents.remaining.length + contents.failures.length > 0 || contents.unknown !== undefined) {
+    await show(options, namespace, contents);
+    const [failure] = contents.failures;
+    if (contents.unknown !== undefined) throw contents.unknown;
+    if (failure !== undefined) throw failure;
     return { requeueAfterMs: checkMs };
   }
   const finalizers = namespace.spec.finalizers.filter((name) => name !== contentFinalizer);
@@ -69,73 +72,70 @@ async function reconcile(options: NamespaceControllerOptions, key: string): Prom
   return {};
 }
 
-interface Remaining {
-  /** `tasks.mesocosm.dev` */
-  kind: string;
-  count: number;
-  /** Who still has to act on the objects. */
-  finalizers: string[];
-}
-
-/** Deletes everything in the namespace; returns what the store still had when it was read. */
-async function empty(
-  { client, resources }: NamespaceControllerOptions,
-  { metadata: { name } }: Namespace,
-): Promise<Remaining[]> {
-  const left: Remaining[] = [];
-  for (const resource of resources) {
-    if (!resource.namespaced) continue;
-    const objects = client.of(untyped(resource));
-    const stored = await allOf(objects, name);
-    const wanted = stored.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
-    await concurrently(wanted, deleteConcurrency, async ({ metadata }) => {
-      try {
-        await objects.delete(metadata, {
-          propagationPolicy: 'Background',
-          preconditions: { uid: metadata.uid },
-        });
-      } catch (error) {
-        if (!isApiError(error, 'NotFound', 'Conflict')) throw error;
-      }
-    });
-    if (stored.length > 0) left.push(remainingOf(resource, stored));
+/** Deletes everything in the namespace, of every kind that can be; tells what the store still had. */
+async function empty(options: NamespaceControllerOptions, namespace: Namespace): Promise<Contents> {
+  const remaining: Remaining[] = [];
+  const failures: Error[] = [];
+  let kinds: readonly AnyResource[];
+  try {
+    kinds = await options.kinds.all();
+  } catch (error) {
+    return { remaining, failures, unknown: asError(error) };
   }
-  return left;
+  for (const resource of kinds.filter(({ namespaced }) => namespaced)) {
+    try {
+      const left = await emptyOf(options, namespace, resource);
+      if (left.count > 0) remaining.push(left);
+    } catch (error) {
+      failures.push(asError(error));
+    }
+  }
+  return { remaining, failures, unknown: undefined };
 }
 
-function remainingOf({ plural, gvk }: AnyResource, stored: readonly KubeObject[]): Remaining {
-  const finalizers = new Set(stored.flatMap(({ metadata }) => metadata.finalizers ?? []));
-  return {
-    kind: gvk.group === '' ? plural : `${plural}.${gvk.group}`,
-    count: stored.length,
-    finalizers: [...finalizers].sort(),
-  };
+async function emptyOf(
+  { client }: NamespaceControllerOptions,
+  { metadata: { name } }: Namespace,
+  resource: AnyResource,
+): Promise<Remaining> {
+  const objects = client.of(untyped(resource));
+  const stored = await allOf(objects, name);
+  const wanted = stored.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+  await concurrently(wanted, deleteConcurrency, async ({ metadata }) => {
+    try {
+      await objects.delete(metadata, {
+        propagationPolicy: 'Background',
+        preconditions: { uid: metadata.uid },
+      });
+    } catch (error) {
+      if (!isApiError(error, 'NotFound', 'Conflict')) throw error;
+    }
+  });
+  const { gvk, plural } = resource;
+  const finalizers = new Map<string, number>();
+  for (const { metadata } of stored) {
+    for (const finalizer of metadata.finalizers ?? []) {
+      finalizers.set(finalizer, (finalizers.get(finalizer) ?? 0) + 1);
+    }
+  }
+  const kind = gvk.group === '' ? plural : `${plural}.${gvk.group}`;
+  return { kind, count: stored.length, finalizers };
 }
 
-/** Says what keeps the namespace, under the condition that Kubernetes' own controller uses. */
-async function showRemaining(
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
+
+/** Says what keeps the namespace, under the conditions that Kubernetes' own controller uses. */
+async function show(
   { client, clock }: NamespaceControllerOptions,
   namespace: Namespace,
-  left: readonly Remaining[],
+  contents: Contents,
 ): Promise<void> {
-  const texts = left.map(
-    ({ kind, count, finalizers }) =>
-      `${kind}: ${count}` + (finalizers.length === 0 ? '' : ` (held by ${finalizers.join(', ')})`),
-  );
-  const type = 'NamespaceContentRemaining';
-  const others = (namespace.status?.conditions ?? []).filter(
-    (condition) => condition['type'] !== type,
-  );
-  const before = namespace.status?.conditions?.find((condition) => condition['type'] === type);
-  const condition = {
-    type,
-    status: 'True',
-    reason: 'SomeResourcesRemain',
-    message: `still there: ${texts.join('; ')}`,
-    lastTransitionTime: before?.['lastTransitionTime'] ?? timestamp(clock),
-  };
-  if (jsonEqual(before, condition)) return;
-  const status = { ...namespace.status, conditions: [...others, condition] };
+  const before = namespace.status?.conditions ?? [];
+  const conditions = namespaceConditions(before, contents, timestamp(clock));
+  if (jsonEqual(before, conditions)) return;
+  const status = { ...namespace.status, conditions };
   try {
     await client.of(namespaceResource).updateStatus({ ...namespace, status });
   } catch (error) {

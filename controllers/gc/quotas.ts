@@ -18,7 +18,8 @@ import type { Result } from '../runtime/controller.ts';
 import { Controller } from '../runtime/controller.ts';
 import type { Informer } from '../runtime/informer.ts';
 import type { Change } from '../runtime/object-store.ts';
-import { untyped, type ObjectCache } from './caches.ts';
+import { untyped, type Caches, type ObjectCache } from './caches.ts';
+import type { Kinds } from './kinds.ts';
 import { allOf } from './pages.ts';
 
 export interface QuotaControllerOptions {
@@ -26,9 +27,8 @@ export interface QuotaControllerOptions {
   client: Client;
   quotas: Informer<ResourceQuota>;
   /** Kinds whose changes are heard of at once; others are looked at every so often. */
-  caches: readonly ObjectCache[];
-  /** Every kind that is served now. */
-  resources: () => readonly AnyResource[];
+  caches: Pick<Caches, 'all' | 'onAdd'>;
+  kinds: Pick<Kinds, 'find'>;
   clock: Clock;
   logger: Logger;
 }
@@ -64,7 +64,7 @@ export function createQuotaController(options: QuotaControllerOptions): Controll
       controller.enqueueAfter(objectKey(metadata), pendingMs);
     }
   });
-  for (const cache of caches) {
+  caches.onAdd((cache) => {
     cache.onChange((change) => {
       if (!mayFree(cache, change)) return;
       const { namespace } = change.object.metadata;
@@ -73,7 +73,7 @@ export function createQuotaController(options: QuotaControllerOptions): Controll
         controller.enqueueAfter(objectKey(quota.metadata), gatherMs);
       }
     });
-  }
+  });
   return controller;
 }
 
@@ -133,7 +133,7 @@ class Counter {
 
   /** A write compares versions: once the object has another than the one it replaces, it is over. */
   async #isResolved(namespace: string | undefined, charge: Charge): Promise<boolean> {
-    const resource = this.#find(charge.resource);
+    const resource = await this.#find(charge.resource);
     if (resource === undefined) return false;
     const object = await this.#options.client
       .of(untyped(resource))
@@ -141,30 +141,22 @@ class Counter {
     return (object?.metadata.resourceVersion ?? '') !== charge.base;
   }
 
-  #find(name: string): AnyResource | undefined {
-    return this.#options
-      .resources()
-      .find((resource) => resource.namespaced && countedName(resource) === name);
-  }
-
-  /** Kinds that the quota speaks about. What Jobs demand is in the Jobs. */
-  #kindsOf({ spec }: ResourceQuota): AnyResource[] {
-    const names = Object.keys(spec?.hard ?? {}).map(
-      (name) => countedBy(name) ?? countedName(jobResource),
-    );
-    return [...new Set(names)].flatMap((name) => this.#find(name) ?? []);
+  async #find(name: string): Promise<AnyResource | undefined> {
+    const kind = await this.#options.kinds.find(name);
+    return kind?.namespaced === true ? kind : undefined;
   }
 
   #isAnnounced(quota: ResourceQuota): boolean {
     const { caches } = this.#options;
-    return this.#kindsOf(quota).every((kind) =>
-      caches.some(({ resource }) => countedName(resource) === countedName(kind)),
-    );
+    const known = caches.all.map(({ resource }) => countedName(resource));
+    return kindsIn(quota).every((name) => known.includes(name));
   }
 
   async #count(quota: ResourceQuota): Promise<Usage> {
     let total: Usage = {};
-    for (const resource of this.#kindsOf(quota)) {
+    for (const name of kindsIn(quota)) {
+      const resource = await this.#find(name);
+      if (resource === undefined) continue;
       total = add(total, await this.#usage(resource, quota.metadata.namespace));
     }
     return total;
@@ -180,4 +172,10 @@ class Counter {
     const count = page.items.length + (page.remainingItemCount ?? 0);
     return Object.fromEntries(countNamesOf(countedName(resource)).map((name) => [name, count]));
   }
+}
+
+/** Kinds that the quota speaks about. What Jobs demand is in the Jobs. */
+function kindsIn({ spec }: ResourceQuota): string[] {
+  const names = Object.keys(spec?.hard ?? {});
+  return [...new Set(names.map((name) => countedBy(name) ?? countedName(jobResource)))];
 }

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { configMapResource } from '../../../../api/v1/config-map.ts';
 import { leaseResource, namespaceResource } from '../../../../api/v1/core.ts';
 import type { TestApi } from '../runtime/api.ts';
 import { startApi, until } from '../runtime/api.ts';
@@ -38,15 +39,54 @@ describe('deleting a namespace', () => {
     await api.clock.advance(60_000);
     const { status } = await namespaces().get({ name: 'prod' });
     expect(status?.conditions).toMatchObject([
+      { type: 'NamespaceDeletionDiscoveryFailure', status: 'False', reason: 'ResourcesDiscovered' },
+      { type: 'NamespaceDeletionGroupVersionParsingFailure', status: 'False' },
+      { type: 'NamespaceDeletionContentFailure', status: 'False', reason: 'ContentDeleted' },
       {
         type: 'NamespaceContentRemaining',
-        message: 'still there: leases.coordination.k8s.io: 1 (held by example.org/slow)',
+        status: 'True',
+        reason: 'SomeResourcesRemain',
+        message:
+          'Some resources are remaining: leases.coordination.k8s.io has 1 resource instances',
+      },
+      {
+        type: 'NamespaceFinalizersRemaining',
+        status: 'True',
+        reason: 'SomeFinalizersRemain',
+        message:
+          'Some content in the namespace has finalizers remaining: example.org/slow in 1 resource instances',
       },
     ]);
     const held = await api.client.of(leaseResource).get({ namespace: 'prod', name: 'held' });
     await api.client
       .of(leaseResource)
       .update({ ...held, metadata: { ...held.metadata, finalizers: [] } });
+    await until(api.clock, async () => (await namespaces().find({ name: 'prod' })) === undefined);
+  });
+
+  it('goes on with other kinds when one cannot be emptied, and says which and why', async () => {
+    loops.transport.fault = ({ path }) => (path.includes('/leases') ? 'away' : undefined);
+    await makeLease(api, 'stuck');
+    await api.client.of(configMapResource).create({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'other', namespace: 'prod' },
+    });
+    await namespaces().delete({ name: 'prod' });
+    await until(api.clock, async () => {
+      const { status } = await namespaces().get({ name: 'prod' });
+      return status?.conditions?.[2]?.['status'] === 'True';
+    });
+    const { status } = await namespaces().get({ name: 'prod' });
+    expect(status?.conditions?.[2]).toMatchObject({
+      reason: 'ContentDeletionFailed',
+      message: expect.stringMatching(
+        /^Failed to delete all resource types, 1 remaining: .*injected: away/,
+      ) as string,
+    });
+    const { items } = await api.client.of(configMapResource).list({ namespace: 'prod' });
+    expect(items).toEqual([]);
+    loops.transport.fault = () => undefined;
     await until(api.clock, async () => (await namespaces().find({ name: 'prod' })) === undefined);
   });
 

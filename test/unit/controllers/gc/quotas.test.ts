@@ -4,7 +4,8 @@ import { resourceQuotaResource } from '../../../../api/v1/resource-quota.ts';
 import { jobRevisionResource } from '../../../../api/v1/job-revision.ts';
 import { resources } from '../../../../api/v1/resources.ts';
 import { createQuotaController } from '../../../../controllers/gc/quotas.ts';
-import { ownerIndexers } from '../../../../controllers/gc/caches.ts';
+import { Kinds } from '../../../../controllers/gc/kinds.ts';
+import { Caches, ownerIndexers } from '../../../../controllers/gc/caches.ts';
 import { Informer } from '../../../../controllers/runtime/informer.ts';
 import { runAll } from '../../../../controllers/runtime/manager.ts';
 import { createClient } from '../../../../api/client/resource-client.ts';
@@ -30,8 +31,8 @@ function startQuotas() {
   const loop = createQuotaController({
     client,
     quotas,
-    caches: [jobs],
-    resources: () => resources,
+    caches: new Caches([jobs]),
+    kinds: new Kinds({ client, own: resources }),
     clock,
     logger: silent,
   });

@@ -5,8 +5,9 @@ import type { Lease } from '../../../../api/v1/core.ts';
 import { leaseResource, namespaceResource } from '../../../../api/v1/core.ts';
 import { jobRevisionResource } from '../../../../api/v1/job-revision.ts';
 import { resources } from '../../../../api/v1/resources.ts';
-import { ownerIndexers } from '../../../../controllers/gc/caches.ts';
+import { Caches, ownerIndexers } from '../../../../controllers/gc/caches.ts';
 import { createCollector } from '../../../../controllers/gc/collector.ts';
+import { Kinds } from '../../../../controllers/gc/kinds.ts';
 import { createNamespaceController } from '../../../../controllers/gc/namespaces.ts';
 import { Informer } from '../../../../controllers/runtime/informer.ts';
 import { runAll } from '../../../../controllers/runtime/manager.ts';
@@ -29,11 +30,16 @@ export function startLoops(api: TestApi): Loops {
     new Informer({ client: client.of(resource), ...options, indexers: ownerIndexers });
   const namespaces = informerOf(namespaceResource);
   const caches = [informerOf(leaseResource), informerOf(jobRevisionResource), namespaces];
-  const collector = createCollector({ client, caches, clock, logger: silent });
+  const collector = createCollector({
+    client,
+    caches: new Caches(caches),
+    clock,
+    logger: silent,
+  });
   const emptier = createNamespaceController({
     client,
     namespaces,
-    resources,
+    kinds: new Kinds({ client, own: resources }),
     clock,
     logger: silent,
   });
