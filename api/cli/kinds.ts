@@ -1,11 +1,18 @@
-import { closestWord } from './suggest.ts';
+import { apiVersionOf } from '../machinery/metadata.ts';
 import type { AnyResource } from '../machinery/resource.ts';
 import { resources } from '../v1/resources.ts';
 import { CommandError } from './errors.ts';
+import { closestWord } from './suggest.ts';
+
+/** What a kind is called and where it is served. */
+export type Kind = Pick<
+  AnyResource,
+  'gvk' | 'plural' | 'singular' | 'shortNames' | 'categories' | 'namespaced'
+>;
 
 /** One kind with the names that were asked for; none: all objects of the kind. */
 export interface Target {
-  resource: AnyResource;
+  resource: Kind;
   names: string[];
 }
 
@@ -22,24 +29,90 @@ export function qualifiedName(
   return gvk.group === '' ? `${singular}/${name}` : `${singular}.${gvk.group}/${name}`;
 }
 
-/** The kind of an object, undefined if this version does not have it. */
-export function resourceOf(apiVersion: string, kind: string): AnyResource | undefined {
-  return resources.find(({ gvk }) => {
-    const own = gvk.group === '' ? gvk.version : `${gvk.group}/${gvk.version}`;
-    return own === apiVersion && gvk.kind === kind;
-  });
+/** No kind is called so: perhaps one that only the server knows. */
+export class UnknownKind extends CommandError {}
+
+/** Kinds by the names that people and files call them. */
+export class Kinds {
+  readonly all: readonly Kind[];
+
+  constructor(all: readonly Kind[]) {
+    this.all = all;
+  }
+
+  /** The kind of an object, undefined if it is unknown. */
+  ofObject(apiVersion: string, kind: string): Kind | undefined {
+    return this.all.find(({ gvk }) => apiVersionOf(gvk) === apiVersion && gvk.kind === kind);
+  }
+
+  /** The kind that a person calls `job`, `jobs`, `mj`, `Job`, `jobs.mesocosm.dev` or `jobs.v1.mesocosm.dev`. */
+  find(word: string): Kind {
+    const wanted = word.toLowerCase();
+    const found = this.all.find((kind) => namesOf(kind).includes(wanted));
+    if (found !== undefined) return found;
+    throw this.#unknown(word);
+  }
+
+  /**
+   * The objects that operands name: `job web api`, `job/web task/web-0-x`, `jobs,tasks`, `all`.
+   * A category stands for its kinds.
+   */
+  targets(args: readonly string[]): Target[] {
+    const [first, ...names] = args;
+    if (first === undefined) {
+      throw new CommandError('usage', 'name a kind, as in "job" or "job/web"');
+    }
+    if (args.some((arg) => arg.includes('/'))) return this.#pairs(args);
+    const words = first.split(',').filter((word) => word !== '');
+    if (words.length > 1 && names.length > 0) {
+      throw new CommandError('usage', `names cannot follow several kinds; write ${first} alone`);
+    }
+    return words.flatMap((word) => this.#category(word)).map((resource) => ({ resource, names }));
+  }
+
+  /** Operands that must name one object each: `job web`, `job/web`. */
+  namedTargets(args: readonly string[]): Target[] {
+    const targets = this.targets(args);
+    const open = targets.find(({ names }) => names.length === 0);
+    if (open === undefined) return targets;
+    const { singular } = open.resource;
+    throw new CommandError('usage', `say which ${singular}: "${singular}/NAME"`);
+  }
+
+  #category(word: string): Kind[] {
+    const members = this.all.filter(({ categories }) => categories.includes(word.toLowerCase()));
+    return members.length > 0 ? members : [this.find(word)];
+  }
+
+  #pairs(args: readonly string[]): Target[] {
+    const targets: Target[] = [];
+    for (const arg of args) {
+      const [kind = '', name = '', ...rest] = arg.split('/');
+      if (kind === '' || name === '' || rest.length > 0) {
+        throw new CommandError(
+          'usage',
+          `"${arg}" is no KIND/NAME; use the form KIND/NAME throughout`,
+        );
+      }
+      const resource = this.find(kind);
+      const target = targets.find((other) => other.resource === resource);
+      if (target === undefined) targets.push({ resource, names: [name] });
+      else if (!target.names.includes(name)) target.names.push(name);
+    }
+    return targets;
+  }
+
+  #unknown(word: string): UnknownKind {
+    const known = this.all.map(({ plural, shortNames }) =>
+      shortNames.length === 0 ? plural : `${plural} (${shortNames.join(', ')})`,
+    );
+    const near = closestWord(word.toLowerCase(), this.all.flatMap(namesOf));
+    const hint = near === undefined ? '' : `; did you mean "${near}"?`;
+    return new UnknownKind('usage', `no kind "${word}"${hint} (kinds: ${known.join(', ')})`);
+  }
 }
 
-/** The kind that a person calls `job`, `jobs`, `mj`, `Job`, `jobs.mesocosm.dev` or `jobs.v1.mesocosm.dev`. */
-export function findResource(word: string): AnyResource {
-  const wanted = word.toLowerCase();
-  const found = resources.find((resource) => namesOf(resource).includes(wanted));
-  if (found !== undefined) return found;
-  throw unknownKind(word);
-}
-
-function namesOf(resource: AnyResource): string[] {
-  const { gvk, plural, singular, shortNames } = resource;
+function namesOf({ gvk, plural, singular, shortNames }: Kind): string[] {
   const qualified =
     gvk.group === ''
       ? []
@@ -50,62 +123,10 @@ function namesOf(resource: AnyResource): string[] {
   return [plural, singular, ...shortNames, ...qualified];
 }
 
-function unknownKind(word: string): CommandError {
-  const known = resources.map(({ plural, shortNames }) =>
-    shortNames.length === 0 ? plural : `${plural} (${shortNames.join(', ')})`,
-  );
-  const near = closestWord(word.toLowerCase(), resources.flatMap(namesOf));
-  const hint = near === undefined ? '' : `; did you mean "${near}"?`;
-  return new CommandError('usage', `no kind "${word}"${hint} (kinds: ${known.join(', ')})`);
-}
+/** Those that this version of cosm has been built with. */
+export const builtInKinds = new Kinds(resources);
 
-/**
- * The objects that operands name: `job web api`, `job/web task/web-0-x`, `jobs,tasks`, `all`.
- * A category stands for its kinds.
- */
-export function parseTargets(args: readonly string[]): Target[] {
-  const [first, ...names] = args;
-  if (first === undefined) throw new CommandError('usage', 'name a kind, as in "job" or "job/web"');
-  if (args.some((arg) => arg.includes('/'))) return pairs(args);
-  const kinds = first.split(',').filter((word) => word !== '');
-  if (kinds.length > 1 && names.length > 0) {
-    throw new CommandError('usage', `names cannot follow several kinds; write ${first} alone`);
-  }
-  return kinds.flatMap(expandCategory).map((resource) => ({ resource, names }));
-}
-
-function expandCategory(word: string): AnyResource[] {
-  const members = resources.filter(({ categories }) => categories.includes(word.toLowerCase()));
-  return members.length > 0 ? members : [findResource(word)];
-}
-
-function pairs(args: readonly string[]): Target[] {
-  const targets: Target[] = [];
-  for (const arg of args) {
-    const [kind = '', name = '', ...rest] = arg.split('/');
-    if (kind === '' || name === '' || rest.length > 0) {
-      throw new CommandError(
-        'usage',
-        `"${arg}" is no KIND/NAME; use the form KIND/NAME throughout`,
-      );
-    }
-    const resource = findResource(kind);
-    const target = targets.find((other) => other.resource === resource);
-    if (target === undefined) targets.push({ resource, names: [name] });
-    else if (!target.names.includes(name)) target.names.push(name);
-  }
-  return targets;
-}
-
-/** Operands that must name one object each: `job web`, `job/web`. */
+/** Operands of a command that is about kinds of ours; see Kinds. */
 export function parseNamedTargets(args: readonly string[]): Target[] {
-  const targets = parseTargets(args);
-  const open = targets.find(({ names }) => names.length === 0);
-  if (open !== undefined) {
-    throw new CommandError(
-      'usage',
-      `say which ${open.resource.singular}: "${open.resource.singular}/NAME"`,
-    );
-  }
-  return targets;
+  return builtInKinds.namedTargets(args);
 }

@@ -1,15 +1,14 @@
 import { isObject, own } from '../machinery/json.ts';
-import type { AnyResource } from '../machinery/resource.ts';
 import { CommandError } from './errors.ts';
-import { qualifiedPlural } from './kinds.ts';
+import { qualifiedPlural, type Kind } from './kinds.ts';
 
 /** Ends the command if a list by name, of objects or rows, is empty: the object does not exist. */
-export function refuseMissing(resource: AnyResource, name: string, list: unknown): void {
+export function refuseMissing(resource: Kind, name: string, list: unknown): void {
   const entries = isObject(list) ? (own(list, 'items') ?? own(list, 'rows')) : undefined;
   if (Array.isArray(entries) && entries.length > 0) return;
   throw notFound(resource, name);
 }
 
-export function notFound(resource: AnyResource, name: string): CommandError {
+export function notFound(resource: Kind, name: string): CommandError {
   return new CommandError('failed', `${qualifiedPlural(resource)} "${name}" not found`);
 }

@@ -2,7 +2,6 @@ import { z } from 'zod';
 import { resourcePath } from '../../client/resource-client.ts';
 import { isApiError } from '../../machinery/errors.ts';
 import { isObject, own } from '../../machinery/json.ts';
-import type { AnyResource } from '../../machinery/resource.ts';
 import { jobLabel, jobResource } from '../../v1/job.ts';
 import { forceDeleteAnnotation, taskResource } from '../../v1/task.ts';
 import { inOrder } from '../apply/order.ts';
@@ -11,7 +10,8 @@ import { withConnection } from '../connection.ts';
 import type { Context, Invocation } from '../context.ts';
 import { parseDuration } from '../duration.ts';
 import { CommandError } from '../errors.ts';
-import { parseTargets, qualifiedName, type Target } from '../kinds.ts';
+import { withKinds } from '../discovery.ts';
+import { qualifiedName, type Kind, type Target } from '../kinds.ts';
 import { duplicates, identify } from '../manifest/check.ts';
 import { formatProblem } from '../manifest/documents.ts';
 import { readManifests } from '../manifest/sources.ts';
@@ -36,7 +36,7 @@ const shape = {
 
 /** One object that is to go. */
 interface Doomed {
-  resource: AnyResource;
+  resource: Kind;
   namespace: string | undefined;
   name: string;
 }
@@ -48,9 +48,9 @@ export async function run({ context, args, options }: Invocation): Promise<void>
   if (fromFiles === args.length > 0) {
     throw new CommandError('usage', 'name what to delete: either KIND/NAME or -f FILE');
   }
-  const targets = fromFiles ? [] : parseTargets(args);
-  checkNamed(targets, parsed.selector);
   await withConnection(context, parsed, async (connection) => {
+    const targets = fromFiles ? [] : await withKinds(connection, (kinds) => kinds.targets(args));
+    checkNamed(targets, parsed.selector);
     const doomed = fromFiles
       ? await doomedOfFiles(context, connection, parsed.filename, parsed.recursive)
       : await doomedOf(connection, targets, parsed.selector);
@@ -111,7 +111,7 @@ async function doomedOf(
 
 async function namesOf(
   connection: Connection,
-  resource: AnyResource,
+  resource: Kind,
   { namespace, labelSelector }: { namespace: string | undefined; labelSelector: string },
 ): Promise<string[]> {
   const path = resourcePath(resource, { namespace });

@@ -2,7 +2,6 @@ import { resourcePath } from '../../client/resource-client.ts';
 import { isApiError } from '../../machinery/errors.ts';
 import { isObject } from '../../machinery/json.ts';
 import { controllerOf, type KubeObject } from '../../machinery/metadata.ts';
-import type { AnyResource } from '../../machinery/resource.ts';
 import { eventResource, type Event } from '../../v1/core.ts';
 import { jobLabel, jobResource } from '../../v1/job.ts';
 import { jobRevisionResource } from '../../v1/job-revision.ts';
@@ -15,7 +14,8 @@ import { CommandError } from '../errors.ts';
 import { describeObject } from '../describe/generic.ts';
 import { describeJob } from '../describe/job.ts';
 import { describeTask } from '../describe/task.ts';
-import { parseNamedTargets } from '../kinds.ts';
+import { withKinds } from '../discovery.ts';
+import { qualifiedPlural, type Kind } from '../kinds.ts';
 import { parseOptions } from '../options.ts';
 import { visible } from '../output/columns.ts';
 import { refusalText } from '../report.ts';
@@ -23,8 +23,8 @@ import { storedObject } from '../stored-object.ts';
 
 export async function run({ context, args, options }: Invocation): Promise<void> {
   const parsed = parseOptions({}, options);
-  const targets = parseNamedTargets(args);
   await withConnection(context, parsed, async (connection) => {
+    const targets = await withKinds(connection, (kinds) => kinds.namedTargets(args));
     let printed = 0;
     let failed = false;
     for (const { resource, names } of targets) {
@@ -48,15 +48,15 @@ export async function run({ context, args, options }: Invocation): Promise<void>
 async function describe(
   { clock }: Context,
   connection: Connection,
-  resource: AnyResource,
+  resource: Kind,
   name: string,
 ): Promise<string[]> {
   const namespace = connection.namespaceFor(resource);
   const { client } = connection;
-  switch (resource.gvk.kind) {
-    case 'Job':
+  switch (qualifiedPlural(resource)) {
+    case 'jobs.mesocosm.dev':
       return describeJob(await jobView(connection, { namespace, name }), clock.now());
-    case 'Task': {
+    case 'tasks.mesocosm.dev': {
       const task = await client.of(taskResource).get({ namespace, name });
       return describeTask(task, await eventsOf(connection, task), clock.now());
     }

@@ -6,7 +6,7 @@ import type { Invocation } from '../context.ts';
 import { CommandError } from '../errors.ts';
 import { descend, schemaOfKind, schemasOf } from '../explain/schema.ts';
 import { explanation } from '../explain/text.ts';
-import { findResource } from '../kinds.ts';
+import { withKinds } from '../discovery.ts';
 import { parseOptions } from '../options.ts';
 
 const shape = { recursive: z.boolean().default(false) };
@@ -14,8 +14,9 @@ const shape = { recursive: z.boolean().default(false) };
 export async function run({ context, args, options }: Invocation): Promise<void> {
   const parsed = parseOptions(shape, options);
   const [word = '', ...path] = (args[0] ?? '').split('.');
-  const gvk = kindOf(word);
   await withConnection(context, parsed, async (connection) => {
+    const gvk =
+      reportedKind(word) ?? (await withKinds(connection, (kinds) => kinds.find(word))).gvk;
     const place = `${gvk.group === '' ? 'api' : 'apis'}/${apiVersionOf(gvk)}`;
     const document = await connection.send({ method: 'GET', path: `/openapi/v3/${place}` });
     const schemas = schemasOf(document);
@@ -30,13 +31,13 @@ export async function run({ context, args, options }: Invocation): Promise<void>
   });
 }
 
-/** A resource by any of its names, or the kind of what a subresource answers. */
-function kindOf(word: string): GroupVersionKind {
+/** The kind of what a subresource answers. */
+function reportedKind(word: string): GroupVersionKind | undefined {
   for (const { gvk, subresources } of resources) {
     const reported = subresources.reports?.find(
       ({ kind }) => kind.toLowerCase() === word.toLowerCase(),
     );
     if (reported !== undefined) return { ...gvk, kind: reported.kind };
   }
-  return findResource(word).gvk;
+  return undefined;
 }

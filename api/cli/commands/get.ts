@@ -6,7 +6,8 @@ import type { Connection } from '../connection.ts';
 import { withConnection } from '../connection.ts';
 import type { Context, Invocation } from '../context.ts';
 import { CommandError } from '../errors.ts';
-import { parseTargets, qualifiedName, type Target } from '../kinds.ts';
+import { withKinds } from '../discovery.ts';
+import { qualifiedName, type Target } from '../kinds.ts';
 import { fetchPages } from '../pages.ts';
 import { parsePath } from '../../machinery/jsonpath/parse.ts';
 import type { OutputFormat } from '../output/objects.ts';
@@ -38,9 +39,9 @@ const shape = {
 export async function run({ context, args, options }: Invocation): Promise<void> {
   const parsed = parseOptions(shape, options);
   const get: GetOptions = { ...parsed, format: parseOutputFormat(parsed.output) };
-  const targets = parseTargets(args);
-  check(targets, get, parsed.watch);
   await withConnection(context, parsed, async (connection) => {
+    const targets = await withKinds(connection, (kinds) => kinds.targets(args));
+    check(targets, get, parsed.watch);
     const [target] = targets;
     if (parsed.watch && target !== undefined) {
       await watchTarget(context, connection, target, get);

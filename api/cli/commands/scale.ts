@@ -13,7 +13,7 @@ const shape = {
 export async function run({ context, args, options }: Invocation): Promise<void> {
   const parsed = parseOptions(shape, options);
   const targets = parseNamedTargets(args);
-  const other = targets.find(({ resource }) => resource.subresources.scale === undefined);
+  const other = targets.find(({ resource }) => resource !== jobResource);
   if (other !== undefined) {
     throw new CommandError('usage', `${other.resource.plural} cannot be scaled; jobs can`);
   }

@@ -6,7 +6,8 @@ import { withConnection } from '../connection.ts';
 import type { Invocation } from '../context.ts';
 import { parseDuration } from '../duration.ts';
 import { CommandError } from '../errors.ts';
-import { parseTargets, qualifiedName, type Target } from '../kinds.ts';
+import { withKinds } from '../discovery.ts';
+import { qualifiedName, type Target } from '../kinds.ts';
 import { parseOptions } from '../options.ts';
 import { metadataText } from '../output/table.ts';
 import { fetchPages } from '../pages.ts';
@@ -25,19 +26,9 @@ export async function run({ context, args, options }: Invocation): Promise<void>
   const parsed = parseOptions(shape, options);
   const goal = parseGoal(parsed.for);
   const timeoutMs = parseDuration(parsed.timeout, '--timeout');
-  const targets = parseTargets(args);
-  const selecting = parsed.all || parsed.selector !== undefined;
-  const open = targets.find(({ names }) => names.length === 0);
-  if (open !== undefined && !selecting) {
-    throw new CommandError(
-      'usage',
-      `say which ${open.resource.plural}: by name, with -l or with --all`,
-    );
-  }
-  if (open === undefined && selecting) {
-    throw new CommandError('usage', 'names exclude -l and --all; give one of them');
-  }
   await withConnection(context, parsed, async (connection) => {
+    const targets = await withKinds(connection, (kinds) => kinds.targets(args));
+    checkSelection(targets, parsed);
     const objects = await awaitedOf(connection, targets, parsed.selector, goal);
     await waitForAll(context, connection, objects, {
       goal,
@@ -49,12 +40,31 @@ export async function run({ context, args, options }: Invocation): Promise<void>
   });
 }
 
+function checkSelection(
+  targets: readonly Target[],
+  { all, selector }: { all: boolean; selector?: string | undefined },
+): void {
+  const selecting = all || selector !== undefined;
+  const open = targets.find(({ names }) => names.length === 0);
+  if (open !== undefined && !selecting) {
+    throw new CommandError(
+      'usage',
+      `say which ${open.resource.plural}: by name, with -l or with --all`,
+    );
+  }
+  if (open === undefined && selecting) {
+    throw new CommandError('usage', 'names exclude -l and --all; give one of them');
+  }
+}
+
 function outcome(goal: Goal): string {
   switch (goal.type) {
     case 'delete':
       return 'deleted';
     case 'create':
       return 'exists';
+    case 'healthy':
+      return 'healthy';
     case 'condition':
     case 'jsonpath':
       return 'condition met';

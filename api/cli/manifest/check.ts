@@ -1,8 +1,9 @@
 import type { FieldError } from '../../machinery/errors.ts';
 import { isObject, own, type JsonObject } from '../../machinery/json.ts';
 import type { AnyResource, Resource } from '../../machinery/resource.ts';
+import { apiVersionOf } from '../../machinery/metadata.ts';
 import { resources } from '../../v1/resources.ts';
-import { resourceOf } from '../kinds.ts';
+import { builtInKinds, type Kind, type Kinds } from '../kinds.ts';
 import { closestWord } from '../suggest.ts';
 import type { Manifest, Problem } from './documents.ts';
 
@@ -11,12 +12,14 @@ export interface NamespaceChoice {
   namespace: string;
   /** Given with -n: no object may name another. */
   namespaceChosen: boolean;
+  /** What files may hold; what cosm was built with if absent. */
+  kinds?: Kinds;
 }
 
 /** An object of a file whose kind and name are known. */
 export interface Item {
   manifest: Manifest;
-  resource: AnyResource;
+  resource: Kind;
   name: string;
   namespace: string | undefined;
   /** The document as it is sent: with its namespace. */
@@ -33,8 +36,9 @@ export function identify(manifest: Manifest, choice: NamespaceChoice): Checked {
   const { apiVersion, kind } = manifest.value;
   if (typeof apiVersion !== 'string') return refuse('apiVersion', missingText('apiVersion'));
   if (typeof kind !== 'string') return refuse('kind', missingText('kind'));
-  const resource = resourceOf(apiVersion, kind);
-  if (resource === undefined) return refuse(...unknownKind(apiVersion, kind));
+  const kinds = choice.kinds ?? builtInKinds;
+  const resource = kinds.ofObject(apiVersion, kind);
+  if (resource === undefined) return refuse(...unknownKind(apiVersion, kind, kinds));
   const metadata = own(manifest.value, 'metadata');
   if (!isObject(metadata)) return refuse('metadata', 'Required value: must be an object');
   const name = own(metadata, 'name');
@@ -50,19 +54,27 @@ export function identify(manifest: Manifest, choice: NamespaceChoice): Checked {
   return { item: { manifest, resource, name, namespace: namespace.value, document }, problems: [] };
 }
 
-/** Holds a document against the schema and the rules of its kind. */
+/** Holds a document against the schema and the rules of its kind, if they are known on this side. */
 export function check(item: Item): Problem[] {
-  const rules: Pick<Resource, 'parse' | 'defaults' | 'validate'> = item.resource;
+  const rules: Pick<Resource, 'parse' | 'defaults' | 'validate'> | undefined = rulesOf(item);
+  if (rules === undefined) return [];
   const parsed = rules.parse(item.document);
   const errors = parsed.ok ? rules.validate(rules.defaults(parsed.value), {}) : parsed.errors;
   return errors.map((error) => problemAt(item.manifest, error));
+}
+
+function rulesOf({ resource: { gvk } }: Item): AnyResource | undefined {
+  const isOfKind = (own: AnyResource['gvk']): boolean =>
+    own.kind === gvk.kind && apiVersionOf(own) === apiVersionOf(gvk);
+  return resources.find((own) => isOfKind(own.gvk));
 }
 
 /** Objects that are given twice: which of the two is meant cannot be known. */
 export function duplicates(items: readonly Item[]): Problem[] {
   const seen = new Map<string, Item>();
   return items.flatMap((item) => {
-    const key = [item.resource.plural, item.namespace ?? '', item.name].join('/');
+    const { plural, gvk } = item.resource;
+    const key = [gvk.group, plural, item.namespace ?? '', item.name].join('/');
     const first = seen.get(key);
     if (first === undefined) {
       seen.set(key, item);
@@ -86,9 +98,9 @@ function missingText(field: string): string {
   return `Required value: must be a string such as ${example}`;
 }
 
-function unknownKind(apiVersion: string, kind: string): [string, string] {
-  const kinds = resources.map(({ gvk }) => gvk.kind);
-  const others = resources.filter(({ gvk }) => gvk.kind === kind);
+function unknownKind(apiVersion: string, kind: string, { all }: Kinds): [string, string] {
+  const kinds = all.map(({ gvk }) => gvk.kind);
+  const others = all.filter(({ gvk }) => gvk.kind === kind);
   const [other] = others;
   if (other !== undefined) {
     const { group, version } = other.gvk;
@@ -101,7 +113,7 @@ function unknownKind(apiVersion: string, kind: string): [string, string] {
 }
 
 function namespaceOf(
-  resource: AnyResource,
+  resource: Kind,
   given: unknown,
   { namespace, namespaceChosen }: NamespaceChoice,
 ): { value: string | undefined; refusal?: string } {

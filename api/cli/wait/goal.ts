@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isObject, type JsonObject } from '../../machinery/json.ts';
+import { healthOf } from '../../machinery/kstatus.ts';
 import { CommandError } from '../errors.ts';
 import type { Path } from '../../machinery/jsonpath/ast.ts';
 import { evaluatePath, valueText } from '../../machinery/jsonpath/evaluate.ts';
@@ -9,6 +10,8 @@ import { parsePath } from '../../machinery/jsonpath/parse.ts';
 export type Goal =
   | { type: 'delete' }
   | { type: 'create' }
+  /** By the rules of kstatus. */
+  | { type: 'healthy' }
   | { type: 'condition'; condition: string; status: string }
   | { type: 'jsonpath'; text: string; path: Path; value?: string };
 
@@ -19,7 +22,7 @@ export interface Progress {
 }
 
 export function parseGoal(text: string): Goal {
-  if (text === 'delete' || text === 'create') return { type: text };
+  if (text === 'delete' || text === 'create' || text === 'healthy') return { type: text };
   const condition = /^condition=([^=]+)(?:=(.+))?$/.exec(text);
   if (condition !== null) {
     const [, name = '', status = 'True'] = condition;
@@ -28,7 +31,7 @@ export function parseGoal(text: string): Goal {
   if (text.startsWith('jsonpath=')) return jsonPathGoal(text.slice('jsonpath='.length));
   throw new CommandError(
     'usage',
-    `--for ${text}: there is condition=TYPE[=STATUS], delete, create and jsonpath=PATH[=VALUE]`,
+    `--for ${text}: there is healthy, condition=TYPE[=STATUS], delete, create and jsonpath=PATH[=VALUE]`,
   );
 }
 
@@ -53,11 +56,18 @@ export function progressOf(goal: Goal, object: JsonObject | undefined): Progress
       return object === undefined ? { met: true, detail: 'gone' } : deletionOf(object);
     case 'create':
       return { met: object !== undefined, detail: object === undefined ? 'absent' : 'exists' };
+    case 'healthy':
+      return object === undefined ? absent : healthProgress(object);
     case 'condition':
       return object === undefined ? absent : conditionOf(goal, object);
     case 'jsonpath':
       return object === undefined ? absent : valueOf(goal, object);
   }
+}
+
+function healthProgress(object: JsonObject): Progress {
+  const { status, message } = healthOf(object);
+  return { met: status === 'Current', detail: message === '' ? status : `${status} (${message})` };
 }
 
 const absent: Progress = { met: false, detail: 'absent' };

@@ -1,11 +1,10 @@
 import { resourcePath } from '../../client/resource-client.ts';
 import { isObject, own, type JsonObject } from '../../machinery/json.ts';
-import type { AnyResource } from '../../machinery/resource.ts';
 import type { Connection } from '../connection.ts';
 import type { Context } from '../context.ts';
 import { CommandError } from '../errors.ts';
 import { notFound } from '../missing.ts';
-import { qualifiedName } from '../kinds.ts';
+import { qualifiedName, type Kind } from '../kinds.ts';
 import type { Observation } from '../observe.ts';
 import { observe } from '../observe.ts';
 import { metadataText } from '../output/table.ts';
@@ -13,7 +12,7 @@ import { progressOf, type Goal } from './goal.ts';
 
 /** An object that is waited for. With a uid, another object of its name does not count as it. */
 export interface Awaited {
-  resource: AnyResource;
+  resource: Kind;
   namespace: string | undefined;
   name: string;
   uid?: string;

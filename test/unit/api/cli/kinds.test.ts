@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { CommandError } from '../../../../api/cli/errors.ts';
-import { findResource, parseNamedTargets, parseTargets } from '../../../../api/cli/kinds.ts';
+import { builtInKinds, parseNamedTargets } from '../../../../api/cli/kinds.ts';
 import { closestWord, editDistance } from '../../../../api/cli/suggest.ts';
 
 const named = (args: string[]): [string, string[]][] =>
-  parseTargets(args).map(({ resource, names }) => [resource.plural, names]);
+  builtInKinds.targets(args).map(({ resource, names }) => [resource.plural, names]);
 
 describe('naming objects on the command line', () => {
   it.each(['job', 'jobs', 'Job', 'mj', 'jobs.mesocosm.dev', 'job.v1.mesocosm.dev'])(
     'takes %s for jobs',
     (word) => {
-      expect(findResource(word).plural).toBe('jobs');
+      expect(builtInKinds.find(word).plural).toBe('jobs');
     },
   );
 
@@ -51,8 +51,8 @@ describe('naming objects on the command line', () => {
     [['job/'], '"job/" is no KIND/NAME'],
     [[], 'name a kind'],
   ])('refuses %j', (args, message) => {
-    expect(() => parseTargets(args)).toThrow(CommandError);
-    expect(() => parseTargets(args)).toThrow(message);
+    expect(() => builtInKinds.targets(args)).toThrow(CommandError);
+    expect(() => builtInKinds.targets(args)).toThrow(message);
   });
 
   it('asks for a name where one is needed', () => {
