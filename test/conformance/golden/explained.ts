@@ -44,6 +44,9 @@ const reasons = {
   own: 'The document is about this server.',
   verbs: 'The same verbs in alphabetical order, with a singular name and without a storage hash.',
   statusBody: 'Every error is a Status.',
+  anonymous: 'Who does not say who they are is asked to: nobody is system:anonymous.',
+  questions: 'Nobody owns the fields of a question, which is kept nowhere.',
+  whoAmI: 'Newer Kubernetes: everybody may also ask who they are.',
 } as const;
 
 export const explained: Readonly<Record<string, Readonly<Record<string, Explanation>>>> = {
@@ -167,8 +170,26 @@ export const explained: Readonly<Record<string, Readonly<Record<string, Explanat
     'GET /nope': { why: reasons.own, status: 404 },
     'GET /readyz?verbose': { why: reasons.own, status: 200 },
     'GET /apis/coordination.k8s.io/v1': { why: reasons.verbs, status: 200 },
-    'GET /apis/rbac.authorization.k8s.io/v1': { why: reasons.laterKinds, status: 404 },
+    'GET /apis/rbac.authorization.k8s.io/v1': { why: reasons.verbs, status: 200 },
     'GET /apis/apiextensions.k8s.io/v1': { why: reasons.laterKinds, status: 404 },
-    'GET /apis/authorization.k8s.io/v1': { why: reasons.laterKinds, status: 404 },
+    'GET /apis/authorization.k8s.io/v1': { why: reasons.verbs, status: 200 },
+  },
+  auth: {
+    'no token': { why: reasons.anonymous, status: 401 },
+    'bob version': { why: reasons.own, status: 200 },
+    binding: { why: reasons.goParts, status: 201 },
+    'ssar yes': {
+      why: reasons.questions,
+      status: 201,
+      says: '"status":{"allowed":true,"reason":"RBAC: allowed by RoleBinding \\"wb/default\\" of Role \\"wr\\" to User \\"bob\\""}',
+    },
+    'ssar no': { why: reasons.questions, status: 201, says: '"status":{"allowed":false}' },
+    'ssar admin': { why: reasons.questions, status: 201, says: '"status":{"allowed":true}' },
+    ssrr: { why: reasons.whoAmI, status: 201, says: '"resources":["selfsubjectreviews"]' },
+    sar: { why: reasons.questions, status: 201, says: '"status":{"allowed":true,' },
+    tokenreview: { why: reasons.questions, status: 201, says: '"username":"bob"' },
+    'tokenreview bad': { why: reasons.questions, status: 201, says: '"error":"' },
+    'impersonate group without user': { why: reasons.clientFault, status: 400 },
+    'token for sa': { why: reasons.questions, status: 201, says: '"token":"' },
   },
 };

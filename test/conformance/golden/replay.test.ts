@@ -1,11 +1,15 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { systemClock, type Clock } from '../../../api/machinery/clock.ts';
 import { isObject } from '../../../api/machinery/json.ts';
 import type { AnyResource } from '../../../api/machinery/resource.ts';
+import { parseSigningKey } from '../../../api/server/authentication/signing-keys.ts';
+import { parseTokenFile } from '../../../api/server/authentication/static-tokens.ts';
 import { wholeSchema } from '../../../api/server/registry/object-meta.ts';
 import { withoutNulls } from '../../../api/server/registry/structure.ts';
+import type { ApiServerOptions } from '../../../api/server/server.ts';
 import { MemoryStorage } from '../../../api/storage/memory.ts';
 import { resources } from '../../../api/v1/resources.ts';
 import { widgetResource } from '../../unit/api/server/support/widget.ts';
@@ -27,6 +31,7 @@ const scenarios = [
   'apply',
   'core-kinds',
   'discovery',
+  'auth',
 ] as const;
 
 describe.each(scenarios)('what kube-apiserver answered: %s', (scenario) => {
@@ -39,14 +44,16 @@ describe.each(scenarios)('what kube-apiserver answered: %s', (scenario) => {
     for (let revision = 2; revision < 10; revision += 1)
       await storage.create(`/past/${revision}`, Buffer.from('{}'));
     await storage.compact(9);
-    running = await startServer([untyped(widgetResource), ...resources], storage, oneMoment());
+    running = await startServer([untyped(widgetResource), ...resources], storage, oneMoment(), {
+      identity,
+    });
   });
   afterAll(() => running.stop());
 
   it.each(recording(scenario).map((recorded) => [recorded.name, recorded] as const))(
     '%s',
     async (name, recorded) => {
-      const answer = await replay(running, recorded, aliases);
+      const answer = await replay(running, recorded, aliases, asWhom(scenario, name));
       const found = compare(recorded, answer, aliases);
       const reason = explained[scenario]?.[name];
       if (reason === undefined) expect(found, found.join('\n')).toEqual([]);
@@ -80,13 +87,46 @@ function oneMoment(): Clock {
   return { ...clock, now: () => now };
 }
 
-function replay(running: RunningServer, recorded: Exchange, aliases: Aliases): Promise<WireAnswer> {
+/** Whom the recording of access control knew, besides its administrator. */
+const identity: NonNullable<ApiServerOptions['identity']> = {
+  staticTokens: {
+    file: { version: () => Promise.resolve('1'), read: () => Promise.resolve('') },
+    table: parseTokenFile('bobtok,bob,bob,devs\n'),
+    version: '1',
+  },
+  serviceAccounts: {
+    issuer: 'https://cluster.local',
+    signingKey: parseSigningKey(
+      generateKeyPairSync('ec', { namedCurve: 'P-256' })
+        .privateKey.export({ type: 'pkcs8', format: 'pem' })
+        .toString(),
+    ),
+    keys: [],
+    maxTokenSeconds: 86_400,
+  },
+};
+
+/** Who sent a recorded request: the recording keeps no credentials. undefined: the administrator. */
+function asWhom(scenario: string, name: string): Record<string, string> | undefined {
+  if (scenario !== 'auth') return undefined;
+  if (name === 'no token') return {};
+  if (name === 'bad token') return { authorization: 'Bearer nope' };
+  const bobs = /^(bob .*|ssar yes|ssar no|ssrr)$/.test(name);
+  return bobs ? { authorization: 'Bearer bobtok' } : undefined;
+}
+
+function replay(
+  running: RunningServer,
+  recorded: Exchange,
+  aliases: Aliases,
+  who: Record<string, string> | undefined,
+): Promise<WireAnswer> {
   const { admin, caFile } = running.certificates;
   const path = aliases.translate(recorded.path).replace(/timeoutSeconds=\d+/, 'timeoutSeconds=1');
   const body = recorded.body === undefined ? undefined : aliases.translate(recorded.body);
   return exchange(
     running.port,
-    { caFile, ...admin },
+    { caFile, ...(who === undefined ? admin : {}) },
     {
       method: recorded.method,
       path,
@@ -94,6 +134,7 @@ function replay(running: RunningServer, recorded: Exchange, aliases: Aliases): P
         accept: 'application/json',
         ...(recorded.body === undefined ? {} : { 'content-type': 'application/json' }),
         ...recorded.headers,
+        ...who,
       },
       ...(body === undefined ? {} : { body }),
     },
