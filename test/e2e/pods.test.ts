@@ -1,0 +1,150 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { jobResource } from '../../api/v1/job.ts';
+import type { Task } from '../../api/v1/task.ts';
+import { until } from '../../hack/local/wait.ts';
+import { Kubectl, kubectlVersions } from '../conformance/support/kubectl.ts';
+import { TestCluster } from '../support/cluster.ts';
+import { namespace, running, service } from './support/jobs.ts';
+
+// Real processes on an emulated agent, entered by the kubectl of others through the API server.
+const versions = (await kubectlVersions()).filter(({ minor }) => minor >= 30);
+const newest = versions.at(-1);
+
+let cluster: TestCluster;
+let directory: string;
+let single: Task;
+let group: Task;
+
+const resources = { requests: { cpu: '100m', memory: '64Mi' } };
+const script = 'while :; do echo tick; echo tock >&2; sleep 0.2; done';
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'mesocosm-pods-'));
+  cluster = await TestCluster.start({ emulator: { mode: 'process', agents: 1 } });
+  const jobs = cluster.client.of(jobResource);
+  const containers = ['main', 'side'].map((name) => ({ name, script, resources }));
+  await jobs.create(service('single', { template: { containers: containers.slice(0, 1) } }));
+  await jobs.create(service('group', { template: { containers } }));
+  const one = async (job: string): Promise<Task> => {
+    const [task] = await running(cluster.client, job, 1);
+    if (task === undefined) throw new Error(`${job} has no task`);
+    return task;
+  };
+  [single, group] = await Promise.all([one('single'), one('group')]);
+});
+afterAll(async () => {
+  await cluster.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+function kubectlOf({ file, minor }: { file: string; minor: number }): Kubectl {
+  return new Kubectl(file, join(directory, `home-${minor}`), cluster.kubeconfig);
+}
+
+it('finds a kubectl that speaks WebSocket', () => {
+  expect(newest).toBeDefined();
+});
+
+describe.each(versions)('kubectl 1.$minor', { timeout: 60_000 }, (version) => {
+  it('runs commands, with their output and exit code', async () => {
+    const kubectl = kubectlOf(version);
+    const { name } = single.metadata;
+    const command = ['sh', '-c', 'echo out; echo err >&2; exit 7'];
+    const ended = await kubectl.try(['exec', name, '--', ...command]);
+    expect(ended).toMatchObject({ code: 7, stdout: 'out\n' });
+    expect(ended.stderr).toContain('err\n');
+    expect(await kubectl.run('exec', name, '--', 'hostname', '-I')).toContain(single.status?.ip);
+  });
+
+  it('copies files in and out, byte for byte', async () => {
+    const kubectl = kubectlOf(version);
+    const { name } = single.metadata;
+    const bytes = Buffer.alloc(3_000_000, 'some bytes of no length that is a power of two, ü\n');
+    const [there, back] = ['there', 'back'].map((each) =>
+      join(directory, `${each}-${version.minor}`),
+    );
+    await writeFile(there ?? '', bytes);
+    const target = `${namespace}/${name}:copy-${version.minor}`;
+    await kubectl.run('cp', there ?? '', target);
+    await kubectl.run('cp', target, back ?? '');
+    expect((await readFile(back ?? '')).equals(bytes)).toBe(true);
+  });
+});
+
+describe('the newest kubectl', { timeout: 60_000 }, () => {
+  const kubectl = (): Kubectl => {
+    if (newest === undefined) throw new Error('there is no kubectl');
+    return kubectlOf(newest);
+  };
+
+  it('follows logs', async () => {
+    const following = kubectl().start('logs', '-f', '--tail=2', single.metadata.name);
+    await following.until(/tick\n(.*\n)*tick\n(.*\n)*tick\n/);
+    await following.until(/tock\n/);
+    await following.stop();
+  });
+
+  it('attaches to the container that is named', async () => {
+    const attached = kubectl().start('attach', group.metadata.name, '-c', 'side');
+    await attached.until(/tick\ntick\n/);
+    await attached.untilLogged(/tock\ntock\n/);
+    await attached.stop();
+  });
+
+  it('pipes input to a command, through to its end', async () => {
+    const text = 'ü'.repeat(300_000);
+    const command = `'${newest?.file ?? ''}' exec -i ${single.metadata.name} -- wc -c`;
+    const shell = spawn('/bin/sh', ['-c', command], {
+      env: { ...process.env, HOME: directory, KUBECONFIG: cluster.kubeconfig },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    let shown = '';
+    shell.stdout.setEncoding('utf8').on('data', (chunk: string) => (shown += chunk));
+    const closed = once(shell, 'close');
+    shell.stdin.end(text);
+    expect(await closed).toEqual([0, null]);
+    expect(shown.trim()).toBe(String(Buffer.byteLength(text)));
+  });
+
+  it('gives a command a terminal, and tells it its size', async () => {
+    const { name } = single.metadata;
+    const command = `stty rows 33 cols 99; '${newest?.file ?? ''}' exec -it ${name} -- sh`;
+    const shell = spawn('/usr/bin/script', ['-qec', command, '/dev/null'], {
+      env: { ...process.env, HOME: directory, KUBECONFIG: cluster.kubeconfig },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    let shown = '';
+    shell.stdout.setEncoding('utf8').on('data', (chunk: string) => (shown += chunk));
+    const closed = once(shell, 'close');
+    expect(await until(() => shown.includes('# '), 20_000), shown).toBe(true);
+    shell.stdin.write('stty size; exit 5\r');
+    expect(await closed, shown).toEqual([5, null]);
+    expect(shown).toMatch(/\n33 99\r+\n/);
+  });
+
+  it('ends the command when it is interrupted', async () => {
+    const { name } = single.metadata;
+    const session = kubectl().start('exec', name, '--', 'sh', '-c', 'echo on; exec sleep 987');
+    await session.until(/on/);
+    await session.stop();
+    const look = ['exec', name, '--', 'sh', '-c', 'cat /proc/[0-9]*/cmdline'];
+    await expect.poll(() => kubectl().run(...look)).not.toContain('sleep\u0000987');
+  });
+
+  it('stops a task by deleting its pod, and the job starts another', async () => {
+    const { name } = group.metadata;
+    const attached = kubectl().start('attach', name, '-c', 'main');
+    await attached.until(/tick/);
+    await kubectl().run('delete', 'pod', name, '--timeout=30s');
+    expect(await attached.ended()).toBe(0);
+    const [next] = await running(cluster.client, 'group', 1);
+    expect(next?.metadata.name).not.toBe(name);
+    expect(await kubectl().run('get', 'pods')).toContain(next?.metadata.name);
+  });
+});
