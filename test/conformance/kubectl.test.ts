@@ -55,25 +55,27 @@ describe.each(versions)('kubectl 1.$minor', ({ file, minor }) => {
 
   /** What a controller would write. */
   async function setReady(name: string, status: 'True' | 'False'): Promise<void> {
-    const answer = await running.server.transport({ name: 'controller', groups: [] }).request({
-      method: 'PATCH',
-      path: `/apis/mesocosm.dev/v1/namespaces/default/jobs/${name}/status`,
-      contentType: 'application/merge-patch+json',
-      body: {
-        status: {
-          replicas: 3,
-          conditions: [
-            {
-              type: 'Ready',
-              status,
-              reason: 'Counted',
-              message: 'as many as there should be',
-              lastTransitionTime: '2026-01-01T00:00:00Z',
-            },
-          ],
+    const answer = await running.server
+      .transport({ name: 'controller', groups: ['system:masters'] })
+      .request({
+        method: 'PATCH',
+        path: `/apis/mesocosm.dev/v1/namespaces/default/jobs/${name}/status`,
+        contentType: 'application/merge-patch+json',
+        body: {
+          status: {
+            replicas: 3,
+            conditions: [
+              {
+                type: 'Ready',
+                status,
+                reason: 'Counted',
+                message: 'as many as there should be',
+                lastTransitionTime: '2026-01-01T00:00:00Z',
+              },
+            ],
+          },
         },
-      },
-    });
+      });
     expect(answer.code).toBe(200);
   }
 

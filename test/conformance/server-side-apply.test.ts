@@ -76,10 +76,12 @@ describe.each(versions)('kubectl 1.$minor', ({ file, minor }) => {
   });
 
   async function stored(name: string): Promise<z.infer<typeof objectSchema>> {
-    const answer = await running.server.transport({ name: 'reader', groups: [] }).request({
-      method: 'GET',
-      path: `/apis/mesocosm.dev/v1/namespaces/default/jobs/${name}`,
-    });
+    const answer = await running.server
+      .transport({ name: 'reader', groups: ['system:masters'] })
+      .request({
+        method: 'GET',
+        path: `/apis/mesocosm.dev/v1/namespaces/default/jobs/${name}`,
+      });
     return objectSchema.parse(answer.body);
   }
 

@@ -72,7 +72,7 @@ describe('observe', () => {
   afterAll(() => running.stop());
 
   it('lists again when the server no longer knows the version', async () => {
-    const inner = running.server.transport({ name: 'tester', groups: [] });
+    const inner = running.server.transport({ name: 'tester', groups: ['system:masters'] });
     await inner.request({ method: 'POST', path, body: network('first') });
     const controller = new AbortController();
     let watches = 0;
