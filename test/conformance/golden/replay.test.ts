@@ -3,20 +3,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { systemClock, type Clock } from '../../../api/machinery/clock.ts';
-import { isObject } from '../../../api/machinery/json.ts';
-import type { AnyResource } from '../../../api/machinery/resource.ts';
 import { parseSigningKey } from '../../../api/server/authentication/signing-keys.ts';
 import { parseTokenFile } from '../../../api/server/authentication/static-tokens.ts';
-import { wholeSchema } from '../../../api/server/registry/object-meta.ts';
-import { withoutNulls } from '../../../api/server/registry/structure.ts';
 import type { ApiServerOptions } from '../../../api/server/server.ts';
 import { MemoryStorage } from '../../../api/storage/memory.ts';
 import { resources } from '../../../api/v1/resources.ts';
-import { widgetResource } from '../../unit/api/server/support/widget.ts';
 import { startServer, type RunningServer } from '../support/server.ts';
 import { Aliases, differences } from './aliases.ts';
 import { explained } from './explained.ts';
 import { recording, type Exchange } from './recording.ts';
+import { widgets } from './widgets.ts';
 import { exchange, type WireAnswer } from './wire.ts';
 
 const scenarios = [
@@ -44,7 +40,7 @@ describe.each(scenarios)('what kube-apiserver answered: %s', (scenario) => {
     for (let revision = 2; revision < 10; revision += 1)
       await storage.create(`/past/${revision}`, Buffer.from('{}'));
     await storage.compact(9);
-    running = await startServer([untyped(widgetResource), ...resources], storage, oneMoment(), {
+    running = await startServer([widgets(), ...resources], storage, oneMoment(), {
       identity,
     });
   });
@@ -65,20 +61,6 @@ describe.each(scenarios)('what kube-apiserver answered: %s', (scenario) => {
     },
   );
 });
-
-/**
- * The recorded server had no types for its widgets when it recorded their owners: every map was made of
- * fields, and every list was one.
- */
-function untyped(resource: AnyResource): AnyResource {
-  const shape = wholeSchema(resource);
-  return {
-    ...resource,
-    schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
-    parse: (document, checked) =>
-      resource.parse(isObject(document) ? withoutNulls(document, shape) : document, checked),
-  };
-}
 
 /** The recording took less than a second, so that the order of managers never came from their times. */
 function oneMoment(): Clock {
