@@ -4,7 +4,7 @@ import { withConnection, type Connection } from '../connection.ts';
 import type { Context, Invocation } from '../context.ts';
 import { CommandExit } from '../errors.ts';
 import { sessionInput } from '../exec/input.ts';
-import { runSession } from '../exec/session.ts';
+import { runSession, type SessionInput, type WindowSize } from '../exec/session.ts';
 import { chosenContainer, enter, taskToEnter } from '../exec/target.ts';
 import { inOurWords } from '../logs/log.ts';
 import { parseOptions } from '../options.ts';
@@ -58,12 +58,22 @@ async function execute(
       ...(tty ? [['tty', 'true'] as const] : [['stderr', 'true'] as const]),
     ]);
     keyboard?.setRaw(true);
-    const input = stdin ? sessionInput(context.stdin.chunks(signal), keyboard, signal) : undefined;
-    return await runSession(context, socket, input).catch((error: unknown) => {
+    const typed = stdin ? sessionInput(context.stdin.chunks(signal), keyboard, signal) : undefined;
+    const size = tty ? terminal?.size() : undefined;
+    return await runSession(context, socket, begunWith(size, typed)).catch((error: unknown) => {
       throw inOurWords(error);
     });
   } finally {
     ended.abort();
     keyboard?.setRaw(false);
   }
+}
+
+/** The size of the window, if there is one, before anything is typed. */
+async function* begunWith(
+  size: WindowSize | undefined,
+  typed: AsyncIterable<SessionInput> | undefined,
+): AsyncGenerator<SessionInput, void, undefined> {
+  if (size !== undefined) yield { size };
+  if (typed !== undefined) yield* typed;
 }
