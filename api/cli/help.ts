@@ -28,10 +28,15 @@ networks are written first. Fields that a file no longer has are removed, fields
 kept; kubectl apply works on the same objects. With --server-side the server merges and remembers who
 owns which field: a field that somebody else owns with another value is refused.
 
+With --prune --applyset=NAME objects get a label of the set, and those that have it and are in the files no
+more are deleted, once all else is written; nothing is pruned if anything is refused. kubectl apply --prune
+--applyset=NAME (KUBECTL_APPLYSET=true) works on the same sets.
+
 Examples:
   cosm apply -f web.yaml
   cosm apply -f web.yaml --server-side
   cosm apply -f manifests/ -R
+  cosm apply -f manifests/ -R --prune --applyset=team-a
   render | cosm apply -f -
   cosm apply -f web.yaml --dry-run=server`;
 
@@ -86,6 +91,7 @@ export const wait = `
 Exit code 3 says that the time was up, 1 that an object does not exist or was deleted meanwhile.
 
 Examples:
+  cosm wait job/web --for=healthy --timeout=5m            done and ready, by the rules of kstatus
   cosm wait job/web --for=condition=Ready --timeout=5m
   cosm wait job/web --for=delete
   cosm wait task -l app=web --for=jsonpath='{.status.phase}'=Running

@@ -59,6 +59,14 @@ function addObjectCommands(program: Command, context: Context): void {
     .option('--server-side', 'let the server merge, and remember who owns which field')
     .option('--force-conflicts', 'with --server-side: take fields that others own')
     .option('--field-manager <name>', 'with --server-side: own the fields by this name, not cosm')
+    .option(
+      '--prune',
+      'delete what was applied with the same --applyset and is in the files no more',
+    )
+    .option(
+      '--applyset <parent>',
+      'with --prune: name of the set: NAME, secret/NAME, configmap/NAME',
+    )
     .addHelpText('after', help.apply)
     .action(lazily(context, () => import('./commands/apply.ts')));
   program
@@ -119,7 +127,7 @@ function addRunningCommands(program: Command, context: Context): void {
     .argument('<kind...>', 'KIND/NAME..., or KIND with -l or --all')
     .requiredOption(
       '--for <state>',
-      'condition=TYPE[=STATUS], delete, create or jsonpath=PATH[=VALUE]',
+      'healthy, condition=TYPE[=STATUS], delete, create or jsonpath=PATH[=VALUE]',
     )
     .option(...selector)
     .option('--all', 'all objects of the kind in the namespace')
