@@ -9,9 +9,11 @@ export type Labels = Readonly<Record<string, string>>;
 export interface Sample {
   labels?: Labels;
   value: number;
+  /** What of a histogram it is, after its name. */
+  part?: '_bucket' | '_sum' | '_count';
 }
 
-type Type = 'counter' | 'gauge';
+type Type = 'counter' | 'gauge' | 'histogram';
 
 interface Metric {
   type: Type;
@@ -37,10 +39,55 @@ export class Counter {
   }
 }
 
+interface Distribution {
+  labels: Labels;
+  /** How many values fell between each bound and the one before; one more for those above all. */
+  counts: number[];
+  sum: number;
+}
+
+/** Counts values by size. Each set of labels has a distribution of its own, kept for good. */
+export class Histogram {
+  readonly #bounds: readonly number[];
+  readonly #distributions = new Map<string, Distribution>();
+
+  /** `bounds`: in ascending order; each bucket has the values up to and including its own. */
+  constructor(bounds: readonly number[]) {
+    this.#bounds = bounds;
+  }
+
+  observe(labels: Labels, value: number): void {
+    const key = textOf(labels);
+    let known = this.#distributions.get(key);
+    if (known === undefined) {
+      known = { labels, counts: new Array<number>(this.#bounds.length + 1).fill(0), sum: 0 };
+      this.#distributions.set(key, known);
+    }
+    const bucket = this.#bounds.findIndex((bound) => value <= bound);
+    const index = bucket < 0 ? this.#bounds.length : bucket;
+    known.counts[index] = (known.counts[index] ?? 0) + 1;
+    known.sum += value;
+  }
+
+  *samples(): Generator<Sample> {
+    for (const { labels, counts, sum } of this.#distributions.values()) {
+      let total = 0;
+      for (const [index, count] of counts.entries()) {
+        total += count;
+        const le = numberText(this.#bounds[index] ?? Infinity);
+        yield { part: '_bucket', labels: { ...labels, le }, value: total };
+      }
+      yield { part: '_sum', labels, value: sum };
+      yield { part: '_count', labels, value: total };
+    }
+  }
+}
+
 /** All metrics of a process. */
 export class Metrics {
   readonly #metrics = new Map<string, Metric>();
   readonly #counters = new Map<string, Counter>();
+  readonly #histograms = new Map<string, Histogram>();
 
   /** The counter of this name: whoever asks again gets the same. By convention it ends in `_total`. */
   counter(name: string, help: string): Counter {
@@ -50,6 +97,16 @@ export class Metrics {
     this.#counters.set(name, counter);
     this.collect('counter', name, help, () => counter.samples());
     return counter;
+  }
+
+  /** The histogram of this name: whoever asks again gets the same, whatever its bounds. */
+  histogram(name: string, help: string, bounds: readonly number[]): Histogram {
+    const known = this.#histograms.get(name);
+    if (known !== undefined) return known;
+    const histogram = new Histogram(bounds);
+    this.#histograms.set(name, histogram);
+    this.collect('histogram', name, help, () => histogram.samples());
+    return histogram;
   }
 
   /**
@@ -77,7 +134,7 @@ export class Metrics {
     const metric = this.#metrics.get(name);
     if (metric === undefined) return '';
     const lines = [...metric.read()].map(
-      ({ labels, value }) => `${name}${textOf(labels)} ${numberText(value)}\n`,
+      ({ labels, value, part = '' }) => `${name}${part}${textOf(labels)} ${numberText(value)}\n`,
     );
     const help = metric.help.replace(/\\/g, '\\\\').replace(/\n/g, '\\n');
     return [`# HELP ${name} ${help}\n# TYPE ${name} ${metric.type}\n`, ...lines].join('');

@@ -40,6 +40,7 @@ export interface DispatcherOptions {
   version: VersionInfo;
   livez: readonly HealthCheck[];
   readyz: readonly HealthCheck[];
+  healthz: readonly HealthCheck[];
   /** What /metrics tells; there is no such path if absent. */
   metrics?: Metrics | undefined;
   /** What others need to verify the tokens of our ServiceAccounts; absent if we issue none. */
@@ -117,7 +118,7 @@ export class Dispatcher {
     if (info.kind === 'resource') return this.#resource(info, authenticated, trail);
     await this.#authorizePath(authenticated, trail);
     if (/^\/healthz(?:\/|$)/.test(request.path) && request.method === 'GET') {
-      return healthAnswer('healthz', this.#options.livez, request.path, request.query);
+      return healthAnswer('healthz', this.#options.healthz, request.path, request.query);
     }
     const { metrics, issuer, discovery, openApi, catalog } = this.#options;
     if (metrics !== undefined && /^\/metrics\/?$/.test(request.path)) {

@@ -43,6 +43,8 @@ export interface EndpointOptions {
   budget: Budget;
   lookups: { cached: Directory; live: Directory };
   reporters?: Reporters;
+  /** Aborted when the server stops: ends watches. */
+  stopping?: AbortSignal;
   connectors?: Connectors;
 }
 

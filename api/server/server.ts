@@ -1,6 +1,7 @@
+import { setMaxListeners } from 'node:events';
 import { createClient } from '../client/resource-client.ts';
 import type { Transport } from '../client/transport.ts';
-import type { Clock } from '../machinery/clock.ts';
+import { sleep, type Clock } from '../machinery/clock.ts';
 import type { KubeObject } from '../machinery/metadata.ts';
 import type { Metrics } from '../machinery/metrics.ts';
 import type { Random } from '../machinery/random.ts';
@@ -28,7 +29,7 @@ import { admitStoredVersions } from './crd/status-rules.ts';
 import { Discovery } from './discovery.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Endpoint, type EndpointOptions, type Reporters } from './endpoint.ts';
-import type { HealthCheck } from './health.ts';
+import { cacheCheck, shutdownCheck, storageCheck, type HealthCheck } from './health.ts';
 import { HttpsListener, type ListenOptions, type TlsOptions } from './http/listener.ts';
 import { InProcessTransport } from './in-process.ts';
 import { OpenApi } from './openapi/openapi.ts';
@@ -38,6 +39,8 @@ import { listPrefix, objectStorageKey, resourcePrefix } from './registry/keys.ts
 import { Outbox } from './registry/outbox.ts';
 import { ItemStore } from './registry/store.ts';
 import { ensureNamespaces } from './start.ts';
+import { measuredStorage, tellStoredObjects } from './storage-metrics.ts';
+import { Traffic } from './traffic/traffic.ts';
 import { versionInfo } from './version.ts';
 
 /** Where the server tells what no client is told. */
@@ -73,6 +76,11 @@ export interface ApiServerOptions {
   reporters?: Reporters;
   /** HTTPS; without it the server is reached in process only. */
   https?: ListenOptions & { tls: TlsOptions };
+  /**
+   * How long /readyz says that the server is about to stop while it serves as before, so that load
+   * balancers take notice; 0 if absent.
+   */
+  shutdownDelaySeconds?: number;
 }
 
 export interface ApiServer {
@@ -81,7 +89,7 @@ export interface ApiServer {
    * /readyz tells what it is waiting for.
    */
   start(): Promise<void>;
-  /** Ends watches, lets requests finish, closes the port. */
+  /** Is not ready any more, serves on for the delay, ends watches, lets requests finish, closes the port. */
   stop(): Promise<void>;
   /** The API in process, as `user`. */
   transport(user: User): Transport;
@@ -99,7 +107,14 @@ const cacheLimits = { events: 100_000, bytes: 64 * 1024 * 1024 };
 export const systemUser: User = { name: 'system:apiserver', groups: ['system:masters'] };
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
-  const { storage, resources, clock, logger } = options;
+  const { resources, clock, logger, metrics } = options;
+  const storage =
+    metrics === undefined ? options.storage : measuredStorage(options.storage, metrics, clock);
+  /** Aborted one after another: the server is about to stop; watches are to end; nothing runs any more. */
+  const leaving = new AbortController();
+  const stopping = new AbortController();
+  // Every watch listens to it.
+  setMaxListeners(0, stopping.signal);
   const running = new AbortController();
   const outbox = new Outbox();
   const cache = new WatchCache({
@@ -112,6 +127,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       logger.warn({ error: error.message, code: error.code }, 'the store cannot be followed');
     },
   });
+  if (metrics !== undefined) tellStoredObjects(metrics, cache);
   const leasePrefix = resourcePrefix(leaseResource);
   const store = new ItemStore({
     storage,
@@ -144,8 +160,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const connectors = {
     'serviceaccounts/token': tokenRequests({ ...identity, live: lookups.live, clock }),
   };
+  const shared = { ...options, ...rules, connectors, storage, lookups, stopping: stopping.signal };
   const endpoint = (of: Pick<EndpointOptions, 'resource' | 'store' | 'cache'>): Endpoint =>
-    new Endpoint({ ...options, ...rules, connectors, lookups, ...of });
+    new Endpoint({ ...shared, ...of });
   const endpoints = resources.map((resource) => endpoint({ resource, store, cache }));
   const catalog = new Catalog([
     ...endpoints,
@@ -162,11 +179,13 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     openApi: new OpenApi(catalog, options.version),
     version: versionInfo({ version: options.version }),
     livez: [],
+    healthz: [storageCheck(storage), cacheCheck(cache)],
     readyz: [
       storageCheck(storage),
       cacheCheck(cache),
       ...audit.checks,
       ...(options.readyChecks ?? []),
+      shutdownCheck(leaving.signal),
     ],
     metrics: options.metrics,
     issuer: identity.issuer,
@@ -183,6 +202,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       : new HttpsListener({
           ...options.https,
           dispatcher,
+          traffic: new Traffic({ dispatcher, catalog, clock, metrics }),
           authentication: identity.authentication,
           clock,
           logger,
@@ -199,12 +219,27 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       const client = createClient(transport);
       await authorization.prepare(client, signal);
       const customKinds = serveCustomKinds(
-        { catalog, own, cache, store, storage, endpoint, transport, user: systemUser, clock, logger },
+        {
+          catalog,
+          own,
+          cache,
+          store,
+          storage,
+          endpoint,
+          transport,
+          user: systemUser,
+          clock,
+          logger,
+        },
         signal,
       );
       following = Promise.all([caching, authorization.run(client, signal), customKinds]);
     },
     stop: async () => {
+      leaving.abort();
+      const { shutdownDelaySeconds = 0 } = options;
+      if (shutdownDelaySeconds > 0) await sleep(clock, shutdownDelaySeconds * 1000);
+      stopping.abort();
       await listener?.stop();
       running.abort();
       await following;
@@ -267,29 +302,5 @@ function cachedObjects(cache: ItemCache): CachedObjects {
       for (const { object } of snapshot.entries()) yield object;
     },
     namespace: (name) => cache.get(objectStorageKey(namespaceResource, { name }))?.object,
-  };
-}
-
-function storageCheck(storage: Storage): HealthCheck {
-  return {
-    name: 'storage',
-    check: async () => {
-      await storage.head();
-      const fatal = (await storage.problems()).filter(({ severity }) => severity === 'fatal');
-      return fatal.length === 0
-        ? undefined
-        : fatal.map(({ reason, message }) => `${reason}: ${message}`).join('; ');
-    },
-  };
-}
-
-function cacheCheck(cache: ItemCache): HealthCheck {
-  return {
-    name: 'cache',
-    check: () => {
-      const [broken] = cache.broken;
-      if (broken !== undefined) return Promise.resolve(broken.message);
-      return Promise.resolve(cache.connected ? undefined : 'the cache does not follow the store');
-    },
   };
 }

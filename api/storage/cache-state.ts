@@ -108,6 +108,11 @@ export class CacheState<T> {
     return [...this.#resources.values()].flatMap((resource) => [...resource.broken.values()]);
   }
 
+  /** How many objects each resource has. */
+  get sizes(): [name: string, count: number][] {
+    return [...this.#resources].map(([name, { entries }]) => [name, entries.size]);
+  }
+
   /** The resource of a key or prefix; made if nothing of it is stored yet. */
   resource(prefix: string): CachedResource<T> {
     const name = resourceOf(prefix);

@@ -117,6 +117,11 @@ export class WatchCache<T> {
     return this.#state.broken;
   }
 
+  /** How many objects there are under each prefix `/<group>/<plural>/`. */
+  sizes(): [prefix: string, count: number][] {
+    return this.#state.sizes;
+  }
+
   /** Loads and follows the store until the signal aborts or the storage is closed. */
   async run(signal: AbortSignal): Promise<void> {
     for (let failures = 0; !signal.aborted; failures += 1) {

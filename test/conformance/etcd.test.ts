@@ -116,7 +116,7 @@ describe('while etcd is away', () => {
     expect([503, 504]).toContain(written.status);
     const unready = await send(first, 'GET', '/readyz');
     expect(unready.status).toBe(500);
-    expect(unready.text).toMatch(/\[-\]storage failed/);
+    expect(unready.text).toMatch(/\[-\]etcd failed/);
     expect((await send(first, 'GET', '/livez')).status).toBe(200);
     await etcd.restart();
     await until(async () => (await send(first, 'GET', '/readyz')).status === 200);

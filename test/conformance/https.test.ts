@@ -299,7 +299,7 @@ describe('a watch over HTTPS', () => {
     socket.write(`GET ${widgets}?watch=true HTTP/1.1\r\nHost: x\r\n\r\n`);
     await once(socket, 'data');
     socket.pause();
-    const transport = own.server.transport({ name: 'writer', groups: [] });
+    const transport = own.server.transport({ name: 'writer', groups: ['system:masters'] });
     const note = 'x'.repeat(200_000);
     for (let index = 0; own.complaints.length === 0 && index < 2_000; index += 1) {
       const body = {

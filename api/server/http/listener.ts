@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -9,9 +10,11 @@ import { statusAnswer, type Dispatcher } from '../dispatcher.ts';
 import { toApiError } from '../errors.ts';
 import type { Answer } from '../request.ts';
 import type { ServerLogger } from '../server.ts';
+import type { Traffic } from '../traffic/traffic.ts';
 import { decodeBody, readBody } from './body.ts';
 import { limits } from './limits.ts';
 import { RequestHeads, type RequestHead } from './request-head.ts';
+import { Turns } from './turns.ts';
 import { writeAnswer } from './writer.ts';
 
 export interface TlsOptions {
@@ -31,6 +34,8 @@ export interface ListenOptions {
 
 export interface HttpsListenerOptions extends ListenOptions {
   tls: TlsOptions;
+  traffic: Pick<Traffic, 'pass'>;
+  /** For upgrades, which are no requests any more once they are answered. */
   dispatcher: Pick<Dispatcher, 'answer'>;
   authentication: Authentication;
   clock: Clock;
@@ -46,9 +51,13 @@ export class HttpsListener {
   readonly #stopping = new AbortController();
   readonly #refused = new WeakSet<Duplex>();
   readonly #underWay = new Set<Promise<void>>();
+  readonly #turns: Turns;
 
   constructor(options: HttpsListenerOptions) {
     this.#options = options;
+    // Every request under way listens to it.
+    setMaxListeners(0, this.#stopping.signal);
+    this.#turns = new Turns(options.clock);
     this.#heads = new RequestHeads(options);
     const { tls } = options;
     this.#server = createServer(
@@ -140,10 +149,11 @@ export class HttpsListener {
       head: request.method === 'HEAD',
       acceptEncoding: request.headers['accept-encoding'],
       clock: this.#options.clock,
+      turns: this.#turns,
     };
     try {
       if (this.#stopping.signal.aborted) end();
-      await writeAnswer(exchange, await this.#answer(request, gone.signal));
+      await this.#answer(request, gone.signal, (answer) => writeAnswer(exchange, answer));
     } catch (error) {
       // The answer has begun or cannot be written: all that is left is to cut the connection.
       if (!response.destroyed) {
@@ -158,36 +168,21 @@ export class HttpsListener {
     }
   }
 
-  async #answer(request: IncomingMessage, signal: AbortSignal): Promise<Answer> {
+  async #answer(request: IncomingMessage, signal: AbortSignal, send: Send): Promise<void> {
     let head: RequestHead;
     let bytes: Buffer;
     try {
       head = await this.#heads.read(request);
       // The body of somebody whom we do not know is not worth reading: what is open has none.
-      if (head.user === undefined) return await this.#answerStranger(head, request, signal);
-      bytes = await readBody(request);
+      bytes = head.user === undefined ? Buffer.alloc(0) : await readBody(request);
     } catch (error) {
-      return unread(statusAnswer(this.#refusal(error, request)));
+      return send(unread(statusAnswer(this.#refusal(error, request))));
     }
-    return this.#options.dispatcher.answer({
-      ...head,
-      body: (format) => decodeBody(bytes, format),
-      signal,
-    });
-  }
-
-  async #answerStranger(
-    head: RequestHead,
-    request: IncomingMessage,
-    signal: AbortSignal,
-  ): Promise<Answer> {
-    const answer = await this.#options.dispatcher.answer({
-      ...head,
-      body: () => undefined,
-      signal,
-    });
-    const { 'content-length': length = '0', 'transfer-encoding': coding } = request.headers;
-    return length === '0' && coding === undefined ? answer : unread(answer);
+    const stranger = head.user === undefined && announcesBody(request);
+    await this.#options.traffic.pass(
+      { ...head, body: (format) => decodeBody(bytes, format), signal },
+      (answer) => send(stranger ? unread(answer) : answer),
+    );
   }
 
   /** Why a request was not even read; a fault of the server is in its log alone. */
@@ -203,6 +198,13 @@ export class HttpsListener {
       'Internal error occurred: the log of the server says more',
     );
   }
+}
+
+type Send = (answer: Answer) => Promise<void>;
+
+function announcesBody({ headers }: IncomingMessage): boolean {
+  const { 'content-length': length = '0', 'transfer-encoding': coding } = headers;
+  return length !== '0' || coding !== undefined;
 }
 
 /** The answer to a request of which something is left that nobody will read. */

@@ -3,12 +3,13 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { stringify } from 'yaml';
-import { sleep, type Clock } from '../../machinery/clock.ts';
+import type { Clock } from '../../machinery/clock.ts';
 import type { Answer, ListAnswer, ValueAnswer, WatchAnswer } from '../request.ts';
 import { badRequest } from '../errors.ts';
 import { statusAnswer } from '../dispatcher.ts';
 import { takesGzip, warningHeader } from './headers.ts';
 import { limits } from './limits.ts';
+import type { Turns } from './turns.ts';
 import { writeStream } from './stream.ts';
 
 /** What the writer must know of a request. */
@@ -18,6 +19,8 @@ export interface Exchange {
   head: boolean;
   acceptEncoding: string | string[] | undefined;
   clock: Clock;
+  /** Those of all long answers of a server. */
+  turns: Turns;
 }
 
 /** The client stopped reading: its connection is cut. */
@@ -43,10 +46,10 @@ export async function writeAnswer(exchange: Exchange, answer: Answer): Promise<v
       return writeTexts(exchange, [answer.bytes]);
     case 'value':
     case 'list':
-      response.setHeader(
-        'Content-Type',
-        answer.format === 'yaml' ? 'application/yaml' : 'application/json',
-      );
+      // Discovery names the form of its answers itself.
+      if (!response.hasHeader('Content-Type')) {
+        response.setHeader('Content-Type', `application/${answer.format}`);
+      }
       return writeTexts(exchange, answer.kind === 'list' ? listTexts(answer) : [valueText(answer)]);
     case 'stream':
       return writeStream(exchange, answer);
@@ -95,7 +98,10 @@ function* listTexts({ format, head, field, members, texts }: ListAnswer): Genera
  * Texts gathered into chunks, never made faster than they are taken. Making them pauses now and then, so
  * that others get their turn however long an answer is.
  */
-async function* chunksOf(texts: Iterable<Uint8Array>, clock: Clock): AsyncGenerator<Buffer> {
+async function* chunksOf(
+  texts: Iterable<Uint8Array>,
+  { clock, turns }: Exchange,
+): AsyncGenerator<Buffer> {
   let pieces: Uint8Array[] = [];
   let bytes = 0;
   let began = clock.monotonic();
@@ -109,7 +115,7 @@ async function* chunksOf(texts: Iterable<Uint8Array>, clock: Clock): AsyncGenera
       bytes = 0;
     }
     if (clock.monotonic() - began < limits.sliceMs) continue;
-    await sleep(clock, 0);
+    await turns.next();
     began = clock.monotonic();
   }
   if (bytes > 0) yield Buffer.concat(pieces, bytes);
@@ -127,7 +133,7 @@ function* slicesOf(text: Uint8Array): Generator<Uint8Array> {
 async function writeTexts(exchange: Exchange, texts: Iterable<Uint8Array>): Promise<void> {
   const { response, head } = exchange;
   response.setHeader('Vary', 'Accept, Accept-Encoding');
-  const chunks = chunksOf(texts, exchange.clock);
+  const chunks = chunksOf(texts, exchange);
   const first = await chunks.next();
   const second = first.done === true ? first : await chunks.next();
   const small = second.done === true;

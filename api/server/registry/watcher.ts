@@ -40,6 +40,15 @@ interface Start {
   after: Revision;
 }
 
+export interface WatcherOptions {
+  resource: Resource;
+  cache: CachedItems;
+  clock: Clock;
+  random: Random;
+  /** Ends all watches, each with a bookmark, so that their clients go on elsewhere without a list. */
+  stopping?: AbortSignal;
+}
+
 /** Watches of one kind. */
 export class Watcher {
   readonly #resource: Resource;
@@ -49,7 +58,10 @@ export class Watcher {
   /** Objects that left a selector, as their watchers see them last; one for all watchers. */
   readonly #left = new WeakMap<CacheEvent<KubeObject>, Item>();
 
-  constructor(options: { resource: Resource; cache: CachedItems; clock: Clock; random: Random }) {
+  readonly #stopping: AbortSignal | undefined;
+
+  constructor(options: WatcherOptions) {
+    this.#stopping = options.stopping;
     this.#resource = options.resource;
     this.#cache = options.cache;
     this.#clock = options.clock;
@@ -95,7 +107,8 @@ export class Watcher {
     const life = new AbortController();
     const end = (): void => life.abort();
     signal.addEventListener('abort', end, { once: true });
-    if (signal.aborted) end();
+    this.#stopping?.addEventListener('abort', end, { once: true });
+    if (signal.aborted || this.#stopping?.aborted === true) end();
     const timer = this.#clock.after(this.#lifetime(options), end);
     const { prefix, matcher } = start;
     let position = start.after;
@@ -114,7 +127,9 @@ export class Watcher {
         if (frames.length > 0) yield frames;
         else if (options.allowBookmarks) yield [{ type: 'BOOKMARK', revision: position }];
       }
-      if (options.allowBookmarks && !signal.aborted) {
+      const heard = !signal.aborted || this.#stopping?.aborted === true;
+      // A watch may have begun at a revision that is yet to come.
+      if (options.allowBookmarks && heard && position <= this.#cache.revision) {
         yield [{ type: 'BOOKMARK', revision: position }];
       }
     } catch (error) {
@@ -122,6 +137,7 @@ export class Watcher {
     } finally {
       timer.cancel();
       signal.removeEventListener('abort', end);
+      this.#stopping?.removeEventListener('abort', end);
       end();
     }
   }

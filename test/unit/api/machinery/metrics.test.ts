@@ -57,4 +57,29 @@ describe('metrics', () => {
     expect(() => metrics.counter('a_total', 'A.').inc({}, -1)).toThrow(RangeError);
     expect(() => metrics.counter('a_total', 'A.').inc({}, NaN)).toThrow(RangeError);
   });
+
+  it('of a distribution count each value in every bucket that it fits', () => {
+    const metrics = new Metrics();
+    const seconds = metrics.histogram('seconds', 'How long.', [0.1, 1]);
+    for (const value of [0.1, 0.25, 0.5, 4]) seconds.observe({ verb: 'GET' }, value);
+    seconds.observe({ verb: 'PUT' }, 2);
+    expect(metrics.histogram('seconds', 'How long.', [])).toBe(seconds);
+    expect(metrics.text()).toBe(
+      [
+        '# HELP seconds How long.',
+        '# TYPE seconds histogram',
+        'seconds_bucket{le="0.1",verb="GET"} 1',
+        'seconds_bucket{le="1",verb="GET"} 3',
+        'seconds_bucket{le="+Inf",verb="GET"} 4',
+        'seconds_sum{verb="GET"} 4.85',
+        'seconds_count{verb="GET"} 4',
+        'seconds_bucket{le="0.1",verb="PUT"} 0',
+        'seconds_bucket{le="1",verb="PUT"} 0',
+        'seconds_bucket{le="+Inf",verb="PUT"} 1',
+        'seconds_sum{verb="PUT"} 2',
+        'seconds_count{verb="PUT"} 1',
+        '',
+      ].join('\n'),
+    );
+  });
 });

@@ -45,10 +45,16 @@ it('the metrics of the process are at /metrics, as they are when somebody asks',
   const things = metrics.counter('things_total', 'Things.');
   await start(metrics);
   things.inc();
-  expect(await ask('GET')).toMatchObject({
-    code: 200,
-    body: '# HELP things_total Things.\n# TYPE things_total counter\nthings_total 1\n',
-  });
+  const { code, body } = await ask('GET');
+  expect(code).toBe(200);
+  expect(body).toContain(
+    '# HELP things_total Things.\n# TYPE things_total counter\nthings_total 1\n',
+  );
+  // The server's own: the namespaces that everybody may count on, and the writes that made them.
+  expect(body).toMatch(/apiserver_storage_objects\{resource="namespaces"\} [1-9]/);
+  expect(body).toMatch(
+    /etcd_request_duration_seconds_count\{group="",operation="create",resource="namespaces"\} \d/,
+  );
   things.inc();
   expect((await ask('GET')).body).toContain('things_total 2\n');
 });

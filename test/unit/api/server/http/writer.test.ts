@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { systemClock, type Clock } from '../../../../../api/machinery/clock.ts';
 import { limits } from '../../../../../api/server/http/limits.ts';
+import { Turns } from '../../../../../api/server/http/turns.ts';
 import { StalledClientError, writeAnswer } from '../../../../../api/server/http/writer.ts';
 import {
   valueAnswer,
@@ -30,9 +31,10 @@ interface Serving {
 async function serve(answer: () => Answer, clock: Clock = systemClock()): Promise<Serving> {
   let settle: (outcome: unknown) => void = () => undefined;
   const outcome = new Promise<unknown>((resolve) => (settle = resolve));
+  const turns = new Turns(clock);
   server = createServer((incoming, response) => {
     const acceptEncoding = incoming.headers['accept-encoding'];
-    const exchange = { response, head: incoming.method === 'HEAD', acceptEncoding, clock };
+    const exchange = { response, head: incoming.method === 'HEAD', acceptEncoding, clock, turns };
     writeAnswer(exchange, answer()).then(settle, (error: unknown) => {
       response.destroy();
       settle(error);
@@ -209,4 +211,27 @@ describe('a watch', () => {
     expect(made.count * 64).toBeLessThan(20 * 1024);
     socket.destroy();
   });
+});
+
+it('long works go on one at a time, each in a turn of its own', async () => {
+  const real = systemClock();
+  let called = 0;
+  const clock: Clock = {
+    ...real,
+    after: (ms, run) =>
+      real.after(ms, () => {
+        called += 1;
+        run();
+      }),
+  };
+  const turns = new Turns(clock);
+  const order: string[] = [];
+  const work = async (name: string): Promise<void> => {
+    for (let slice = 1; slice <= 3; slice += 1) {
+      await turns.next();
+      order.push(`${name}${slice}@${called}`);
+    }
+  };
+  await Promise.all([work('a'), work('b')]);
+  expect(order).toEqual(['a1@1', 'b1@2', 'a2@3', 'b2@4', 'a3@5', 'b3@6']);
 });

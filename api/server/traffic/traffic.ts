@@ -1,0 +1,144 @@
+import type { Clock } from '../../machinery/clock.ts';
+import { ApiError } from '../../machinery/errors.ts';
+import type { Metrics } from '../../machinery/metrics.ts';
+import type { Catalog } from '../catalog.ts';
+import { statusAnswer, type Dispatcher } from '../dispatcher.ts';
+import { flag } from '../query.ts';
+import { parsePath, type RequestInfo } from '../request-info.ts';
+import type { Answer, ServerRequest, WatchAnswer } from '../request.ts';
+import { verbOf } from '../verbs.ts';
+import { levelOf, levels, type LevelName, type LimitedLevel } from './levels.ts';
+import { Limiter, type LevelLimits } from './limiter.ts';
+import { labelsOf, RequestMetrics, type RequestLabels } from './request-metrics.ts';
+
+export interface TrafficOptions {
+  dispatcher: Pick<Dispatcher, 'answer'>;
+  catalog: Pick<Catalog, 'find'>;
+  clock: Clock;
+  metrics?: Metrics | undefined;
+  /** Other bounds than the server's own. */
+  levels?: Readonly<Record<LimitedLevel, LevelLimits>>;
+}
+
+/** A request, and what it counts as. */
+interface Visit {
+  request: ServerRequest;
+  info: RequestInfo | undefined;
+  level: LevelName;
+  labels: RequestLabels;
+}
+
+/** Parts of objects that are streams: they last as long as their client wants. */
+const streamed = new Set(['log', 'exec', 'attach', 'portforward', 'proxy']);
+
+const nothing = (): void => undefined;
+
+/** Who is answered when, so that nobody takes the server from the others; and what came of it. */
+export class Traffic {
+  readonly #options: TrafficOptions;
+  readonly #limiters: Readonly<Record<LimitedLevel, Limiter>>;
+  readonly #metrics: RequestMetrics | undefined;
+
+  constructor(options: TrafficOptions) {
+    this.#options = options;
+    const limits = options.levels ?? levels;
+    const limiter = (level: LimitedLevel): Limiter =>
+      new Limiter({
+        limits: limits[level],
+        clock: options.clock,
+        onRefusal: (why) => this.#metrics?.refused(level, why),
+      });
+    this.#limiters = {
+      'leader-election': limiter('leader-election'),
+      system: limiter('system'),
+      workload: limiter('workload'),
+      lists: limiter('lists'),
+    };
+    const { metrics } = options;
+    this.#metrics = metrics === undefined ? undefined : new RequestMetrics(metrics, this.#limiters);
+  }
+
+  /**
+   * Has a request answered when it is its turn, and the answer sent, which is part of the work: its seat is
+   * free only then. Streams hold none once they are open. Rejects if `send` does.
+   */
+  async pass(request: ServerRequest, send: (answer: Answer) => Promise<void>): Promise<void> {
+    const visit = this.#visit(request);
+    const began = this.#options.clock.monotonic();
+    const over = this.#metrics?.began(visit.labels) ?? nothing;
+    let leave = nothing;
+    let stream = false;
+    // As other servers tell of a client that went before it was answered.
+    let code = 499;
+    try {
+      let answer: Answer;
+      try {
+        leave = await this.#admit(visit);
+        answer = await this.#options.dispatcher.answer(request);
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        answer = statusAnswer(error);
+      }
+      ({ code } = answer);
+      stream = isStream(visit, answer);
+      if (stream) {
+        leave();
+        over();
+        await this.#stream(visit, answer, send);
+      } else await send(answer);
+    } finally {
+      leave();
+      if (!stream) over();
+      const seconds = (this.#options.clock.monotonic() - began) / 1000;
+      this.#metrics?.ended(visit.labels, code, stream ? undefined : seconds);
+    }
+  }
+
+  #visit(request: ServerRequest): Visit {
+    const info = parsePath(request.path);
+    const verb =
+      info?.kind === 'resource'
+        ? verbOf(request.method, info, flag(request.query, 'watch'))
+        : undefined;
+    const level = levelOf({ info, verb, user: request.user?.name });
+    return { request, info, level, labels: labelsOf(request, info, verb, this.#options.catalog) };
+  }
+
+  async #admit({ level, request }: Visit): Promise<() => void> {
+    if (level === 'exempt') return nothing;
+    return this.#limiters[level].admit(request.user?.name ?? '', request.signal);
+  }
+
+  async #stream(
+    { info, labels }: Visit,
+    answer: Answer,
+    send: (answer: Answer) => Promise<void>,
+  ): Promise<void> {
+    const metrics = this.#metrics;
+    const ended = metrics?.streams(labels) ?? nothing;
+    try {
+      if (answer.kind !== 'watch' || metrics === undefined || info?.kind !== 'resource') {
+        await send(answer);
+        return;
+      }
+      const { group, version } = info;
+      const kind = this.#options.catalog.find(info)?.resource.gvk.kind ?? '';
+      const counted: WatchAnswer = {
+        ...answer,
+        line: (frame) => {
+          metrics.event({ group, version, kind });
+          return answer.line(frame);
+        },
+      };
+      await send(counted);
+    } finally {
+      ended();
+    }
+  }
+}
+
+function isStream({ info }: Visit, answer: Answer): boolean {
+  if (answer.kind === 'watch') return true;
+  const part = info?.kind === 'resource' ? info.subresource : undefined;
+  return part !== undefined && streamed.has(part) && answer.code < 400;
+}
