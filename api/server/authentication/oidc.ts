@@ -10,6 +10,7 @@ import {
 } from './authenticator.ts';
 import { claimedIssuer, refusalOf } from './json-web-token.ts';
 import type { IssuerKeys } from './oidc-keys.ts';
+import { VerifiedTokens } from './verified-tokens.ts';
 
 /** How ID tokens of a provider become users, in the words of kube-apiserver's --oidc-… flags. */
 export interface OidcClaims {
@@ -36,22 +37,33 @@ export interface OidcOptions {
   clock: Clock;
 }
 
+/** How long a token that was found right is not looked at again. */
+const verifiedMs = 10_000;
+
 /** Knows the ID tokens of one OpenID Connect provider. */
 export class OidcTokens implements TokenAuthenticator {
   readonly #options: OidcOptions;
+  readonly #verified: VerifiedTokens<User>;
 
   constructor(options: OidcOptions) {
     this.#options = options;
+    this.#verified = new VerifiedTokens({ clock: options.clock, lifeMs: verifiedMs });
   }
 
   async authenticate(
     token: string,
     audiences: readonly string[],
   ): Promise<TokenIdentity | undefined> {
-    const { claims, keys, clock } = this.#options;
-    if (claimedIssuer(token) !== claims.issuer) return undefined;
+    if (claimedIssuer(token) !== this.#options.claims.issuer) return undefined;
     const meant = audiences.filter((audience) => this.#options.audiences.includes(audience));
     if (meant.length === 0) return undefined;
+    const user = await this.#verified.read(token, () => this.#verify(token));
+    return { user, audiences: meant };
+  }
+
+  /** Throws TokenError. */
+  async #verify(token: string): Promise<User> {
+    const { claims, keys, clock } = this.#options;
     try {
       const key = await keys.find(decodeProtectedHeader(token));
       const { payload } = await jwtVerify(token, key, {
@@ -62,7 +74,7 @@ export class OidcTokens implements TokenAuthenticator {
         clockTolerance: 10,
         requiredClaims: ['exp'],
       });
-      return { user: userOfClaims(payload, claims), audiences: meant };
+      return userOfClaims(payload, claims);
     } catch (error) {
       if (error instanceof TokenError) throw error;
       throw new TokenError(`the ID token does not count: ${refusalOf(error)}`);

@@ -13,6 +13,7 @@ import {
 import { claimedIssuer, refusalOf } from './json-web-token.ts';
 import { serviceAccountGroups, serviceAccountUserName } from './service-account.ts';
 import type { SigningKey, VerifyingKey } from './signing-keys.ts';
+import { VerifiedTokens } from './verified-tokens.ts';
 
 /** An object that a token lives and dies with. */
 export interface BoundObject {
@@ -51,6 +52,9 @@ const boundPlurals = { pod: 'tasks', secret: 'secrets' } as const;
 /** How long the token of something that is being deleted goes on to count, for it to end in order. */
 const leewayMs = 60_000;
 
+/** How long a signature is taken to be right; whether the token still counts is asked each time. */
+const verifiedMs = 60_000;
+
 export interface ServiceAccountTokensOptions {
   issuer: string;
   signingKey: SigningKey;
@@ -65,10 +69,12 @@ export interface ServiceAccountTokensOptions {
 export class ServiceAccountTokens implements TokenAuthenticator {
   readonly #options: ServiceAccountTokensOptions;
   readonly #keys: ReadonlyMap<string, VerifyingKey>;
+  readonly #verified: VerifiedTokens<Claims>;
 
   constructor(options: ServiceAccountTokensOptions) {
     this.#options = options;
     this.#keys = new Map(options.keys.map((key) => [key.id, key]));
+    this.#verified = new VerifiedTokens({ clock: options.clock, lifeMs: verifiedMs });
   }
 
   /** A new token, and when it ends in milliseconds since the epoch. */
@@ -102,8 +108,11 @@ export class ServiceAccountTokens implements TokenAuthenticator {
     token: string,
     audiences: readonly string[],
   ): Promise<TokenIdentity | undefined> {
-    const claims = await this.#verify(token);
-    if (claims === undefined) return undefined;
+    if (claimedIssuer(token) !== this.#options.issuer) return undefined;
+    const claims = await this.#verified.read(token, () => this.#verify(token));
+    if (this.#options.clock.now() >= claims.exp * 1000) {
+      throw new TokenError('the token of a service account does not count: it has expired');
+    }
     const meant = audiences.filter((audience) => claims.aud.includes(audience));
     if (meant.length === 0) {
       throw new TokenError('the token of a service account is meant for other audiences');
@@ -115,9 +124,8 @@ export class ServiceAccountTokens implements TokenAuthenticator {
     return { user: userOf(claims), audiences: meant };
   }
 
-  /** The claims of a token that one of our keys signed; undefined if it is no token of our issuer. */
-  async #verify(token: string): Promise<Claims | undefined> {
-    if (claimedIssuer(token) !== this.#options.issuer) return undefined;
+  /** The claims of a token that one of our keys signed. Throws TokenError. */
+  async #verify(token: string): Promise<Claims> {
     try {
       const { payload, protectedHeader } = await jwtVerify(
         token,
