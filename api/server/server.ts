@@ -17,6 +17,7 @@ import { admitAddresses } from './admission/addresses.ts';
 import { admitNetworks } from './admission/networks.ts';
 import { QuotaBudget } from './admission/quota.ts';
 import { admitServerSetPath, type ServerSetRoot } from './admission/server-set-roots.ts';
+import { admitTenancy, giveTenancy, restrictTenancy } from './admission/tenancy.ts';
 import { auditing, type AuditOptions } from './audit/auditing.ts';
 import { identityOf, type IdentityOptions } from './authentication/identity.ts';
 import { identityReviews } from './authentication/reviews.ts';
@@ -60,6 +61,8 @@ export interface ApiServerOptions {
   version: string;
   /** Where namespaces may publish in ZooKeeper. */
   serverSetRoots: readonly ServerSetRoot[];
+  /** Roles that offers are taken for; not known if absent. */
+  mesosRoles?: readonly string[];
   /** Feature gate: false refuses Jobs with networks and leaves those that have them alone. */
   containerNetworking?: boolean;
   /** Conditions of /readyz besides the server's own. */
@@ -148,11 +151,12 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       admitNetworks({ containerNetworking: options.containerNetworking ?? true }),
       admitAddresses(),
       admitServerSetPath(options.serverSetRoots),
+      admitTenancy,
       admitStoredVersions(),
       ...authorization.admissions,
     ],
-    restrictions: [restrictResources],
-    defaulters: [giveDefaultNetwork, giveResources],
+    restrictions: [restrictTenancy(options.mesosRoles), restrictResources],
+    defaulters: [giveDefaultNetwork, giveTenancy, giveResources],
     advisors: [adviseOnNetworks(cachedObjects(cache))],
     budget: new QuotaBudget({ ...options, cache, store, signal: running.signal }),
   };

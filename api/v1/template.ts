@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { isAddress } from './addresses.ts';
 import { keyedBy, unordered } from './list-types.ts';
 import { livenessProbeSchema, readinessProbeSchema } from './probes.ts';
+import { mesosRole, unixUser } from './tenancy.ts';
 
 /** Bounds of a template, stated to users in the messages that name them. */
 export const limits = {
@@ -202,6 +203,20 @@ export const launchFields = {
     .meta(keyedBy('name'))
     .describe('What runs, together.'),
   constraints: z.array(constraintSchema).optional().describe('Which agents may be chosen.'),
+  user: z
+    .string()
+    .regex(unixUser, 'must be a Unix user: lower case, digits, - and _')
+    .optional()
+    .describe(
+      'Unix user that the containers run as, of those that the namespace allows; its first, or that of the framework, if absent.',
+    ),
+  role: z
+    .string()
+    .regex(mesosRole, 'must be a Mesos role')
+    .optional()
+    .describe(
+      'Mesos role whose resources are taken: that of the namespace; any of ours if absent.',
+    ),
   terminationGracePeriodSeconds: z
     .number()
     .min(0)

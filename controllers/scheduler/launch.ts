@@ -15,6 +15,7 @@ import type {
 } from '../../proto/mesos/generated/messages.ts';
 import { variableName, withDiscovery } from '../network/discovery.ts';
 import { checkOf, execCommand, healthCheckOf, portNumbers, type Probing } from './checks.ts';
+import type { TaskContents } from './contents.ts';
 import type { Placement } from './placement.ts';
 
 /** What Mesos is told to launch for a placed Task: a pure function. */
@@ -22,6 +23,8 @@ import type { Placement } from './placement.ts';
 export interface LaunchContext {
   frameworkId: string;
   cniNameOf: (network: string) => string;
+  /** What the task takes from Secrets and ConfigMaps. */
+  contents: Extract<TaskContents, { kind: 'Found' }>;
 }
 
 /** LAUNCH for one container (command executor), LAUNCH_GROUP for several (default executor). */
@@ -33,10 +36,10 @@ export function launchOperation(placement: Placement, context: LaunchContext): O
   const container = containerInfo(task, context);
   const [only] = infos;
   if (infos.length === 1 && only !== undefined) {
-    return {
-      type: 'LAUNCH',
-      launch: { task_infos: [{ ...only, ...(container === undefined ? {} : { container }) }] },
-    };
+    const whole = { ...only.container, ...container };
+    const info =
+      container === undefined ? only : { ...only, container: { ...whole, type: 'MESOS' } as const };
+    return { type: 'LAUNCH', launch: { task_infos: [info] } };
   }
   return {
     type: 'LAUNCH_GROUP',
@@ -60,15 +63,15 @@ export function launchOperation(placement: Placement, context: LaunchContext): O
  */
 function withOwnCgroups(infos: readonly TaskInfo[]): TaskInfo[] {
   if (infos.every(({ limits }) => limits === undefined)) return [...infos];
-  const container: ContainerInfo = { type: 'MESOS', linux_info: { share_cgroups: false } };
-  return infos.map((info) => ({ ...info, container }));
+  const own: ContainerInfo = { type: 'MESOS', linux_info: { share_cgroups: false } };
+  return infos.map((info) => ({ ...info, container: { ...info.container, ...own } }));
 }
 
 function taskInfo(
   placement: Placement,
   name: string,
   taskId: string,
-  { cniNameOf }: LaunchContext,
+  { cniNameOf, contents }: LaunchContext,
 ): TaskInfo {
   const { task, offer } = placement;
   const container = task.spec.containers.find((candidate) => candidate.name === name);
@@ -79,8 +82,11 @@ function taskInfo(
   const networks = (task.spec.networks ?? []).map((network) => network.name);
   const limits = limitsOf(container);
   const discovery = discoveryOf(task, container, ports, cniNameOf);
-  const variables = environment(placement, container, ports);
-  const probing: Probing = { ports, networks, variables };
+  const { variables: given, volumes } = contents.ofContainer(name);
+  const variables = environment(placement, given, ports);
+  // A command probe is no place for a Secret: who runs it would show an empty one.
+  const plain = variables.filter(({ type }) => type !== 'SECRET');
+  const probing: Probing = { ports, networks, variables: plain };
   return {
     name: `${task.spec.job}-${task.spec.instance}`,
     task_id: { value: taskId },
@@ -88,6 +94,7 @@ function taskInfo(
     resources: placement.containers.get(name) ?? [],
     command: {
       ...commandOf(container, networks),
+      ...(task.spec.user === undefined ? {} : { user: task.spec.user }),
       environment: { variables },
     },
     kill_policy: killPolicy(task),
@@ -98,6 +105,7 @@ function taskInfo(
       'mesocosm.dev/uid': task.metadata.uid,
     }),
     discovery,
+    ...(volumes.length === 0 ? {} : { container: { type: 'MESOS', volumes: [...volumes] } }),
     ...(readinessProbe === undefined ? {} : { check: checkOf(readinessProbe, probing) }),
     ...(livenessProbe === undefined ? {} : { health_check: healthCheckOf(livenessProbe, probing) }),
     ...(limits === undefined ? {} : { limits }),
@@ -120,10 +128,9 @@ function commandOf(container: Container, networks: readonly string[]): CommandIn
 
 function environment(
   { task, offer }: Placement,
-  container: Container,
+  given: readonly EnvironmentVariable[],
   ports: ReadonlyMap<string, number>,
 ): EnvironmentVariable[] {
-  const given = (container.env ?? []).map(({ name, value }) => ({ name, value: value ?? '' }));
   const facts: Record<string, string> = {
     COSM_TASK: task.metadata.name,
     COSM_NAMESPACE: task.metadata.namespace ?? '',
@@ -132,10 +139,11 @@ function environment(
     COSM_HOST: offer.hostname,
   };
   for (const [name, port] of ports) facts[`COSM_PORT_${variableName(name)}`] = String(port);
-  const ours = Object.entries(facts).map(([name, value]) => ({ name, value }));
-  return [...ours.filter(({ name }) => !given.some((one) => one.name === name)), ...given].map(
-    (variable): EnvironmentVariable => ({ ...variable, type: 'VALUE' }),
+  const names = new Set(given.map(({ name }) => name));
+  const ours = Object.entries(facts).map(
+    ([name, value]) => ({ name, value, type: 'VALUE' }) as const,
   );
+  return [...ours.filter(({ name }) => !names.has(name)), ...given];
 }
 
 function containerInfo(task: Task, { cniNameOf }: LaunchContext): ContainerInfo | undefined {

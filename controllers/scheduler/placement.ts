@@ -213,6 +213,8 @@ function refuse(
   spread: Spread,
 ): Refusal | undefined {
   if (offer.unschedulable) return { reason: 'unschedulable' };
+  const { role } = task.spec;
+  if (role !== undefined && role !== offer.role) return { reason: `not offered to role ${role}` };
   const lacking = networks.filter(({ cniName }) => hasNetwork(offer.networks, cniName) === 'No');
   if (lacking.length > 0) {
     const names = lacking.map(({ name }) => name).join(' and ');

@@ -43,6 +43,7 @@ export async function startHarness(
     clock?: Clock;
     resources?: readonly AnyResource[];
     containerNetworking?: boolean;
+    mesosRoles?: readonly string[];
     authorization?: ApiServerOptions['authorization'];
     reporters?: Reporters;
     /** Of what is random: different for servers that share a store. */
@@ -66,6 +67,7 @@ export async function startHarness(
     version: '0.0.0',
     serverSetRoots: [{ prefix: '/mesocosm/<namespace>/' }],
     containerNetworking: options.containerNetworking ?? true,
+    ...(options.mesosRoles === undefined ? {} : { mesosRoles: options.mesosRoles }),
     authorization: options.authorization ?? 'AlwaysAllow',
     ...(options.reporters === undefined ? {} : { reporters: options.reporters }),
   });
