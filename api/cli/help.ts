@@ -108,7 +108,7 @@ Examples:
 
 export const exec = `
 The command runs in the namespaces and the sandbox of the task, on its agent, and the server relays what goes
-in and out: "get" and "create" of pods/exec must be allowed. It ends with the task, and when cosm is
+in and out: "create" of pods/exec must be allowed. It ends with the task, and when cosm is
 interrupted. Of a job, the first live task is taken.
 
 The exit code is that of the command, 128 and the number of the signal if it was killed; the codes of

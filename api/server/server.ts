@@ -34,6 +34,8 @@ import { cacheCheck, shutdownCheck, storageCheck, type HealthCheck } from './hea
 import { HttpsListener, type ListenOptions, type TlsOptions } from './http/listener.ts';
 import { InProcessTransport } from './in-process.ts';
 import { OpenApi } from './openapi/openapi.ts';
+import type { AgentAccess } from './pods/agents.ts';
+import { podsOf } from './pods/endpoint.ts';
 import type { Directory, User } from './registry/context.ts';
 import type { ItemCache } from './registry/item.ts';
 import { listPrefix, objectStorageKey, resourcePrefix } from './registry/keys.ts';
@@ -77,6 +79,8 @@ export interface ApiServerOptions {
   metrics?: Metrics;
   /** What computes read-only subresources, such as `jobs/drift`; without it they answer 503. */
   reporters?: Reporters;
+  /** How agents are asked for logs and sessions of tasks; without it they answer 503. */
+  agents?: AgentAccess | undefined;
   /** HTTPS; without it the server is reached in process only. */
   https?: ListenOptions & { tls: TlsOptions };
   /**
@@ -170,6 +174,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const endpoints = resources.map((resource) => endpoint({ resource, store, cache }));
   const catalog = new Catalog([
     ...endpoints,
+    ...podsOf(endpoints, { ...options, storage, store, cache, stopping: stopping.signal }),
     ...authorization.served,
     ...identityReviews(identity.authentication),
   ]);

@@ -70,7 +70,6 @@ const containerStatusSchema = z.strictObject({
   imageID: z.string().describe('Always empty.'),
   containerID: z.string().optional().describe('mesos://<ContainerID>.'),
 });
-export type PodContainerStatus = z.infer<typeof containerStatusSchema>;
 
 export const podPhases = ['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown'] as const;
 export type PodPhase = (typeof podPhases)[number];

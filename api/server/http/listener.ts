@@ -15,6 +15,7 @@ import { decodeBody, readBody } from './body.ts';
 import { limits } from './limits.ts';
 import { RequestHeads, type RequestHead } from './request-head.ts';
 import { Turns } from './turns.ts';
+import { Upgrades } from './upgrade.ts';
 import { writeAnswer } from './writer.ts';
 
 export interface TlsOptions {
@@ -83,6 +84,14 @@ export class HttpsListener {
     this.#server.maxHeadersCount = limits.headers;
     this.#server.maxConnections = limits.connections;
     this.#server.timeout = 0;
+    const upgrades = new Upgrades({
+      ...options,
+      heads: this.#heads,
+      stopping: this.#stopping.signal,
+    });
+    this.#server.on('upgrade', (request, socket, head) =>
+      this.#track(upgrades.serve(request, socket, head)),
+    );
     this.#server.on('clientError', (error, socket) => this.#refuseMalformed(error, socket));
   }
 

@@ -84,18 +84,10 @@ export class PodsEndpoint implements Served {
     return name !== undefined && connects.some((connect) => connect.name === subresource);
   }
 
-  handle(
-    verb: Verb,
-    info: ResourceRequestInfo,
-    request: AuthenticatedRequest,
-    authorize: (verb: Verb) => Promise<void>,
-  ): Promise<Answer> {
+  handle(verb: Verb, info: ResourceRequestInfo, request: AuthenticatedRequest): Promise<Answer> {
     if (info.subresource === 'log') return this.#log(info, request);
-    if (info.subresource !== undefined) {
-      // Whoever enters a task can do anything that it can: to be allowed to read it is not enough.
-      const mayEnter = verb === 'create' ? Promise.resolve() : authorize('create');
-      return mayEnter.then(() => this.#connect(info, request));
-    }
+    // Over WebSocket it is a GET, but the dispatcher has asked for the right to create.
+    if (info.subresource !== undefined) return this.#connect(info, request);
     switch (verb) {
       case 'get':
         return this.#get(info, request);
