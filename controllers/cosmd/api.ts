@@ -36,6 +36,7 @@ export function apiServerOf({ config, logger, ...context }: ApiContext): ApiServ
     authorization: api.authorization,
     identity: identityOptions(api),
     ...(audit === undefined ? {} : { audit }),
+    shutdownDelaySeconds: api.shutdownDelaySeconds,
     ...(config.mesos === undefined ? {} : { mesosRoles: config.mesos.roles }),
     containerNetworking: config.featureGates.ContainerNetworking,
     serverSetRoots: (config.serverSetRoots ?? [{ prefix: `${serverSetRoot}/<namespace>` }]).map(

@@ -188,6 +188,12 @@ export const configSchema = z.strictObject({
         .enum(['RBAC', 'AlwaysAllow'])
         .default('RBAC')
         .describe('AlwaysAllow: everybody whom we know may do everything; on loopback only.'),
+      shutdownDelaySeconds: z
+        .number()
+        .min(0)
+        .max(300)
+        .default(0)
+        .describe('How long it serves on after TERM while /readyz fails already.'),
     })
     .optional()
     .describe('Needed where the API runs.'),

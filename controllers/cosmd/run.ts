@@ -15,6 +15,7 @@ import type { Config, Role } from './config.ts';
 import { Controllers } from './controllers.ts';
 import { driftReporters } from './drift/reporters.ts';
 import { maintenanceOf } from './maintenance.ts';
+import { tellProcess } from './process-metrics.ts';
 import { openStorage } from './storage.ts';
 import { version } from './version.ts';
 
@@ -37,6 +38,7 @@ export async function runCosmd(process: Process, signal: AbortSignal): Promise<v
   const { config, logger, clock, random } = process;
   const storage = openStorage(config, clock, random);
   const metrics = new Metrics();
+  const endMeasuring = tellProcess(metrics, clock);
   let controllers: Controllers | undefined;
   // Asked long after the controllers, which need the server, have been made.
   const framework: HealthCheck = {
@@ -70,6 +72,7 @@ export async function runCosmd(process: Process, signal: AbortSignal): Promise<v
     await server.stop();
     await drift.close();
     await storage.close();
+    endMeasuring();
   }
 }
 

@@ -50,17 +50,17 @@ export function registerTermMetrics(options: TermMetricsOptions): void {
       () => samplesOf('network', duplicates()),
     ),
     gauge(
-      'mesocosm_workqueue_depth',
+      'workqueue_depth',
       'Keys that wait.',
       queues(({ depth }) => depth),
     ),
     count(
-      'mesocosm_workqueue_adds_total',
+      'workqueue_adds_total',
       'Keys that came to be worked on, in this term.',
       queues(({ added }) => added),
     ),
     count(
-      'mesocosm_workqueue_retries_total',
+      'workqueue_retries_total',
       'Reconciliations that failed, in this term.',
       queues(({ retried }) => retried),
     ),

@@ -90,9 +90,9 @@ it('a leader tells tasks by phase, claims by state and who waits, as they are no
 
 it('a leader tells how its loops fare', async () => {
   for (const key of ['good', 'bad']) loop.enqueue(key);
-  await told('mesocosm_workqueue_retries_total{name="loop"} 1');
-  expect(metrics.text()).toContain('mesocosm_workqueue_adds_total{name="loop"} 2\n');
-  expect(metrics.text()).toContain('mesocosm_workqueue_depth{name="loop"} 0\n');
+  await told('workqueue_retries_total{name="loop"} 1');
+  expect(metrics.text()).toContain('workqueue_adds_total{name="loop"} 2\n');
+  expect(metrics.text()).toContain('workqueue_depth{name="loop"} 0\n');
 });
 
 it('who leads no more tells nothing of it', () => {
