@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { Agent } from 'node:https';
 import { join } from 'node:path';
 import {
@@ -14,56 +13,28 @@ import {
 import { createLocalJWKSet, decodeJwt, jwtVerify, type JSONWebKeySet } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { systemClock } from '../../api/machinery/clock.ts';
-import type { AuditEvent } from '../../api/server/audit/event.ts';
-import { parseSigningKey } from '../../api/server/authentication/signing-keys.ts';
-import { parseTokenFile } from '../../api/server/authentication/static-tokens.ts';
-import { MemoryStorage } from '../../api/storage/memory.ts';
-import { resources } from '../../api/v1/resources.ts';
-import { generateKeyPairSync } from 'node:crypto';
 import { exchange, type WireAnswer } from './golden/wire.ts';
+import {
+  issuer,
+  kubeconfigOf,
+  startIdentityServer,
+  tokens,
+  type IdentityServer,
+} from './support/identities.ts';
 import { Kubectl, kubectlVersions } from './support/kubectl.ts';
-import { startServer, type RunningServer } from './support/server.ts';
+import type { RunningServer } from './support/server.ts';
 
 const versions = await kubectlVersions();
 const newer = versions.filter(({ minor }) => minor >= 27);
 const ends = [versions[0], versions.at(-1)].filter((version) => version !== undefined);
 
-const issuer = 'https://issuer.test';
-const annToken = 'ann-hunter2-token';
-const tokenFile = `${annToken},ann,1000,"dev"\nroot-hunter2-token,root,1,system:masters\n`;
-
+let started: IdentityServer;
 let running: RunningServer;
-let shift = 0;
-const events: AuditEvent[] = [];
+let events: IdentityServer['events'];
 
 beforeAll(async () => {
-  const clock = { ...systemClock(), now: () => Date.now() + shift };
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  running = await startServer(resources, new MemoryStorage({ clock }), clock, {
-    identity: {
-      staticTokens: {
-        file: { version: () => Promise.resolve('1'), read: () => Promise.resolve(tokenFile) },
-        table: parseTokenFile(tokenFile),
-        version: '1',
-      },
-      serviceAccounts: {
-        issuer,
-        signingKey: parseSigningKey(privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()),
-        keys: [],
-        maxTokenSeconds: 86_400,
-      },
-    },
-    audit: {
-      sink: {
-        write: (lines) => {
-          for (const line of lines.trim().split('\n')) events.push(JSON.parse(line) as AuditEvent);
-          return Promise.resolve();
-        },
-      },
-      rules: [{ level: 'Request' }],
-    },
-  });
+  started = await startIdentityServer();
+  ({ running, events } = started);
   for (const name of ['ci', 'deployer']) {
     const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name } };
     expect(await asAdmin('POST', '/api/v1/namespaces/default/serviceaccounts', account)).toBe(201);
@@ -122,21 +93,8 @@ async function kubectlOf(file: string, name: string, user: object): Promise<Kube
   const home = join(running.directory, `home-${name}`);
   const kubeconfig = join(home, 'kubeconfig');
   const kubectl = new Kubectl(file, home, kubeconfig);
-  await kubectl.file('kubeconfig', stringify(kubeconfigOf(user)));
+  await kubectl.file('kubeconfig', stringify(kubeconfigOf(running, user)));
   return kubectl;
-}
-
-function kubeconfigOf(user: object): object {
-  const ca = readFileSync(running.certificates.caFile).toString('base64');
-  const server = `https://127.0.0.1:${running.port}`;
-  return {
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [{ name: 'c', cluster: { server, 'certificate-authority-data': ca } }],
-    users: [{ name: 'u', user }],
-    contexts: [{ name: 'x', context: { cluster: 'c', user: 'u', namespace: 'default' } }],
-    'current-context': 'x',
-  };
 }
 
 function adminUser(): object {
@@ -146,7 +104,7 @@ function adminUser(): object {
 
 describe.each(ends)('kubectl 1.$minor', ({ file, minor }) => {
   it('is whom its token names', async () => {
-    const kubectl = await kubectlOf(file, `token-${minor}`, { token: annToken });
+    const kubectl = await kubectlOf(file, `token-${minor}`, { token: tokens.ann });
     expect((await kubectl.try(['get', 'jobs'])).code).toBe(0);
     const refused = await kubectl.try(['delete', 'serviceaccount', 'deployer']);
     expect(refused.code).toBe(1);
@@ -170,7 +128,7 @@ describe.each(ends)('kubectl 1.$minor', ({ file, minor }) => {
     expect(await can('list', 'jobs', '--as', 'system:serviceaccount:prod:ci')).toBe('no');
     const masters = ['--as', 'eve', '--as-group', 'system:masters'];
     expect(await can('delete', 'jobs', ...masters)).toBe('yes');
-    const ann = await kubectlOf(file, `ann-${minor}`, { token: annToken });
+    const ann = await kubectlOf(file, `ann-${minor}`, { token: tokens.ann });
     await ann.run('get', 'jobs');
     const refused = await ann.try(['get', 'jobs', '--as', 'admin']);
     expect(refused.stderr).toContain(
@@ -244,7 +202,7 @@ it('refuses tokens that are wrong, and shortens those that are long', async () =
 describe("Kubernetes' JavaScript client", () => {
   function clientOf(user: object): KubeConfig {
     const config = new KubeConfig();
-    config.loadFromString(JSON.stringify(kubeconfigOf(user)));
+    config.loadFromString(JSON.stringify(kubeconfigOf(running, user)));
     return config;
   }
 
@@ -260,6 +218,10 @@ describe("Kubernetes' JavaScript client", () => {
     const token = answer.status?.token ?? '';
     const core = clientOf({ token }).makeApiClient(CoreV1Api);
     expect((await core.listNamespacedConfigMap({ namespace: 'default' })).items).toEqual([]);
+    const self = clientOf({ token }).makeApiClient(AuthenticationV1Api);
+    await expect(self.createTokenReview({ body: new V1TokenReview() })).rejects.toMatchObject({
+      code: 403,
+    });
     await expect(core.listNamespacedSecret({ namespace: 'default' })).rejects.toMatchObject({
       code: 403,
     });
@@ -297,7 +259,7 @@ describe("Kubernetes' JavaScript client", () => {
 
 describe('who issues tokens', () => {
   it('tells how to verify them', async () => {
-    const bearer = { authorization: 'Bearer root-hunter2-token' };
+    const bearer = { authorization: `Bearer ${tokens.root}` };
     const documents = await send('/.well-known/openid-configuration', bearer);
     expect(documents).toMatchObject({ status: 200, contentType: 'application/json' });
     expect(JSON.parse(documents.text)).toMatchObject({
@@ -342,6 +304,21 @@ describe('a request', () => {
     },
   );
 
+  it.each([{}, { authorization: 'Bearer made-up' }])(
+    'that wants to leave HTTP is refused without an identity: %j',
+    async (headers) => {
+      const upgrade = {
+        connection: 'Upgrade',
+        upgrade: 'websocket',
+        'sec-websocket-version': '13',
+        'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+        'sec-websocket-protocol': 'v5.channel.k8s.io',
+      };
+      const path = '/api/v1/namespaces/default/pods/x/exec?command=id&stdout=true';
+      expect((await send(path, { ...upgrade, ...headers })).status).toBe(401);
+    },
+  );
+
   it('is not read of a stranger', async () => {
     const big = 'x'.repeat(64 * 1024);
     const answer = await send(jobs, {}, 'POST', big);
@@ -356,14 +333,32 @@ describe('a request', () => {
       'impersonate-nonsense is not known',
     ],
   ])('with the headers %j is refused with 400', async (headers, message) => {
-    const bearer = { authorization: 'Bearer root-hunter2-token' };
+    const bearer = { authorization: `Bearer ${tokens.root}` };
     const answer = await send(jobs, { ...bearer, ...headers });
     expect(answer.status).toBe(400);
     expect(answer.text).toContain(message);
   });
 
+  it('is written down with whom it came from and whom it is for', async () => {
+    const bearer = { authorization: `Bearer ${tokens.root}` };
+    const answer = await send(jobs, { ...bearer, 'impersonate-user': 'eve' });
+    expect(answer.status).toBe(403);
+    expect(events.filter(({ auditID }) => auditID === answer.headers['audit-id'])).toMatchObject([
+      {
+        user: { username: 'root' },
+        impersonatedUser: { username: 'eve', groups: ['system:authenticated'] },
+        responseStatus: { code: 403, reason: 'Forbidden' },
+        annotations: { 'authorization.k8s.io/decision': 'forbid' },
+      },
+    ]);
+    const stranger = await send(jobs, {}, 'POST', '{}');
+    expect(events.filter(({ auditID }) => auditID === stranger.headers['audit-id'])).toMatchObject([
+      { user: {}, verb: 'create', responseStatus: { code: 401, reason: 'Unauthorized' } },
+    ]);
+  });
+
   it('is found in the audit log by the id in its answer', async () => {
-    const bearer = { authorization: `Bearer ${annToken}` };
+    const bearer = { authorization: `Bearer ${tokens.ann}` };
     const answer = await send(jobs, { ...bearer, 'audit-id': 'my-own-id' });
     expect(answer.headers['audit-id']).toBe('my-own-id');
     const made = await send(jobs, bearer);
@@ -399,7 +394,7 @@ it('counts a certificate only as long as it holds, also on an old connection', a
     exchange(running.port, { caFile, ...admin }, { method: 'GET', path: '/api', agent });
   try {
     expect((await ask()).status).toBe(200);
-    shift = 4000 * 86_400_000;
+    started.skip(4000 * 86_400_000);
     expect((await ask()).status).toBe(401);
   } finally {
     agent.destroy();

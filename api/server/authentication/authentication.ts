@@ -1,3 +1,4 @@
+import type { Counter } from '../../machinery/metrics.ts';
 import type { User } from '../registry/context.ts';
 import {
   authenticateToken,
@@ -13,6 +14,8 @@ export interface AuthenticationOptions {
   audiences: readonly string[];
   /** Told why a token was refused, never with the token. */
   onRefused: (reason: string) => void;
+  /** Counts requests that brought a certificate or a token, by their result. */
+  attempts?: Counter | undefined;
 }
 
 /** What a request shows of its sender. */
@@ -33,16 +36,27 @@ export class Authentication {
 
   /** The sender; undefined: nobody that we know. Throws what the store throws. */
   async identify({ certificate, authorization }: Credentials): Promise<User | undefined> {
-    if (certificate !== undefined) return certificate;
+    const { onRefused } = this.#options;
+    if (certificate !== undefined) {
+      this.#count('success');
+      return certificate;
+    }
     const token = bearerToken(authorization);
     if (token === undefined) return undefined;
     try {
-      return (await this.review(token, [])).user;
+      const { user } = await this.review(token, []);
+      this.#count('success');
+      return user;
     } catch (error) {
+      this.#count(error instanceof TokenError ? 'failure' : 'error');
       if (!(error instanceof TokenError)) throw error;
-      this.#options.onRefused(error.message);
+      onRefused(error.message);
       return undefined;
     }
+  }
+
+  #count(result: 'success' | 'failure' | 'error'): void {
+    this.#options.attempts?.inc({ result });
   }
 
   /** Whose token it is, for those of `audiences` that it is meant for (this API if there are none). */

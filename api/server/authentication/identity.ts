@@ -1,4 +1,5 @@
 import type { Clock } from '../../machinery/clock.ts';
+import type { Metrics } from '../../machinery/metrics.ts';
 import type { Random } from '../../machinery/random.ts';
 import type { Lookup } from '../registry/context.ts';
 import type { ServerLogger } from '../server.ts';
@@ -52,6 +53,7 @@ export function identityOf(
     lookups: { cached: Lookup; live: Lookup };
     clock: Clock;
     random: Random;
+    metrics?: Metrics | undefined;
     logger: ServerLogger;
   },
 ): Identity {
@@ -77,8 +79,12 @@ export function identityOf(
   const onRefused = (reason: string): void => {
     logger.info({ reason }, 'a bearer token was refused');
   };
+  const attempts = context.metrics?.counter(
+    'authentication_attempts',
+    'Requests that brought a certificate or a token, by result.',
+  );
   return {
-    authentication: new Authentication({ tokens, audiences, onRefused }),
+    authentication: new Authentication({ tokens, audiences, onRefused, attempts }),
     serviceAccounts:
       serviceAccounts === undefined || accountTokens === undefined
         ? undefined
