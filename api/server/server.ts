@@ -15,6 +15,7 @@ import { giveResources, restrictResources } from './admission/limit-range.ts';
 import { adviseOnNetworks, type CachedObjects } from './admission/network-advice.ts';
 import { admitAddresses } from './admission/addresses.ts';
 import { admitNetworks } from './admission/networks.ts';
+import { restrictOwners } from './admission/owners.ts';
 import { QuotaBudget } from './admission/quota.ts';
 import { admitServerSetPath, type ServerSetRoot } from './admission/server-set-roots.ts';
 import { admitTenancy, giveTenancy, restrictTenancy } from './admission/tenancy.ts';
@@ -159,7 +160,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       admitStoredVersions(),
       ...authorization.admissions,
     ],
-    restrictions: [restrictTenancy(options.mesosRoles), restrictResources],
+    restrictions: [
+      restrictOwners({ authorizer: authorization.authorizer, kinds: () => catalog.resources }),
+      restrictTenancy(options.mesosRoles),
+      restrictResources,
+    ],
     defaulters: [giveDefaultNetwork, giveTenancy, giveResources],
     advisors: [adviseOnNetworks(cachedObjects(cache))],
     budget: new QuotaBudget({ ...options, cache, store, signal: running.signal }),
@@ -172,7 +177,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const endpoint = (of: Pick<EndpointOptions, 'resource' | 'store' | 'cache'>): Endpoint =>
     new Endpoint({ ...shared, ...of });
   const endpoints = resources.map((resource) => endpoint({ resource, store, cache }));
-  const catalog = new Catalog([
+  const catalog: Catalog = new Catalog([
     ...endpoints,
     ...podsOf(endpoints, { ...options, storage, store, cache, stopping: stopping.signal }),
     ...authorization.served,
