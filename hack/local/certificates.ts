@@ -50,6 +50,17 @@ export function ensureCertificates(directory: string): Certificates {
   };
 }
 
+/** A certificate of somebody else, signed by the authority that is in the directory. */
+export function clientCertificate(
+  directory: string,
+  user: string,
+  groups: readonly string[],
+): { certFile: string; keyFile: string } {
+  const subject = [...groups.map((group) => `/O=${group}`), `/CN=${user}`].join('');
+  issue(directory, user, subject, 'extendedKeyUsage=clientAuth\n');
+  return { certFile: join(directory, `${user}.crt`), keyFile: join(directory, `${user}.key`) };
+}
+
 function issue(directory: string, name: string, subject: string, extensions: string): void {
   if (existsSync(join(directory, `${name}.crt`))) return;
   const [key, request, extension] = [`${name}.key`, `${name}.csr`, `${name}.ext`];
