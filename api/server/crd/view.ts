@@ -112,6 +112,10 @@ function versionedStore(kind: CustomKind, store: StoredItems, memo: Memo): Store
       written(await store.update(stored(outgoing), before, terms)),
     delete: async (before, last, terms) => written(await store.delete(before, last, terms)),
     holds: (fence) => store.holds(fence),
-    outdated: (key) => store.outdated(key),
+    // What is stored in another version is brought into the one for storage by any write.
+    outdated: async (key) => {
+      const before = store.peek(key)?.object.apiVersion;
+      return (before !== undefined && before !== kind.storedAs) || store.outdated(key);
+    },
   };
 }

@@ -1,6 +1,6 @@
 /** Definitions of kinds as users bring them along. */
 
-interface Definition {
+export interface Definition {
   apiVersion: string;
   kind: string;
   metadata: { name: string };
