@@ -25,7 +25,7 @@ interface Maker {
   label: string;
   /** What this client cannot do. */
   lacks: readonly Ability[];
-  make(home: string, kubeconfig: string): Client;
+  make: (home: string, kubeconfig: string) => Client;
 }
 
 const makers: readonly Maker[] = [
