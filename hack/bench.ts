@@ -3,6 +3,9 @@ import { mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
+import { benchApi } from './benchmarks/api/bench.ts';
+import { withApiCluster } from './benchmarks/api/cluster.ts';
+import type { ApiBenchOptions } from './benchmarks/api/measure.ts';
 import { BenchCluster } from './benchmarks/cluster.ts';
 import { describeProfile } from './benchmarks/cpu-profile.ts';
 import { benchLatency } from './benchmarks/latency.ts';
@@ -72,6 +75,30 @@ const memory: Bench<Parameters<typeof benchMemory>[2]> = {
   quick: { tasks: 300, jobs: 3, restSeconds: 2 },
 };
 
+/** The API alone, without Mesos: its cluster is another. */
+const api: Record<'full' | 'quick', ApiBenchOptions> = {
+  full: {
+    few: 2_000,
+    many: 10_000,
+    concurrency: 64,
+    seconds: 5,
+    lists: 10,
+    watchers: 200,
+    moreWatchers: 1_000,
+    changes: 50,
+  },
+  quick: {
+    few: 200,
+    many: 1_000,
+    concurrency: 64,
+    seconds: 1,
+    lists: 3,
+    watchers: 20,
+    moreWatchers: 100,
+    changes: 10,
+  },
+};
+
 function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
@@ -111,6 +138,22 @@ async function run<O>(bench: Bench<O>, options: O, common: Common): Promise<void
   if (profileDir !== undefined) for (const line of describeProfile(profileDir)) say(line);
 }
 
+/** The benchmark of the API on a cluster of its own. */
+async function runApi(
+  options: ApiBenchOptions,
+  { cosmd, profile, kubeApiserver }: Common & { kubeApiserver?: string },
+): Promise<void> {
+  const profileDir = profile === undefined ? undefined : join(resolve(profile), 'api');
+  if (profileDir !== undefined) mkdirSync(profileDir, { recursive: true });
+  say('==> api');
+  const { concurrency } = options;
+  await withApiCluster(
+    { root, cosmd: resolve(cosmd), kubeApiserver, profileDir, concurrency },
+    (cluster) => benchApi(cluster, options, say),
+  );
+  if (profileDir !== undefined) for (const line of describeProfile(profileDir)) say(line);
+}
+
 /** A command for one benchmark, with an option for each of its figures. */
 function command<O extends object>(
   bench: Bench<O>,
@@ -142,7 +185,7 @@ function common(on: Command): Command {
 const program = new Command('hack/bench')
   .description(
     'Benchmarks of cosmd on real etcd (synced to the disk), ZooKeeper and simulated agents. Without a command: all of them, ' +
-      'in some ten minutes; with --quick the launches, the publishing and the failover, in less than one. ' +
+      'in some fifteen minutes; with --quick the launches, the publishing, the failover and the API, in about one. ' +
       'An aim that is missed is printed and changes no exit status.',
   )
   .showHelpAfterError();
@@ -175,6 +218,16 @@ command(memory, 'memory of cosmd with many running tasks', {
   restSeconds: 'how long nothing has changed when it is measured at rest',
 });
 
+common(program.command('api'))
+  .description('requests of the API, lists, watchers and memory, beside etcd itself')
+  .option('--kube-apiserver <file>', 'a kube-apiserver to compare with, on the same etcd')
+  .option('--many <n>', `objects (default: ${api.full.many})`, count)
+  .option('--more-watchers <n>', `watchers (default: ${api.full.moreWatchers})`, count)
+  .option('--seconds <n>', `how long requests are measured (default: ${api.full.seconds})`, count)
+  .action((given: Common & Partial<ApiBenchOptions> & { kubeApiserver?: string }) =>
+    runApi({ ...(given.quick === true ? api.quick : api.full), ...given }, given),
+  );
+
 common(program.command('all', { isDefault: true }))
   .description('all of them, one after another')
   .action(async (given: Common) => {
@@ -186,6 +239,7 @@ common(program.command('all', { isDefault: true }))
     await one(publish);
     await one(serverSets);
     if (!quick) await one(memory);
+    await runApi(quick ? api.quick : api.full, given);
   });
 
 program.parseAsync().then(

@@ -1,0 +1,168 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { systemClock } from '../../../api/machinery/clock.ts';
+import { systemRandom } from '../../../api/machinery/random.ts';
+import { EtcdClient } from '../../../api/storage/etcd/client.ts';
+import { ensureCertificates, type Certificates } from '../../local/certificates.ts';
+import { accepts, freePorts } from '../../local/wait.ts';
+import { MeasuredProcess, memoryProbe } from '../measured-process.ts';
+import { Target } from './target.ts';
+
+export interface ApiClusterOptions {
+  /** The checkout. */
+  root: string;
+  cosmd: string;
+  /** The program of a kube-apiserver to compare with. */
+  kubeApiserver: string | undefined;
+  profileDir: string | undefined;
+  concurrency: number;
+}
+
+export interface ApiCluster {
+  etcd: EtcdClient;
+  cosmd: Target;
+  kubeApiserver: Target | undefined;
+}
+
+/**
+ * etcd that syncs to the disk under the checkout, and cosmd with the API alone; beside it a kube-apiserver
+ * on the same etcd if there is one. Removed again whatever comes of `work`.
+ */
+export async function withApiCluster<T>(
+  options: ApiClusterOptions,
+  work: (cluster: ApiCluster) => Promise<T>,
+): Promise<T> {
+  const directory = join(options.root, '.local/bench', String(process.pid));
+  mkdirSync(directory, { recursive: true });
+  const undo: (() => Promise<void> | void)[] = [];
+  const interrupted = new Promise<never>((_, reject) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, () => reject(new Error(`ended by ${signal}`)));
+    }
+  });
+  try {
+    return await Promise.race([start(options, directory, undo).then(work), interrupted]);
+  } finally {
+    for (const step of undo.reverse()) await step();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function start(
+  options: ApiClusterOptions,
+  directory: string,
+  undo: (() => Promise<void> | void)[],
+): Promise<ApiCluster> {
+  const launch: Launch = (name, program, args, probed = false) => {
+    const logFile = join(directory, `${name}.log`);
+    const child = new MeasuredProcess({ name, program, args, logFile, probed });
+    undo.push(() => child.stop());
+    return child;
+  };
+  const endpoint = await startEtcd(launch, directory);
+  const certificates = ensureCertificates(join(directory, 'certificates'));
+  const world = { directory, endpoint, certificates, options };
+  const targets = [await startCosmd(launch, world)];
+  if (options.kubeApiserver !== undefined) {
+    targets.push(await startKubeApiserver(launch, options.kubeApiserver, world));
+  }
+  undo.push(async () => {
+    for (const target of targets) await target.close();
+  });
+  const etcd = new EtcdClient({
+    endpoints: [endpoint],
+    clock: systemClock(),
+    random: systemRandom(),
+  });
+  undo.push(() => etcd.close());
+  for (const target of targets) await target.ready();
+  const [cosmd, kubeApiserver] = targets;
+  if (cosmd === undefined) throw new Error('there is no cosmd');
+  return { etcd, cosmd, kubeApiserver };
+}
+
+type Launch = (
+  name: string,
+  program: string,
+  args: readonly string[],
+  probed?: boolean,
+) => MeasuredProcess;
+
+interface World {
+  directory: string;
+  /** Of etcd. */
+  endpoint: string;
+  certificates: Certificates;
+  options: ApiClusterOptions;
+}
+
+async function startEtcd(launch: Launch, directory: string): Promise<string> {
+  const [port = 0, peerPort = 0] = await freePorts(2);
+  const url = `http://127.0.0.1:${port}`;
+  const peerUrl = `http://127.0.0.1:${peerPort}`;
+  const etcd = launch('etcd', 'etcd', [
+    ...['--data-dir', join(directory, 'etcd'), '--name', 'bench'],
+    ...['--listen-client-urls', url, '--advertise-client-urls', url],
+    ...['--listen-peer-urls', peerUrl, '--initial-advertise-peer-urls', peerUrl],
+    ...['--initial-cluster', `bench=${peerUrl}`, '--log-level', 'error', '--logger', 'zap'],
+  ]);
+  await etcd.ready(() => accepts(port));
+  return url;
+}
+
+async function startCosmd(
+  launch: Launch,
+  { directory, endpoint, certificates, options }: World,
+): Promise<Target> {
+  const [port = 0] = await freePorts(1);
+  const file = join(directory, 'cosmd.yaml');
+  const api = {
+    listen: `127.0.0.1:${port}`,
+    certFile: certificates.server.certFile,
+    keyFile: certificates.server.keyFile,
+    clientCaFile: certificates.caFile,
+  };
+  const etcd = { endpoints: [endpoint] };
+  writeFileSync(file, stringify({ clusterName: 'bench', etcd, api, log: { level: 'warn' } }));
+  const profiling =
+    options.profileDir === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', options.profileDir];
+  const args = [...profiling, ...memoryProbe, options.cosmd, '--roles', 'api', '--config', file];
+  const child = launch('cosmd', process.execPath, args, true);
+  await child.ready(() => accepts(port));
+  return targetOf('cosmd', port, child, { certificates, options });
+}
+
+async function startKubeApiserver(
+  launch: Launch,
+  program: string,
+  { directory, endpoint, certificates, options }: World,
+): Promise<Target> {
+  const [port = 0] = await freePorts(1);
+  const accountKey = join(directory, 'accounts.key');
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 });
+  writeFileSync(accountKey, privateKey.export({ type: 'pkcs1', format: 'pem' }), { mode: 0o600 });
+  const child = launch('kube-apiserver', program, [
+    ...['--etcd-servers', endpoint, '--etcd-prefix', '/kubernetes'],
+    ...['--bind-address', '127.0.0.1', '--advertise-address', '127.0.0.1'],
+    ...['--secure-port', String(port), '--cert-dir', join(directory, 'kubernetes')],
+    ...['--tls-cert-file', certificates.server.certFile],
+    ...['--tls-private-key-file', certificates.server.keyFile],
+    ...['--client-ca-file', certificates.caFile, '--authorization-mode', 'RBAC'],
+    ...['--service-account-key-file', accountKey, '--service-account-signing-key-file', accountKey],
+    ...['--service-account-issuer', 'https://bench.invalid'],
+    ...['--service-cluster-ip-range', '10.0.0.0/24', '--v', '0'],
+  ]);
+  await child.ready(() => accepts(port));
+  return targetOf('kube-apiserver', port, child, { certificates, options });
+}
+
+function targetOf(
+  name: string,
+  port: number,
+  process: MeasuredProcess,
+  { certificates, options }: Pick<World, 'certificates' | 'options'>,
+): Target {
+  return new Target({ name, port, process, certificates, concurrency: options.concurrency });
+}
