@@ -50,11 +50,8 @@ const reviewGroups = new Set(['authentication.k8s.io', 'authorization.k8s.io']);
 /** Whether what is sent or answered may hold a secret. */
 function isConfidential(info: RequestInfo | undefined, resource: Resource | undefined): boolean {
   if (info?.kind !== 'resource') return false;
-  return (
-    resource?.confidential === true ||
-    reviewGroups.has(info.group) ||
-    (info.group === '' && (info.plural === 'secrets' || info.subresource === 'token'))
-  );
+  const token = info.plural === 'serviceaccounts' && info.subresource === 'token';
+  return resource?.confidential === true || reviewGroups.has(info.group) || token;
 }
 
 interface Subject {
