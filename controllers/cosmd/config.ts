@@ -100,6 +100,11 @@ export const configSchema = z.strictObject({
       ...tlsSchema,
       username: z.string().optional().describe('User of etcd.'),
       passwordFile: path.optional().describe('File with the password of that user.'),
+      quotaBytes: z
+        .int()
+        .min(2 ** 20)
+        .default(2 * 2 ** 30)
+        .describe('Quota of its databases, as --quota-backend-bytes of etcd has it.'),
     })
     .optional()
     .describe('Needed with storage: etcd.'),

@@ -62,7 +62,8 @@ export async function runCosmd(process: Process, signal: AbortSignal): Promise<v
   try {
     await server.start();
     logger.info({ address: server.address }, 'the API listens');
-    const parts: Runnable[] = maintenanceOf(storage, clock, logger);
+    const client = createClient(server.transport(controllerUser));
+    const parts: Runnable[] = maintenanceOf({ ...process, storage, client, metrics });
     if (process.roles.includes('controllers')) {
       controllers = controllersOf(process, server.transport(controllerUser), metrics);
       parts.push(controllers);

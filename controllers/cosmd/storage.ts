@@ -22,6 +22,7 @@ function plainStorage(config: Config, clock: Clock, random: Random): Storage {
   return new EtcdStorage({
     endpoints: etcd.endpoints,
     prefix: etcd.prefix,
+    quotaBytes: etcd.quotaBytes,
     clock,
     random,
     ...(caFile === undefined

@@ -14,13 +14,15 @@ import type {
 import { EtcdClient, type EtcdClientOptions } from './client.ts';
 import { Keyspace, revisionOf } from './codec.ts';
 import { isLeaseLost, storageErrorOf } from './errors.ts';
-import { etcdProblems } from './health.ts';
+import { defaultQuotaBytes, etcdProblems } from './health.ts';
 import { Transactions } from './transactions.ts';
 import { watchEtcd } from './watch.ts';
 
 export interface EtcdStorageOptions extends EtcdClientOptions {
   /** What comes before every key, such as `/mesocosm/registry`. Nothing outside it is touched. */
   prefix: string;
+  /** Quota of the members' databases (--quota-backend-bytes), which etcd does not tell: 2 GiB if absent. */
+  quotaBytes?: number;
 }
 
 /** Keys that one request lists; halved while the reply is larger than the client takes. */
@@ -32,10 +34,12 @@ export class EtcdStorage implements Storage {
   readonly #keyspace: Keyspace;
   readonly #transactions: Transactions;
   readonly #leases: LeasePool<Promise<string>>;
+  readonly #quotaBytes: number;
 
   constructor(options: EtcdStorageOptions) {
     this.#keyspace = new Keyspace(options.prefix);
     this.#client = new EtcdClient(options);
+    this.#quotaBytes = options.quotaBytes ?? defaultQuotaBytes;
     this.#transactions = new Transactions(this.#client, this.#keyspace);
     this.#leases = new LeasePool({
       clock: options.clock,
@@ -113,7 +117,7 @@ export class EtcdStorage implements Storage {
   }
 
   problems(): Promise<StorageProblem[]> {
-    return etcdProblems(this.#client);
+    return etcdProblems(this.#client, this.#quotaBytes);
   }
 
   close(): Promise<void> {
