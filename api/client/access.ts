@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 
-/** Where an API server is and how to be somebody there. PEM texts, not file names. */
+/** Where an API server is and how to be somebody there. PEM texts, not file names, but for `tokenFile`. */
 export interface ApiAccess {
   /** `https://host:port`, with a path if the server lies behind one. */
   server: string;
@@ -12,6 +12,8 @@ export interface ApiAccess {
   clientCertificate?: string;
   clientKey?: string;
   token?: string;
+  /** The file that the token is from, if it is from one: where the next will be. */
+  tokenFile?: string;
 }
 
 /** An access that cannot work, or would show a secret to the network. */

@@ -4,6 +4,7 @@ import type { Clock } from '../machinery/clock.ts';
 import { ApiError } from '../machinery/errors.ts';
 import type { ApiAccess } from './access.ts';
 import { assertUsable } from './access.ts';
+import { BearerToken } from './bearer-token.ts';
 import { refusal } from './decode.ts';
 import { LineDecoder } from './ndjson.ts';
 import type { ApiRequest, ApiResponse, Transport } from './transport.ts';
@@ -57,18 +58,22 @@ export function httpsTransport(options: HttpsTransportOptions): HttpsTransport {
   const watchIdleMs = options.watchIdleMs ?? 150_000;
   const maxAnswerBytes = options.maxAnswerBytes ?? 256 * 1024 * 1024;
 
-  const dispatch = (
+  const bearer = new BearerToken(access, clock);
+
+  const dispatch = async (
     pool: Pool,
     request: ApiRequest,
     signal: AbortSignal,
-  ): Promise<Dispatcher.ResponseData> =>
-    pool.request({
+  ): Promise<Dispatcher.ResponseData> => {
+    const token = await bearer.current();
+    return pool.request({
       method: request.method,
       path: prefix + request.path + queryText(request.query),
-      headers: headersOf(request, options),
+      headers: headersOf(request, options.userAgent, token),
       body: request.body === undefined ? null : JSON.stringify(request.body),
       signal,
     });
+  };
 
   return {
     request: async (request, signal) => {
@@ -220,13 +225,16 @@ function warningTexts(header: string): string[] {
   );
 }
 
-function headersOf(request: ApiRequest, options: HttpsTransportOptions): Record<string, string> {
+function headersOf(
+  request: ApiRequest,
+  userAgent: string,
+  token: string | undefined,
+): Record<string, string> {
   const headers: Record<string, string> = {
     accept: request.accept ?? 'application/json',
-    'user-agent': options.userAgent,
+    'user-agent': userAgent,
   };
-  if (options.access.token !== undefined)
-    headers['authorization'] = `Bearer ${options.access.token}`;
+  if (token !== undefined) headers['authorization'] = `Bearer ${token}`;
   if (request.body !== undefined) {
     headers['content-type'] = request.contentType ?? 'application/json';
   }

@@ -261,6 +261,7 @@ async function credentialsOf({ file, value }: Entry<User>): Promise<Partial<ApiA
     ...(clientCertificate === undefined ? {} : { clientCertificate }),
     ...(clientKey === undefined ? {} : { clientKey }),
     ...(token === undefined ? {} : { token }),
+    ...(value.tokenFile ? { tokenFile: resolve(dirname(file), value.tokenFile) } : {}),
   };
 }
 

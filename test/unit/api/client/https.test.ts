@@ -2,7 +2,11 @@ import { createServer as createPlainServer } from 'node:http';
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import { once } from 'node:events';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ApiAccess } from '../../../../api/client/access.ts';
 import { AccessError } from '../../../../api/client/access.ts';
@@ -73,6 +77,26 @@ async function frames(events: AsyncIterable<unknown>): Promise<unknown[]> {
 }
 
 describe('httpsTransport', () => {
+  it('sends the token that stands in its file now', async () => {
+    const seen: (string | undefined)[] = [];
+    const port = await startServer((request, response) => {
+      seen.push(request.headers.authorization);
+      answer(response, 200, {});
+    });
+    const directory = mkdtempSync(join(tmpdir(), 'mesocosm-https-'));
+    cleanups.push(() => rm(directory, { recursive: true }));
+    const tokenFile = join(directory, 'token');
+    writeFileSync(tokenFile, 'renewed\n');
+    let ahead = 0;
+    const system = systemClock();
+    const clock = { ...system, monotonic: () => system.monotonic() + ahead };
+    const transport = transportTo(port, { token: 'first', tokenFile }, { clock });
+    await transport.request({ method: 'GET', path: '/' });
+    ahead = 60_000;
+    await transport.request({ method: 'GET', path: '/' });
+    expect(seen).toEqual(['Bearer first', 'Bearer renewed']);
+  });
+
   it('sends method, path, query, body, token and fence, and decodes the answer', async () => {
     const seen: unknown[] = [];
     const port = await startServer((request, response) => {

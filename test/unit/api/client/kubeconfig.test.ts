@@ -75,7 +75,12 @@ describe('loadKubeconfig', () => {
     });
     const path = write(content, 'sub/config');
     const { access, namespace } = await loadKubeconfig({ path, home });
-    expect(access).toEqual({ server: 'https://one:6443', ca: certificate, token: 'from-file' });
+    expect(access).toEqual({
+      server: 'https://one:6443',
+      ca: certificate,
+      token: 'from-file',
+      tokenFile: join(directory, 'sub/token'),
+    });
     expect(namespace).toBe('default');
   });
 
