@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import type { CommandModule, Context } from './context.ts';
 import * as help from './help.ts';
+import { addGitOpsCommands } from './program-gitops.ts';
 import { cosmVersion } from './version.ts';
 
 /** The command line of cosm. Each command's file is imported only when it is called. */
@@ -22,6 +23,7 @@ export function buildProgram(context: Context): Command {
     .addHelpText('after', help.program)
     .exitOverride();
   addObjectCommands(program, context);
+  addGitOpsCommands(program, (load) => lazily(context, load));
   addRunningCommands(program, context);
   addClusterCommands(program, context);
   return program;

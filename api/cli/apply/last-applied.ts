@@ -38,7 +38,8 @@ function objectAt(object: JsonObject, key: string): JsonObject {
   return isObject(value) ? value : {};
 }
 
-function sorted(value: unknown): unknown {
+/** With the keys of all objects in one order, so that equal values are equal texts. */
+export function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (!isObject(value)) return value;
   return Object.fromEntries(
