@@ -4,6 +4,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { Exec, KubeConfig, Log, type V1Status } from '@kubernetes/client-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { jobResource } from '../../api/v1/job.ts';
 import type { Task } from '../../api/v1/task.ts';
@@ -77,6 +80,41 @@ describe.each(versions)('kubectl 1.$minor', { timeout: 60_000 }, (version) => {
   });
 });
 
+describe("Kubernetes' JavaScript client", { timeout: 60_000 }, () => {
+  const config = (): KubeConfig => {
+    const loaded = new KubeConfig();
+    loaded.loadFromFile(cluster.kubeconfig);
+    return loaded;
+  };
+
+  it('runs a command that reads its input to the end', async () => {
+    const output = new PassThrough();
+    const written = text(output);
+    const status = await new Promise<V1Status>((resolve, reject) => {
+      const command = ['sh', '-c', 'wc -c; exit 4'];
+      const input = Readable.from([Buffer.alloc(100_000)]);
+      const { name } = single.metadata;
+      new Exec(config())
+        .exec(namespace, name, 'main', command, output, null, input, false, resolve)
+        .catch(reject);
+    });
+    expect(status.details?.causes).toEqual([{ reason: 'ExitCode', message: '4' }]);
+    output.end();
+    expect((await written).trim()).toBe('100000');
+  });
+
+  it('follows logs', async () => {
+    const output = new PassThrough();
+    let read = '';
+    output.on('data', (chunk: Buffer) => (read += chunk.toString()));
+    const log = new Log(config());
+    const options = { follow: true, tailLines: 1 };
+    const abort = await log.log(namespace, single.metadata.name, 'main', output, options);
+    expect(await until(() => /tick\n[^]*tick\n/.test(read), 10_000)).toBe(true);
+    abort.abort();
+  });
+});
+
 describe('the newest kubectl', { timeout: 60_000 }, () => {
   const kubectl = (): Kubectl => {
     if (newest === undefined) throw new Error('there is no kubectl');
@@ -98,7 +136,7 @@ describe('the newest kubectl', { timeout: 60_000 }, () => {
   });
 
   it('pipes input to a command, through to its end', async () => {
-    const text = 'ü'.repeat(300_000);
+    const typed = 'ü'.repeat(300_000);
     const command = `'${newest?.file ?? ''}' exec -i ${single.metadata.name} -- wc -c`;
     const shell = spawn('/bin/sh', ['-c', command], {
       env: { ...process.env, HOME: directory, KUBECONFIG: cluster.kubeconfig },
@@ -107,9 +145,9 @@ describe('the newest kubectl', { timeout: 60_000 }, () => {
     let shown = '';
     shell.stdout.setEncoding('utf8').on('data', (chunk: string) => (shown += chunk));
     const closed = once(shell, 'close');
-    shell.stdin.end(text);
+    shell.stdin.end(typed);
     expect(await closed).toEqual([0, null]);
-    expect(shown.trim()).toBe(String(Buffer.byteLength(text)));
+    expect(shown.trim()).toBe(String(Buffer.byteLength(typed)));
   });
 
   it('gives a command a terminal, and tells it its size', async () => {
