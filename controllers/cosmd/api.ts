@@ -8,6 +8,7 @@ import { createApiServer, type ApiServer } from '../../api/server/server.ts';
 import type { Storage } from '../../api/storage/storage.ts';
 import { resources } from '../../api/v1/resources.ts';
 import { ConfigError, readBytes, type Config } from './config.ts';
+import { accessOf } from './masters.ts';
 import { auditOptions, identityOptions } from './identity.ts';
 import { version } from './version.ts';
 
@@ -45,6 +46,7 @@ export function apiServerOf({ config, logger, ...context }: ApiContext): ApiServ
         ...(namespaces === undefined ? {} : { namespaces }),
       }),
     ),
+    agents: config.mesos === undefined ? undefined : accessOf(config.mesos),
     https: {
       host,
       port,
