@@ -11,10 +11,11 @@ export interface Grant {
   roleRef: RoleRef;
 }
 
-/** A grant and the subject of it that is whoever asks. */
+/** A grant to one subject. */
 interface Applied {
   grant: Grant;
-  subject: Subject;
+  /** Why what its role allows is allowed. */
+  reason: string;
 }
 
 type BySubject = Map<string, Applied[]>;
@@ -47,9 +48,10 @@ export class Policy {
     for (const subject of grant.subjects) {
       const key = subjectKey(subject, grant.namespace);
       if (key === undefined) continue;
-      const applied = bySubject.get(key);
-      if (applied === undefined) bySubject.set(key, [{ grant, subject }]);
-      else applied.push({ grant, subject });
+      const applied = { grant, reason: `RBAC: allowed by ${describe(grant, subject)}` };
+      const known = bySubject.get(key);
+      if (known === undefined) bySubject.set(key, [applied]);
+      else known.push(applied);
     }
   }
 
@@ -87,11 +89,15 @@ export class Policy {
   /** Kubernetes' decision: one rule that allows it is enough. The reason names the binding. */
   decide(attributes: Attributes): Decision {
     const missing: string[] = [];
-    for (const applied of this.#applied(attributes.user, attributes.resource?.namespace)) {
-      const rules = this.#rulesOf(applied.grant);
-      if (rules === undefined) missing.push(missingRole(applied.grant));
-      else if (rules.some((rule) => allows(rule, attributes))) {
-        return { allowed: true, reason: `RBAC: allowed by ${describe(applied)}` };
+    // Many bindings give the same role.
+    const checked = new Set<readonly Rule[]>();
+    const { user, resource } = attributes;
+    for (const { grant, reason } of this.#applied(user, resource?.namespace)) {
+      const rules = this.#rulesOf(grant);
+      if (rules === undefined) missing.push(missingRole(grant));
+      else if (!checked.has(rules)) {
+        if (rules.some((rule) => allows(rule, attributes))) return { allowed: true, reason };
+        checked.add(rules);
       }
     }
     if (missing.length === 0) return { allowed: false, reason: '' };
@@ -122,13 +128,12 @@ export class Policy {
     return this.#roles.get(keyOf({ namespace: scope, name: roleRef.name }));
   }
 
-  *#applied(user: User, namespace: string | undefined): Generator<Applied> {
+  #applied(user: User, namespace: string | undefined): readonly Applied[] {
     const keys = [userKey(user.name), ...user.groups.map(groupKey)];
+    const found = keys.flatMap((key) => this.#everywhere.get(key) ?? []);
     const inNamespace = namespace === undefined ? undefined : this.#byNamespace.get(namespace);
-    for (const bySubject of [this.#everywhere, inNamespace]) {
-      if (bySubject === undefined) continue;
-      for (const key of keys) yield* bySubject.get(key) ?? [];
-    }
+    if (inNamespace !== undefined) found.push(...keys.flatMap((key) => inNamespace.get(key) ?? []));
+    return found;
   }
 
   #subjectsIn(namespace: string | undefined): BySubject {
@@ -172,7 +177,7 @@ function subjectKey(subject: Subject, namespace: string | undefined): string | u
   }
 }
 
-function describe({ grant, subject }: Applied): string {
+function describe(grant: Grant, subject: Subject): string {
   const { kind, name } = grant.roleRef;
   const binding =
     grant.namespace === undefined
