@@ -21,7 +21,6 @@ const resourceAttributesSchema = z.strictObject({
   subresource: z.string().optional().describe('Part of the resource: status, scale, log.'),
   name: z.string().optional().describe('Name of the object; empty: any.'),
 });
-export type ResourceAttributes = z.infer<typeof resourceAttributesSchema>;
 
 const attributesFields = {
   resourceAttributes: resourceAttributesSchema
