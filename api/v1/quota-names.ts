@@ -20,7 +20,6 @@ export const computeNames = [
   'limits.memory',
   'limits.ephemeral-storage',
 ] as const;
-export type ComputeName = (typeof computeNames)[number];
 
 /** Names that Kubernetes had before `count/`. */
 const oldCounts = ['secrets', 'configmaps', 'resourcequotas'] as const;
