@@ -1,3 +1,5 @@
+import { generateKeyPairSync } from 'node:crypto';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Metrics } from '../../../../../api/machinery/metrics.ts';
 import { Authentication } from '../../../../../api/server/authentication/authentication.ts';
@@ -5,6 +7,10 @@ import {
   TokenError,
   type TokenAuthenticator,
 } from '../../../../../api/server/authentication/authenticator.ts';
+import { ServiceAccountTokens } from '../../../../../api/server/authentication/service-account-tokens.ts';
+import { parseSigningKey } from '../../../../../api/server/authentication/signing-keys.ts';
+import { seededRandom } from '../../../../../api/machinery/random.ts';
+import { VirtualClock } from '../../../../support/virtual-clock.ts';
 
 /** Knows one token. */
 function knowing(token: string, name: string): TokenAuthenticator {
@@ -67,6 +73,50 @@ describe('who sends a request', () => {
     await expect(identify('Bearer t')).rejects.toThrow('the store is away');
     expect(metrics.text()).toContain('authentication_attempts{result="error"} 1');
   });
+});
+
+it('is not upset by anything that is shown as a token', async () => {
+  const clock = new VirtualClock();
+  const signingKey = parseSigningKey(
+    generateKeyPairSync('ec', { namedCurve: 'P-256' })
+      .privateKey.export({
+        type: 'pkcs8',
+        format: 'pem',
+      })
+      .toString(),
+  );
+  const nothing = { get: () => Promise.resolve(undefined) };
+  const accounts = new ServiceAccountTokens({
+    issuer: 'api',
+    signingKey,
+    keys: [signingKey],
+    lookups: { cached: nothing, live: nothing },
+    clock,
+    random: seededRandom(1),
+  });
+  const { identify } = setUp(accounts);
+  const part = fc.oneof(
+    fc.base64String(),
+    fc.json().map((text) => Buffer.from(text).toString('base64url')),
+    fc
+      .record({
+        iss: fc.constant('api'),
+        alg: fc.anything(),
+        kid: fc.anything(),
+        exp: fc.anything(),
+      })
+      .map((claims) => Buffer.from(JSON.stringify(claims)).toString('base64url')),
+  );
+  const token = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.array(part, { minLength: 1, maxLength: 5 }).map((parts) => parts.join('.')),
+  );
+  await fc.assert(
+    fc.asyncProperty(token, async (shown) => {
+      expect(await identify(`Bearer ${shown}`)).toBeUndefined();
+    }),
+    { numRuns: 200 },
+  );
 });
 
 it('reviews a token for the audiences that are asked for, or for this API', async () => {
