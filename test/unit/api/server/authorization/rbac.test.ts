@@ -206,6 +206,23 @@ describe('a server with RBAC', () => {
     expect(await ask('bob', 'DELETE', jobs)).toMatchObject({ code: 200 });
   });
 
+  it('takes a WebSocket to exec, which is a GET, for what it does', async () => {
+    const exec = '/api/v1/namespaces/default/pods/x/exec';
+    const only = (verb: string) => [{ apiGroups: [''], resources: ['pods/exec'], verbs: [verb] }];
+    await done(ask(root, 'POST', `${inDefault}/roles`, role('looks', only('get'))));
+    await done(ask(root, 'POST', `${inDefault}/roles`, role('runs', only('create'))));
+    await done(
+      ask(root, 'POST', `${inDefault}/rolebindings`, binding('b', 'bob', 'Role', 'looks')),
+    );
+    await done(ask(root, 'POST', `${inDefault}/rolebindings`, binding('c', 'ann', 'Role', 'runs')));
+    for (const method of ['GET', 'POST'] as const) {
+      const refused = await ask('bob', method, exec);
+      expect(refused.code).toBe(403);
+      expect(textAt(refused.body, 'message')).toContain('cannot create resource "pods/exec"');
+      expect((await ask('ann', method, exec)).code).not.toBe(403);
+    }
+  });
+
   it('asks for create where an apply creates', async () => {
     const patch = { apiGroups: [''], resources: ['configmaps'], verbs: ['patch'] };
     await done(ask(root, 'POST', `${inDefault}/roles`, role('r', [patch])));
