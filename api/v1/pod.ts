@@ -83,7 +83,7 @@ const podSpecSchema = z.strictObject({
     .optional()
     .describe('Conditions that must be True besides: every network has assigned an address.'),
   restartPolicy: z.enum(['Never']).describe('Another run is another Task.'),
-  terminationGracePeriodSeconds: z.number().optional().describe('Time between TERM and KILL.'),
+  terminationGracePeriodSeconds: z.int().optional().describe('Time between TERM and KILL.'),
 });
 
 const podStatusSchema = z.strictObject({

@@ -137,7 +137,8 @@ export class PodsEndpoint implements Served {
     const view = this.#view(request);
     const options = queries.parseListOptions(request.query);
     const list = await this.#lister.list(info.namespace, options);
-    return listAnswer(view, { ...list, items: list.items.map((item) => this.#pods.of(item)) });
+    const items = await this.#pods.ofAll(list.items, this.#options.clock);
+    return listAnswer(view, { ...list, items });
   }
 
   async #watch(info: ResourceRequestInfo, request: AuthenticatedRequest): Promise<Answer> {

@@ -1,7 +1,14 @@
 import { findCondition, type Condition } from '../../machinery/conditions.ts';
 import { without } from '../../machinery/json.ts';
 import { addressesReadyGate, type Pod, type PodContainer, type PodPhase } from '../../v1/pod.ts';
-import { isDead, phaseOf, type ContainerStatus, type Task, type TaskPhase } from '../../v1/task.ts';
+import {
+  isDead,
+  phaseOf,
+  taskDefaults,
+  type ContainerStatus,
+  type Task,
+  type TaskPhase,
+} from '../../v1/task.ts';
 import type { Container } from '../../v1/template.ts';
 import { containerState } from './container-state.ts';
 
@@ -38,8 +45,21 @@ export function nodeNameOf(task: Task): string {
 }
 
 /** Those of the Task, but for what is about the Task's own fields. */
-function metadataOf({ metadata }: Task): Pod['metadata'] {
-  return without(metadata, 'generation', 'managedFields', 'generateName');
+function metadataOf({ metadata, spec }: Task): Pod['metadata'] {
+  const kept = without(metadata, 'generation', 'managedFields', 'generateName');
+  if (metadata.deletionTimestamp === undefined) return kept;
+  // kubectl describe relies on it.
+  return {
+    ...kept,
+    deletionGracePeriodSeconds: wholeSeconds(
+      spec.terminationGracePeriodSeconds ?? taskDefaults.terminationGracePeriodSeconds,
+    ),
+  };
+}
+
+/** Clients of Kubernetes take no fractions. */
+function wholeSeconds(seconds: number): number {
+  return Math.ceil(seconds);
 }
 
 function specOf(task: Task): Pod['spec'] {
@@ -52,7 +72,9 @@ function specOf(task: Task): Pod['spec'] {
       ? { hostNetwork: true }
       : { readinessGates: [{ conditionType: addressesReadyGate }] }),
     restartPolicy: 'Never',
-    ...(terminationGracePeriodSeconds === undefined ? {} : { terminationGracePeriodSeconds }),
+    ...(terminationGracePeriodSeconds === undefined
+      ? {}
+      : { terminationGracePeriodSeconds: wholeSeconds(terminationGracePeriodSeconds) }),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { KubeObject } from '../../machinery/metadata.ts';
 import type { Resource } from '../../machinery/resource.ts';
 import type { Task } from '../../v1/task.ts';
+import { sleep, type Clock } from '../../machinery/clock.ts';
 import { deepFreeze } from '../../machinery/json.ts';
 import { itemOf, type Item } from '../registry/item.ts';
 import type { WatchFrame, WatchFrames } from '../registry/watcher.ts';
@@ -29,6 +30,9 @@ export function tasksAsPods(tasks: Resource): Resource {
   };
 }
 
+/** Pods that are made without a pause: a few milliseconds. */
+const portion = 200;
+
 /** Pods of Tasks: one for every reader of a revision, serialised once, as the Tasks themselves are. */
 export class PodItems {
   readonly #pods = new WeakMap<Item, Item>();
@@ -40,6 +44,20 @@ export class PodItems {
       this.#pods.set(task, pod);
     }
     return pod;
+  }
+
+  /** In portions, so that others get their turn however long the list is. */
+  async ofAll(tasks: readonly Item[], clock: Clock): Promise<Item[]> {
+    const pods: Item[] = [];
+    let made = 0;
+    for (const task of tasks) {
+      if (!this.#pods.has(task)) made += 1;
+      pods.push(this.of(task));
+      if (made < portion) continue;
+      made = 0;
+      await sleep(clock, 0);
+    }
+    return pods;
   }
 
   async *frames(tasks: AsyncIterable<WatchFrames>): AsyncGenerator<WatchFrames, void, undefined> {

@@ -155,6 +155,15 @@ describe('the Pod of a Task', () => {
     ]);
   });
 
+  it('has whole seconds of grace, also where it is being deleted, as clients of Kubernetes need', () => {
+    const deleted = task(running, { terminationGracePeriodSeconds: 1.5 });
+    deleted.metadata.deletionTimestamp = when;
+    const { metadata, spec } = podOf(deleted);
+    expect(spec.terminationGracePeriodSeconds).toBe(2);
+    expect(metadata).toMatchObject({ deletionTimestamp: when, deletionGracePeriodSeconds: 2 });
+    expect(podOf(task(running)).metadata).not.toHaveProperty('deletionGracePeriodSeconds');
+  });
+
   it('names variables and keeps their values to the Task', () => {
     const env = [{ name: 'PASSWORD', value: 'hunter2' }];
     const pod = podOf(
