@@ -70,4 +70,28 @@ describe('an owner reference', () => {
     const body = { metadata: { ownerReferences: [owner()], labels: { a: 'b' } } };
     expect((await api.send('PATCH', `${maps}/m`, { body, contentType: merge })).code).toBe(200);
   });
+
+  it('is what the loops may set by their role', async () => {
+    api = await startHarness({ authorization: 'RBAC' });
+    const loops = api.server.transport({
+      name: 'system:mesocosm-controllers',
+      groups: ['system:authenticated'],
+    });
+    const resources = { requests: { cpu: 1, memory: '64Mi' } };
+    const containers = [{ name: 'main', script: 'true', resources }];
+    const answer = await loops.request({
+      method: 'POST',
+      path: '/apis/mesocosm.dev/v1/namespaces/default/tasks',
+      body: {
+        apiVersion: 'mesocosm.dev/v1',
+        kind: 'Task',
+        metadata: {
+          name: 'web-0-bcdfg',
+          ownerReferences: [owner({ controller: true, blockOwnerDeletion: true })],
+        },
+        spec: { job: 'web', instance: 0, revision: 'web-1', restarts: 0, containers },
+      },
+    });
+    expect(answer.code).toBe(201);
+  });
 });

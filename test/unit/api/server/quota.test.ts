@@ -4,7 +4,7 @@ import type { ApiResponse } from '../../../../api/client/transport.ts';
 import { isObject } from '../../../../api/machinery/json.ts';
 import { systemClock } from '../../../../api/machinery/clock.ts';
 import { MemoryStorage } from '../../../../api/storage/memory.ts';
-import type { Storage, WriteOptions } from '../../../../api/storage/storage.ts';
+import { StorageError, type Storage, type WriteOptions } from '../../../../api/storage/storage.ts';
 import { at, startHarness, textAt, type Harness } from './support/harness.ts';
 
 const quotas = '/api/v1/namespaces/default/resourcequotas';
@@ -193,6 +193,41 @@ describe('a ResourceQuota', () => {
   });
 });
 
+describe('a write whose answer is lost', () => {
+  it.each([true, false])('keeps its room until somebody counts (stored: %s)', async (stored) => {
+    const clock = systemClock();
+    const memory = new MemoryStorage({ clock });
+    let lost = false;
+    const storage: Storage = {
+      ...interleaved(memory, () => Promise.resolve()),
+      create: async (key, value, options) => {
+        if (!lost || !key.includes('/jobs/')) return memory.create(key, value, options);
+        if (stored) await memory.create(key, value, options);
+        throw new StorageError('unknown', 'injected');
+      },
+    };
+    const api = await startHarness({ storage });
+    try {
+      await given(api, { 'requests.cpu': '1' }, { 'requests.cpu': '0' });
+      lost = true;
+      expect((await create(api, job('one', { replicas: 2 }))).code).toBe(504);
+      lost = false;
+      expect((await create(api, job('two'))).code).toBe(403);
+      const { body } = await api.send('GET', `${quotas}/team`);
+      expect(at(body, 'status.used')).toEqual({ 'requests.cpu': '1' });
+      expect(at(body, 'status.pending.0')).toMatchObject({
+        resource: 'jobs.mesocosm.dev',
+        name: 'one',
+        base: '',
+        amounts: { 'requests.cpu': 1000 },
+      });
+    } finally {
+      await api.stop();
+      await memory.close();
+    }
+  });
+});
+
 /** Yields to others before each call, in an order that the schedule decides. */
 function interleaved(storage: Storage, turn: () => Promise<void>): Storage {
   return {
@@ -238,7 +273,8 @@ describe('two servers on one store', () => {
           const clock = systemClock();
           const memory = new MemoryStorage({ clock });
           const storage = interleaved(memory, async () => {
-            for (let left = Number(order.next().value); left > 0; left -= 1) await Promise.resolve();
+            for (let left = Number(order.next().value); left > 0; left -= 1)
+              await Promise.resolve();
           });
           const servers = [
             await startHarness({ storage, seed: 1 }),
