@@ -2,6 +2,7 @@ import { ApiError } from '../machinery/errors.ts';
 import type { Metrics } from '../machinery/metrics.ts';
 import type { Random } from '../machinery/random.ts';
 import type { Verb } from '../machinery/resource.ts';
+import { StorageError } from '../storage/storage.ts';
 import type { Auditor, AuditTrail } from './audit/auditor.ts';
 import { impersonate } from './authentication/impersonation.ts';
 import type { IssuerDocuments } from './authentication/issuer-documents.ts';
@@ -120,11 +121,11 @@ export class Dispatcher {
     if (/^\/healthz(?:\/|$)/.test(request.path) && request.method === 'GET') {
       return healthAnswer('healthz', this.#options.healthz, request.path, request.query);
     }
-    const { metrics, issuer, discovery, openApi, catalog } = this.#options;
+    const { metrics, issuer, discovery, openApi } = this.#options;
     if (metrics !== undefined && /^\/metrics\/?$/.test(request.path)) {
       return metricsAnswer(metrics, request);
     }
-    if (/^\/(?:apis?|openapi)(?:\/|$)/.test(request.path)) await catalog.refresh();
+    if (/^\/(?:apis?|openapi)(?:\/|$)/.test(request.path)) await this.#describe();
     const found = discovery.answer(request) ?? openApi.answer(request) ?? issuer?.answer(request);
     if (found === undefined) throw noSuchPath();
     return found;
@@ -194,7 +195,16 @@ export class Dispatcher {
     return served.handle(verb, info, request, authorize);
   }
 
-  /** Who answers for the kind; one that came a moment ago, on whichever server, is there. Throws 404. */
+  /** What is described is of now; of what was known last, if the store cannot be asked. */
+  async #describe(): Promise<void> {
+    try {
+      await this.#options.catalog.refresh();
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+    }
+  }
+
+  /** Who answers for the kind; one that came a moment ago, on whichever server, is there. Throws 404, 503. */
   async #served(info: ResourceRequestInfo): Promise<Served> {
     const { catalog } = this.#options;
     const known = catalog.find(info);

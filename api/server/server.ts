@@ -26,7 +26,7 @@ import { tokenRequests } from './authentication/token-requests.ts';
 import { createAuthorization, type AuthorizationMode } from './authorization/authorization.ts';
 import type { Authorizer } from './authorizer.ts';
 import { Catalog } from './catalog.ts';
-import { serveCustomKinds } from './crd/serve.ts';
+import { createCustomKinds } from './crd/serve.ts';
 import { admitStoredVersions } from './crd/status-rules.ts';
 import { Discovery } from './discovery.ts';
 import { Dispatcher } from './dispatcher.ts';
@@ -210,6 +210,19 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       logger.error({ ...request, error: cause }, 'a request failed in the server');
     },
   });
+  const transport = new InProcessTransport(dispatcher, systemUser);
+  const customKinds = createCustomKinds({
+    catalog,
+    own,
+    cache,
+    store,
+    endpoint,
+    transport,
+    user: systemUser,
+    clock,
+    logger,
+    signal: running.signal,
+  });
   const listener =
     options.https === undefined
       ? undefined
@@ -228,26 +241,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       const { signal } = running;
       const caching = cache.run(signal);
       following = caching;
-      const transport = new InProcessTransport(dispatcher, systemUser);
       await ensureNamespaces({ transport, cache, clock, logger, signal });
       const client = createClient(transport);
       await authorization.prepare(client, signal);
-      const customKinds = serveCustomKinds(
-        {
-          catalog,
-          own,
-          cache,
-          store,
-          storage,
-          endpoint,
-          transport,
-          user: systemUser,
-          clock,
-          logger,
-        },
-        signal,
-      );
-      following = Promise.all([caching, authorization.run(client, signal), customKinds]);
+      following = Promise.all([caching, authorization.run(client, signal), customKinds.run()]);
     },
     stop: async () => {
       leaving.abort();

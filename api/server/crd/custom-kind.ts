@@ -1,11 +1,4 @@
-import {
-  deepFreeze,
-  isObject,
-  jsonEqual,
-  valueAt,
-  without,
-  type JsonObject,
-} from '../../machinery/json.ts';
+import { deepFreeze, isObject, valueAt, without, type JsonObject } from '../../machinery/json.ts';
 import type { FieldError } from '../../machinery/errors.ts';
 import { apiVersionOf, type KubeObject } from '../../machinery/metadata.ts';
 import type { ParseResult, Resource, ScalePaths, SchemaNode } from '../../machinery/resource.ts';
@@ -208,8 +201,8 @@ class CustomShape {
   }
 
   complete(object: KubeObject): KubeObject {
-    const value = this.#completed({ ...object });
-    return jsonEqual(value, object) ? object : { ...object, ...value, metadata: object.metadata };
+    const value: unknown = withDefaults(object, this.#schema);
+    return value === object || !isObject(value) ? object : { ...object, ...value };
   }
 
   present(stored: KubeObject, apiVersion: string): KubeObject {

@@ -4,7 +4,7 @@ import { sleep, timestamp, type Clock } from '../../machinery/clock.ts';
 import { jsonEqual } from '../../machinery/json.ts';
 import type { KubeObject } from '../../machinery/metadata.ts';
 import type { Resource } from '../../machinery/resource.ts';
-import { StorageError, type Storage } from '../../storage/storage.ts';
+import { StorageError } from '../../storage/storage.ts';
 import { customResourceDefinitionResource } from '../../v1/custom-resource-definition.ts';
 import { isTrue, type CustomResourceDefinition } from '../../v1/custom-resource-types.ts';
 import type { Catalog } from '../catalog.ts';
@@ -21,8 +21,7 @@ export interface CustomKindsOptions {
   /** The kinds of the program: their names are taken. */
   own: readonly Resource[];
   cache: ItemCache;
-  storage: Pick<Storage, 'head'>;
-  endpointOf(kind: CustomKind): CustomEndpoint;
+  endpointOf: (kind: CustomKind) => CustomEndpoint;
   /** Told of every definition that is being deleted. */
   onTerminating(definition: CustomResourceDefinition): void;
   /** As the server itself. */
@@ -34,7 +33,7 @@ export interface CustomKindsOptions {
 const prefix = resourcePrefix(customResourceDefinitionResource);
 const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 
-/** How long whoever asks for an unknown kind waits for the cache to have heard of it. */
+/** How long the cache may take to hear of what has been written. */
 const waitMs = 1_000;
 const retryMs = 1_000;
 
@@ -64,23 +63,24 @@ export class CustomKinds {
     const { cache, clock } = this.#options;
     while (!signal.aborted) {
       if (!(await cache.waitFor(1, retryMs, signal))) continue;
-      const start = cache.snapshot(prefix).revision;
-      if (await this.#reconcile()) await this.#follow(start, signal);
-      else await sleep(clock, retryMs, signal);
+      await this.#follow(signal);
+      await sleep(clock, retryMs, signal);
     }
   }
 
-  async #follow(start: number, signal: AbortSignal): Promise<void> {
-    const { cache, clock, logger } = this.#options;
+  /** Until something is left to be done again, or the signal aborts. */
+  async #follow(signal: AbortSignal): Promise<void> {
+    const { cache, logger } = this.#options;
     try {
+      const start = cache.snapshot(prefix).revision;
+      if (!(await this.#reconcile())) return;
       for await (const { events } of cache.subscribe(prefix, start, { signal })) {
-        if (events.length > 0 && !(await this.#reconcile())) break;
+        if (events.length > 0 && !(await this.#reconcile())) return;
       }
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;
       logger.warn({ error: error.message }, 'definitions of kinds cannot be followed');
     }
-    await sleep(clock, retryMs, signal);
   }
 
   /**
@@ -88,19 +88,19 @@ export class CustomKinds {
    * such kind: another server may have accepted it a moment ago. Throws StorageError.
    */
   async refresh(): Promise<void> {
-    const { cache, storage } = this.#options;
-    if (!(await cache.waitFor(1, 0))) return;
-    await cache.waitFor(await storage.head(), waitMs);
     await this.#reconcile();
   }
 
   /** One at a time; calls that come meanwhile share the next. Whether all that was to be written is. */
   #reconcile(): Promise<boolean> {
     if (this.#turn === undefined) return this.#begin();
-    this.#nextTurn ??= this.#turn.then(() => {
-      this.#nextTurn = undefined;
-      return this.#begin();
-    });
+    // Whoever waits for the present turn is told if it fails.
+    this.#nextTurn ??= this.#turn
+      .catch(() => false)
+      .then(() => {
+        this.#nextTurn = undefined;
+        return this.#begin();
+      });
     return this.#nextTurn;
   }
 
@@ -114,7 +114,7 @@ export class CustomKinds {
 
   async #settle(): Promise<boolean> {
     const { cache } = this.#options;
-    const definitions = this.#definitions();
+    const definitions = await this.#definitions();
     this.#serve(definitions);
     for (const definition of definitions) {
       if (definition.metadata.deletionTimestamp !== undefined) {
@@ -122,17 +122,16 @@ export class CustomKinds {
       }
     }
     const { revision, done } = await this.#accept(definitions);
-    if (revision > 0 && (await cache.waitFor(revision, waitMs))) this.#serve(this.#definitions());
+    if (revision === 0) return done;
+    await cache.waitFor(revision, waitMs);
+    this.#serve(await this.#definitions());
     return done;
   }
 
-  /** Those that came first are first. */
-  #definitions(): CustomResourceDefinition[] {
-    const found = [...this.#options.cache.snapshot(prefix).entries()];
-    const definitions = found.map(({ object }) => object).filter(isDefinition);
-    return definitions.sort((left, right) =>
-      left.metadata.creationTimestamp < right.metadata.creationTimestamp ? -1 : 1,
-    );
+  /** All that are stored now. Throws StorageError. */
+  async #definitions(): Promise<CustomResourceDefinition[]> {
+    const snapshot = await this.#options.cache.list(prefix);
+    return [...snapshot.entries()].map(({ object }) => object).filter(isDefinition);
   }
 
   /** Writes the statuses that are to change; the revision that shows them all. */
@@ -197,8 +196,15 @@ export class CustomKinds {
   #endpointsOf(definition: CustomResourceDefinition): Built {
     const known = this.#built.get(definition.metadata.name);
     if (known !== undefined && isSameKind(known.definition, definition)) return known;
-    const endpoints = customKinds(definition).map((kind) => this.#options.endpointOf(kind));
-    return { definition, endpoints };
+    const { endpointOf, logger } = this.#options;
+    try {
+      return { definition, endpoints: customKinds(definition).map(endpointOf) };
+    } catch (error) {
+      // Another version of this program may have taken what this one cannot read: the others are served.
+      const { name } = definition.metadata;
+      logger.error({ definition: name, error: String(error) }, 'a kind cannot be served');
+      return { definition, endpoints: [] };
+    }
   }
 }
 

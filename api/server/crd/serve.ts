@@ -1,7 +1,6 @@
 import type { Transport } from '../../client/transport.ts';
 import type { Clock } from '../../machinery/clock.ts';
 import type { Resource } from '../../machinery/resource.ts';
-import type { Storage } from '../../storage/storage.ts';
 import type { Catalog } from '../catalog.ts';
 import type { Endpoint, EndpointOptions } from '../endpoint.ts';
 import type { User } from '../registry/context.ts';
@@ -17,7 +16,6 @@ export interface ServeOptions {
   catalog: Catalog;
   own: readonly Resource[];
   cache: ItemCache;
-  storage: Pick<Storage, 'head'>;
   store: EndpointOptions['store'];
   endpoint(of: Pick<EndpointOptions, 'resource' | 'cache' | 'store'>): Endpoint;
   /** As `user`, the server itself. */
@@ -25,20 +23,26 @@ export interface ServeOptions {
   user: User;
   clock: Clock;
   logger: ServerLogger;
+  /** Of the server: ends all of it. */
+  signal: AbortSignal;
 }
 
-/** Has the catalog serve the kinds of users, until the signal aborts. */
-export async function serveCustomKinds(options: ServeOptions, signal: AbortSignal): Promise<void> {
-  const { catalog } = options;
+/** Has the catalog serve the kinds of users; follows them while `run` does. */
+export function createCustomKinds(options: ServeOptions): { run(): Promise<void> } {
+  const { catalog, signal } = options;
   const endpointOf = (kind: CustomKind): Endpoint =>
     options.endpoint({ resource: kind.resource, ...versionedItems(kind, options) });
-  const cleanup = new Cleanup({ ...options, endpointOf, signal });
+  const cleanup = new Cleanup({ ...options, endpointOf });
   const kinds = new CustomKinds({
     ...options,
     endpointOf: (kind) => new CustomEndpoint(kind, endpointOf(kind)),
     onTerminating: (definition) => cleanup.begin(definition),
   });
   catalog.refreshBy(() => kinds.refresh());
-  await kinds.run(signal);
-  await cleanup.ended();
+  return {
+    run: async () => {
+      await kinds.run(signal);
+      await cleanup.ended();
+    },
+  };
 }

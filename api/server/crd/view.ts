@@ -84,6 +84,7 @@ function versionedCache(cache: CachedItems, memo: Memo): CachedItems {
       return cache.revision;
     },
     waitFor: (...args) => cache.waitFor(...args),
+    catchUp: () => cache.catchUp(),
     snapshot: (prefix) => shown(cache.snapshot(prefix)),
     list: async (prefix) => shown(await cache.list(prefix)),
     subscribe: (...args) => followed(cache.subscribe(...args)),
