@@ -124,7 +124,7 @@ const served = new Map(resources.map(({ gvk, plural }) => [`${gvk.group}/${gvk.k
 
 function allows(role: ClusterRole, verb: string, group: string, resource: string): boolean {
   return (role.rules ?? []).some(
-    ({ apiGroups, resources: named, verbs }) =>
+    ({ apiGroups, resources: named, verbs = [] }) =>
       (apiGroups ?? []).includes(group) && (named ?? []).includes(resource) && verbs.includes(verb),
   );
 }
@@ -182,7 +182,7 @@ describe('the role of a pipeline', () => {
   it('names what is served, and writes nothing that controllers own', () => {
     expect(roles).toHaveLength(1);
     const plurals = new Set(resources.map(({ gvk, plural }) => `${gvk.group}/${plural}`));
-    for (const { apiGroups = [], resources: named = [], verbs } of roles[0]?.rules ?? []) {
+    for (const { apiGroups = [], resources: named = [], verbs = [] } of roles[0]?.rules ?? []) {
       for (const group of apiGroups) {
         for (const name of named) {
           expect(plurals).toContain(`${group}/${name}`);
