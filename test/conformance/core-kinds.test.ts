@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { writeKubeconfig } from '../../hack/local/certificates.ts';
 import { resources } from '../../api/v1/resources.ts';
-import { Kubectl, kubectlVersions } from './support/kubectl.ts';
+import { kubectlVersions, type Kubectl } from './support/kubectl.ts';
+import { administrator } from './support/people.ts';
 import { startServer, type RunningServer } from './support/server.ts';
 
 const versions = await kubectlVersions();
@@ -18,9 +18,7 @@ describe.each(extremes)('core kinds with kubectl 1.$minor', ({ file }) => {
 
   beforeAll(async () => {
     running = await startServer(resources);
-    const kubeconfig = join(running.directory, 'kubeconfig');
-    writeKubeconfig(kubeconfig, `https://127.0.0.1:${running.port}`, running.certificates);
-    kubectl = new Kubectl(file, join(running.directory, 'home'), kubeconfig);
+    kubectl = administrator(file, running);
   });
   afterAll(async () => {
     await running.stop();

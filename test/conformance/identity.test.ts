@@ -14,13 +14,8 @@ import { createLocalJWKSet, decodeJwt, jwtVerify, type JSONWebKeySet } from 'jos
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { exchange, type WireAnswer } from './golden/wire.ts';
-import {
-  issuer,
-  kubeconfigOf,
-  startIdentityServer,
-  tokens,
-  type IdentityServer,
-} from './support/identities.ts';
+import { issuer, startIdentityServer, tokens, type IdentityServer } from './support/identities.ts';
+import { kubeconfigOf } from './support/people.ts';
 import { Kubectl, kubectlVersions } from './support/kubectl.ts';
 import type { RunningServer } from './support/server.ts';
 

@@ -1,8 +1,7 @@
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { writeKubeconfig } from '../../hack/local/certificates.ts';
 import { resources } from '../../api/v1/resources.ts';
-import { Kubectl, kubectlVersions } from './support/kubectl.ts';
+import { kubectlVersions, type Kubectl } from './support/kubectl.ts';
+import { administrator } from './support/people.ts';
 import { startServer, type RunningServer } from './support/server.ts';
 
 const versions = await kubectlVersions();
@@ -44,9 +43,7 @@ describe.each(versions)('kubectl 1.$minor', ({ file, minor }) => {
 
   beforeAll(async () => {
     running = await startServer(resources);
-    const kubeconfig = join(running.directory, 'kubeconfig');
-    writeKubeconfig(kubeconfig, `https://127.0.0.1:${running.port}`, running.certificates);
-    kubectl = new Kubectl(file, join(running.directory, 'home'), kubeconfig);
+    kubectl = administrator(file, running);
   });
   afterAll(async () => {
     await running.stop();

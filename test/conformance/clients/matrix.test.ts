@@ -1,5 +1,5 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { clientCertificate } from '../../../hack/local/certificates.ts';
@@ -7,6 +7,7 @@ import { refusal } from '../../../api/client/decode.ts';
 import type { ApiRequest } from '../../../api/client/transport.ts';
 import { resources } from '../../../api/v1/resources.ts';
 import { kubectlVersions } from '../support/kubectl.ts';
+import { kubeconfigFile, withCertificate } from '../support/people.ts';
 import { startServer, type RunningServer } from '../support/server.ts';
 import { behaviours, type Ability, type Stage } from './behaviours.ts';
 import { objectSchema, type Client, type ClientObject } from './client.ts';
@@ -94,30 +95,6 @@ async function write(method: ApiRequest['method'], path: string, body: object): 
   if (answer.code >= 400) throw refusal(answer.body, answer.code);
 }
 
-/** A kubeconfig of one user in one file; JSON is YAML. */
-async function kubeconfig(user: string, credentials: object): Promise<string> {
-  const file = join(running.directory, `kubeconfig-${user}`);
-  const ca = readFileSync(running.certificates.caFile).toString('base64');
-  const server = `https://127.0.0.1:${running.port}`;
-  const config = {
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [{ name: 'c', cluster: { server, 'certificate-authority-data': ca } }],
-    users: [{ name: user, user: credentials }],
-    contexts: [{ name: 'c', context: { cluster: 'c', user, namespace: 'default' } }],
-    'current-context': 'c',
-  };
-  await writeFile(file, JSON.stringify(config), { mode: 0o600 });
-  return file;
-}
-
-function credentials({ certFile, keyFile }: { certFile: string; keyFile: string }): object {
-  return {
-    'client-certificate-data': readFileSync(certFile).toString('base64'),
-    'client-key-data': readFileSync(keyFile).toString('base64'),
-  };
-}
-
 describe.each(makers)('$label', ({ label, lacks, make }) => {
   const index = labels.indexOf(label);
   let stage: Omit<Stage, 'name'>;
@@ -126,9 +103,10 @@ describe.each(makers)('$label', ({ label, lacks, make }) => {
     const viewer = clientCertificate(running.directory, 'viewer', ['lookers']);
     const home = join(running.directory, `home-${index}`);
     await mkdir(home, { recursive: true });
-    const client = make(home, await kubeconfig('admin', credentials(running.certificates.admin)));
-    const looker = make(home, await kubeconfig('viewer', credentials(viewer)));
-    const stranger = make(home, await kubeconfig('stranger', { token: 'nobody-knows-it' }));
+    const file = (user: object): string => kubeconfigFile(running, user);
+    const client = make(home, file(withCertificate(running.certificates.admin)));
+    const looker = make(home, file(withCertificate(viewer)));
+    const stranger = make(home, file({ token: 'nobody-knows-it' }));
     started.push(client, looker, stranger);
     stage = { client, viewer: looker, stranger, truth, write };
   });

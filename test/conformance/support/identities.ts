@@ -1,5 +1,4 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { systemClock } from '../../../api/machinery/clock.ts';
 import type { AuditEvent } from '../../../api/server/audit/event.ts';
 import { parseSigningKey } from '../../../api/server/authentication/signing-keys.ts';
@@ -58,19 +57,5 @@ export async function startIdentityServer(): Promise<IdentityServer> {
     skip: (ms) => {
       ahead += ms;
     },
-  };
-}
-
-/** A kubeconfig of this user. */
-export function kubeconfigOf(running: RunningServer, user: object): object {
-  const ca = readFileSync(running.certificates.caFile).toString('base64');
-  const server = `https://127.0.0.1:${running.port}`;
-  return {
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [{ name: 'c', cluster: { server, 'certificate-authority-data': ca } }],
-    users: [{ name: 'u', user }],
-    contexts: [{ name: 'x', context: { cluster: 'c', user: 'u', namespace: 'default' } }],
-    'current-context': 'x',
   };
 }
