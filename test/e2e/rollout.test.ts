@@ -83,6 +83,35 @@ describe('a rolling update', { timeout: 90_000 }, () => {
   });
 });
 
+describe('a change of networks', { timeout: 60_000 }, () => {
+  it('withdraws no member before its task is replaced, though the set asks for the new one at once', async () => {
+    const requests = { cpu: '100m', memory: '32Mi' };
+    const job = service('moving', {
+      replicas: 3,
+      published: true,
+      container: { resources: { requests } },
+    });
+    await cluster.client.of(jobResource).create(job);
+    await running(cluster.client, 'moving', 3);
+    await mirrored(cluster, 'moving');
+    const whole = (await zookeeperHistory(cluster.zookeeper)).at(-1)?.zxid ?? 0n;
+    await change(cluster.client, 'moving', {
+      template: { spec: { networks: [{ name: 'data-net' }] } },
+      serverSet: { network: 'data-net' },
+    });
+    await eventually('all tasks are on data-net', async () => {
+      const tasks = await running(cluster.client, 'moving', 3);
+      return tasks.every(({ spec }) => spec.networks?.[0]?.name === 'data-net');
+    });
+    await mirrored(cluster, 'moving');
+    const members = aliveOverTime(await zookeeperHistory(cluster.zookeeper), pathOf('moving'))
+      .filter(({ write }) => write.zxid > whole)
+      .map(({ alive }) => alive.length);
+    expect(members.length).toBeGreaterThanOrEqual(6);
+    expect(Math.min(...members)).toBe(2);
+  });
+});
+
 /** The tasks once all six are ready and run `script`. */
 function updated(script: string): Promise<Task[]> {
   return eventually(`six tasks run ${script}`, async () => {
