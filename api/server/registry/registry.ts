@@ -38,6 +38,7 @@ import { checkNamespace } from './namespace.ts';
 import { wholeSchema } from './object-meta.ts';
 import { Ownership, type Requester } from './ownership.ts';
 import type { StoredItems } from './store.ts';
+import { remembered } from './remembered.ts';
 import { restricted } from './restricted.ts';
 import { strategyOf } from './strategy.ts';
 import { withoutNulls } from './structure.ts';
@@ -168,9 +169,10 @@ export class Registry {
     namespace: string | undefined,
   ): Promise<KubeObject> {
     const { resource } = this;
+    const live = remembered(this.#lookups.live);
     let object = given;
     for (const complete of this.#defaulters) {
-      object = await complete({ resource, namespace, object, old }, this.#lookups.live);
+      object = await complete({ resource, namespace, object, old }, live);
     }
     return object;
   }
