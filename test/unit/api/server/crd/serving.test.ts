@@ -1,8 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../../../api/machinery/clock.ts';
+import { seededRandom } from '../../../../../api/machinery/random.ts';
+import { createApiServer } from '../../../../../api/server/server.ts';
 import { MemoryStorage } from '../../../../../api/storage/memory.ts';
 import { resources } from '../../../../../api/v1/resources.ts';
 import { widgetsOf, type Definition } from '../../../../conformance/support/definitions.ts';
+import { faultWhen, withFaults, type FaultRule } from '../../../../support/faults.ts';
 import { at, startHarness, textAt, type Harness } from '../support/harness.ts';
 
 const group = 'example.dev';
@@ -293,5 +296,42 @@ describe('kinds of users', () => {
       ({ body }) => at(body, 'status.conditions.1.status') === 'True',
     );
     expect(await here.send('GET', `/apis/${group}/v1/gadgets`)).toMatchObject({ code: 200 });
+  });
+
+  it('are not said to be gone while the store cannot be asked', async () => {
+    await define();
+    await here.send('POST', widgets, { body: widget('a') });
+    const rules: FaultRule[] = [];
+    const store = withFaults(storage, rules, systemClock());
+    const fourth = await startHarness({ storage: store, resources, seed: 4 });
+    expect(await fourth.send('GET', `${widgets}/a`)).toMatchObject({ code: 200 });
+    rules.push(faultWhen(() => true, { kind: 'unavailable' }));
+    const unknown = `/apis/${group}/v1/namespaces/default/gadgets`;
+    expect(await fourth.send('GET', unknown)).toMatchObject({ code: 503 });
+    const known = await fourth.send('GET', `/apis/${group}/v1`);
+    expect(at(known.body, 'resources.0.name')).toBe('widgets');
+    rules.pop();
+    expect(await fourth.send('GET', unknown)).toMatchObject({ code: 404 });
+    await fourth.server.stop();
+  });
+
+  it('are known to a server that has only begun to listen', async () => {
+    await define();
+    await here.send('POST', widgets, { body: widget('a') });
+    const rules = [faultWhen(({ operation }) => operation === 'watch', { kind: 'hang' })];
+    const server = createApiServer({
+      storage: withFaults(storage, rules, systemClock()),
+      resources,
+      clock: systemClock(),
+      random: seededRandom(5),
+      logger: { info: () => undefined, warn: () => undefined, error: () => undefined },
+      version: '0.0.0',
+      serverSetRoots: [],
+      authorization: 'AlwaysAllow',
+    });
+    const transport = server.transport({ name: 'tester', groups: [] });
+    const answer = await transport.request({ method: 'GET', path: `${widgets}/a` });
+    expect(answer).toMatchObject({ code: 200, body: { kind: 'Widget' } });
+    await server.stop();
   });
 });
