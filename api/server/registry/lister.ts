@@ -60,8 +60,10 @@ export class Lister {
   ): Promise<Item> {
     const key = objectStorageKey(this.#resource, ref);
     if (version !== undefined && version > 0) await this.#reach(version);
-    const cached = version === undefined ? undefined : this.#store.peek(key);
-    const item = cached ?? (await this.#store.read(key));
+    const item =
+      version === undefined
+        ? await this.#newestItem(key)
+        : (this.#store.peek(key) ?? (await this.#store.read(key)));
     if (item === undefined) throw notFound(this.#resource, ref.name);
     return item;
   }
@@ -88,6 +90,14 @@ export class Lister {
   async #reach(version: Revision): Promise<void> {
     if (await this.#cache.waitFor(version, versionWait)) return;
     throw tooLargeResourceVersion(version, this.#cache.revision);
+  }
+
+  /** Leases fence: they are read where they are written, whatever the cache makes of its watch. */
+  async #newestItem(key: string): Promise<Item | undefined> {
+    const { group, kind } = this.#resource.gvk;
+    const fences = group === 'coordination.k8s.io' && kind === 'Lease';
+    if (!fences && (await this.#cache.catchUp())) return this.#store.peek(key);
+    return this.#store.read(key);
   }
 
   async #newest(portion: Portion): Promise<ItemList> {

@@ -182,6 +182,43 @@ describe('WatchCache', () => {
     received.abort.abort();
   });
 
+  describe('a single read', () => {
+    it('may take the cache once that is no older than the question', async () => {
+      const first = await create('/g/jobs/a', '1');
+      expect(await fixture.cache.catchUp()).toBe(true);
+      expect(fixture.cache.get('/g/jobs/a')?.modRevision).toBe(first);
+    });
+
+    it('waits for a late watch a moment, then does not for a while', async () => {
+      await fixture.end();
+      await start({ rules: [(call) => (call.operation === 'watch' ? stall : undefined)] });
+      await create('/g/jobs/a', '1');
+      const asked = fixture.cache.catchUp();
+      await fixture.clock.advance(20);
+      expect(await asked).toBe(false);
+      let heads = 0;
+      fixture.rules.push((call) => {
+        if (call.operation === 'head') heads += 1;
+        return undefined;
+      });
+      expect(await fixture.cache.catchUp()).toBe(false);
+      expect(heads).toBe(0);
+      await fixture.clock.advance(1_000);
+      const again = fixture.cache.catchUp();
+      await settle();
+      expect(heads).toBe(1);
+      await fixture.clock.advance(20);
+      expect(await again).toBe(false);
+    });
+
+    it('is refused with the head that cannot be read', async () => {
+      fixture.rules.push((call) =>
+        call.operation === 'head' ? { kind: 'unavailable' } : undefined,
+      );
+      expect(await failure(fixture.cache.catchUp())).toBe('unavailable');
+    });
+  });
+
   describe('a list', () => {
     it('shows a write acknowledged before it, though the watch is late', async () => {
       await fixture.end();
