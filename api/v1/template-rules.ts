@@ -1,6 +1,7 @@
 import type { FieldError } from '../machinery/errors.ts';
 import { parseQuantity } from '../machinery/quantity.ts';
 import { validateAddresses, validateDeadline } from './address-rules.ts';
+import { validateContents } from './contents.ts';
 import { validateProbe } from './probe-rules.ts';
 import {
   limits,
@@ -25,6 +26,11 @@ export function validateLaunch(spec: TemplateSpec, path: string): FieldError[] {
       validateAddresses(network, `${path}.networks[${i}]`),
     ),
     ...validateDeadline(spec, path),
+    ...duplicates(
+      (spec.volumes ?? []).map(({ name }) => name),
+      (i) => `${path}.volumes[${i}].name`,
+    ),
+    ...validateContents(spec, path),
     ...validatePorts(spec, path),
     ...spec.containers.flatMap((container, i) =>
       validateContainer(container, spec, `${path}.containers[${i}]`),
@@ -135,6 +141,12 @@ function validateContainer(container: Container, spec: TemplateSpec, path: strin
     ...duplicates(
       (container.env ?? []).map(({ name }) => name),
       (i) => `${path}.env[${i}].name`,
+    ),
+  );
+  errors.push(
+    ...duplicates(
+      (container.volumeMounts ?? []).map(({ mountPath }) => mountPath),
+      (i) => `${path}.volumeMounts[${i}].mountPath`,
     ),
   );
   errors.push(...validateResources(container, `${path}.resources`));

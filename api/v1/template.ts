@@ -1,5 +1,11 @@
 import { z } from 'zod';
 import { isAddress } from './addresses.ts';
+import {
+  environmentSourceSchema,
+  variableSourceSchema,
+  volumeMountsSchema,
+  volumesSchema,
+} from './contents.ts';
 import { keyedBy, unordered } from './list-types.ts';
 import { livenessProbeSchema, readinessProbeSchema } from './probes.ts';
 import { mesosRole, unixUser } from './tenancy.ts';
@@ -10,6 +16,7 @@ export const limits = {
   containers: 16,
   networks: 16,
   ports: 64,
+  sources: 32,
   cores: 4096,
   bytes: 2 ** 50,
 } as const;
@@ -125,11 +132,22 @@ export const containerSchema = z.strictObject({
           .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be a name that a shell accepts')
           .describe('Name of the variable.'),
         value: z.string().optional().describe('Its value, as it is; empty if absent.'),
+        valueFrom: variableSourceSchema
+          .optional()
+          .describe('Where its value comes from, when the task is launched.'),
       }),
     )
     .meta(keyedBy('name'))
     .optional()
     .describe('Environment variables.'),
+  envFrom: z
+    .array(environmentSourceSchema)
+    .max(limits.sources)
+    .optional()
+    .describe('Sources of variables named by their keys; later ones win, and env over all.'),
+  volumeMounts: volumeMountsSchema
+    .optional()
+    .describe('Volumes that the container sees, and where.'),
   resources: z
     .strictObject({
       requests: resourceMap.optional().describe('What is reserved: cpu and memory are needed.'),
@@ -202,6 +220,9 @@ export const launchFields = {
     .max(limits.containers)
     .meta(keyedBy('name'))
     .describe('What runs, together.'),
+  volumes: volumesSchema
+    .optional()
+    .describe('Secrets and ConfigMaps of the namespace that containers can mount, read-only.'),
   constraints: z.array(constraintSchema).optional().describe('Which agents may be chosen.'),
   user: z
     .string()

@@ -6,6 +6,7 @@ import type { Random } from '../../api/machinery/random.ts';
 import type { Resource } from '../../api/machinery/resource.ts';
 import { addressClaimResource } from '../../api/v1/address-claim.ts';
 import { agentResource } from '../../api/v1/agent.ts';
+import { configMapResource } from '../../api/v1/config-map.ts';
 import { customResourceDefinitionResource } from '../../api/v1/custom-resource-definition.ts';
 import { frameworkResource } from '../../api/v1/framework.ts';
 import { namespaceResource } from '../../api/v1/core.ts';
@@ -14,6 +15,7 @@ import { jobResource } from '../../api/v1/job.ts';
 import { networkResource } from '../../api/v1/network.ts';
 import { resourceQuotaResource } from '../../api/v1/resource-quota.ts';
 import { resources } from '../../api/v1/resources.ts';
+import { secretResource } from '../../api/v1/secret.ts';
 import { serverSetResource } from '../../api/v1/serverset.ts';
 import { taskResource } from '../../api/v1/task.ts';
 import type { MasterClient } from '../../proto/mesos/operator-client.ts';
@@ -113,6 +115,8 @@ export function createTerm(options: TermOptions): Term {
     quotas: informer(resourceQuotaResource),
     definitions: informer(customResourceDefinitionResource),
   };
+  // Only what refers to them depends on them: a Secret that cannot be read must stop nothing else.
+  const contents = { secrets: informer(secretResource), configMaps: informer(configMapResource) };
   const recorder = (component: string): EventRecorder =>
     new EventRecorder({ client, component, clock, random, logger: log });
   const context = { leadership, client, clock, random };
@@ -151,6 +155,7 @@ export function createTerm(options: TermOptions): Term {
     ...context,
     claims,
     informers,
+    contents,
     logger: log.child({ component: 'scheduler' }),
     events: recorder('scheduler'),
     transport: options.transport,
@@ -222,5 +227,6 @@ export function createTerm(options: TermOptions): Term {
     duplicates: conflicts.duplicates,
     signal: leadership.signal,
   });
-  return { runnables: [...Object.values(informers), ...loops], scheduler };
+  const caching = [...Object.values(informers), ...Object.values(contents)];
+  return { runnables: [...caching, ...loops], scheduler };
 }

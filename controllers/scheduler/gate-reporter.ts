@@ -3,12 +3,13 @@ import { timestamp, type Clock } from '../../api/machinery/clock.ts';
 import { findCondition } from '../../api/machinery/conditions.ts';
 import type { AddressClaim } from '../../api/v1/address-claim.ts';
 import type { Task, TaskStatus } from '../../api/v1/task.ts';
-import { instanceKeyOf, wantsAddresses, type Gate } from '../network/claims.ts';
+import { instanceKeyOf } from '../network/claims.ts';
 import { Controller, type Result } from '../runtime/controller.ts';
 import type { EventRecorder } from '../runtime/event-recorder.ts';
 import type { Informer } from '../runtime/informer.ts';
 import { unscheduledStatus } from './bind.ts';
 import { StoppedError, type FencedWriter } from './fenced-writer.ts';
+import { isGated, saysClosed, type LaunchGate } from './launch-gate.ts';
 import type { LaunchLog } from './launches.ts';
 import { isWaiting } from './lifecycle.ts';
 import type { TaskView } from './task-view.ts';
@@ -17,7 +18,7 @@ export interface GateReporterOptions {
   view: TaskView;
   writer: FencedWriter<TaskStatus, Task>;
   launches: LaunchLog;
-  gate: (task: Task) => Gate;
+  gate: (task: Task) => LaunchGate;
   events: Pick<EventRecorder, 'record'>;
   clock: Clock;
   logger: Logger;
@@ -25,10 +26,12 @@ export interface GateReporterOptions {
 
 /** A claim is usually there within milliseconds: only one that is not is worth a write. */
 const pendingPatienceMs = 10_000;
-/** A Task that has got its addresses is usually bound at once, which says so as well. */
+/** What a Task refers to is often applied together with its Job. */
+const referencePatienceMs = 1_000;
+/** A Task that has got what it needs is usually bound at once, which says so as well. */
 const openPatienceMs = 2_000;
 
-/** Says on a waiting Task that, and why, its addresses keep it from being launched. */
+/** Says on a waiting Task that, and why, its addresses or references keep it from being launched. */
 export function gateReporter(options: GateReporterOptions): Controller {
   const { clock, logger } = options;
   /** Since when (monotonic) a Task is found as it is, by key. */
@@ -68,7 +71,7 @@ async function report(
 ): Promise<Result> {
   const { view, launches, clock, events } = options;
   const task = view.get(key);
-  if (task === undefined || !isWaiting(task) || !wantsAddresses(task) || launches.isBinding(key)) {
+  if (task === undefined || !isWaiting(task) || !isGated(task) || launches.isBinding(key)) {
     since.delete(key);
     return {};
   }
@@ -96,18 +99,25 @@ async function report(
   return {};
 }
 
+/** How long it may be as it is before that is said. */
+const patienceMs = {
+  AddressTaken: 0,
+  ClaimPending: pendingPatienceMs,
+  ReferenceMissing: referencePatienceMs,
+  ReferenceUnusable: referencePatienceMs,
+} as const;
+
 function whatToSay(
   task: Task,
-  gate: Gate,
+  gate: LaunchGate,
 ): { reason: string; message: string; patienceMs: number } | undefined {
   const scheduled = findCondition(task.status?.conditions, 'Scheduled');
   if (gate.kind === 'Closed') {
     const { reason, message } = gate;
     if (scheduled?.reason === reason && scheduled.message === message) return undefined;
-    return { reason, message, patienceMs: reason === 'AddressTaken' ? 0 : pendingPatienceMs };
+    return { reason, message, patienceMs: patienceMs[reason] };
   }
-  if (scheduled?.reason !== 'AddressTaken' && scheduled?.reason !== 'ClaimPending')
-    return undefined;
-  const message = 'it has its addresses and waits for an agent';
+  if (!saysClosed(task)) return undefined;
+  const message = 'it has what it needs and waits for an agent';
   return { reason: 'Unschedulable', message, patienceMs: openPatienceMs };
 }

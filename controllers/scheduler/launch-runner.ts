@@ -3,11 +3,11 @@ import { timestamp, type Clock } from '../../api/machinery/clock.ts';
 import { objectKey } from '../../api/machinery/metadata.ts';
 import { mesosTaskIds, type Task, type TaskStatus } from '../../api/v1/task.ts';
 import type { CallOutcome } from '../../proto/mesos/transport.ts';
-import type { Gate } from '../network/claims.ts';
 import { boundStatus, droppedUpdate } from './bind.ts';
 import { acceptCall, declineCall } from './calls.ts';
 import { StoppedError, type FencedWriter } from './fenced-writer.ts';
 import { launchOperation, type LaunchContext } from './launch.ts';
+import type { LaunchGate } from './launch-gate.ts';
 import type { LaunchLog } from './launches.ts';
 import { isUnwanted } from './lifecycle.ts';
 import type { NetworkNames } from './network-names.ts';
@@ -21,8 +21,8 @@ export interface LaunchRunnerOptions {
   writer: FencedWriter<TaskStatus, Task>;
   launches: LaunchLog;
   cniNameOf: NetworkNames;
-  /** Whether a task has the addresses that it asks for. */
-  gate: (task: Task) => Gate;
+  /** Whether a task has the addresses that it asks for, and what it refers to. */
+  gate: (task: Task) => LaunchGate;
   clock: Clock;
   logger: Logger;
   /** Mesos has been asked to launch the tasks: ask it again if it says nothing. */
@@ -35,8 +35,10 @@ export interface LaunchResult {
 }
 
 /** What became of writing down where a task is to run; only a stored one may be launched. */
-type Bind =
-  { outcome: 'stored'; placement: Placement } | { outcome: 'overtaken' | 'unknown' | 'refused' };
+type Bind = { outcome: 'stored'; bound: Bound } | { outcome: 'overtaken' | 'unknown' | 'refused' };
+
+/** A stored placement with what the task takes along, which nobody stores. */
+type Bound = Placement & Pick<LaunchContext, 'contents'>;
 
 /** The launches on one agent's offers: bound in the store one by one, then accepted by one call. */
 export class LaunchRunner {
@@ -50,7 +52,7 @@ export class LaunchRunner {
   async run(session: Session, placements: readonly Placement[]): Promise<LaunchResult> {
     const { logger } = this.#options;
     const binds = await Promise.all(placements.map((placement) => this.#bind(session, placement)));
-    const bound = binds.flatMap((bind) => (bind.outcome === 'stored' ? [bind.placement] : []));
+    const bound = binds.flatMap((bind) => (bind.outcome === 'stored' ? [bind.bound] : []));
     try {
       await this.#accept(session, placements, bound);
     } catch (error) {
@@ -64,13 +66,13 @@ export class LaunchRunner {
     const { task } = placement;
     const gate = this.#options.gate(task);
     if (gate.kind === 'Closed') return { outcome: 'refused' };
-    const { requested } = gate;
-    const context = { ...this.#launchContext(session, task), requested, now: timestamp(clock) };
+    const { requested, contents } = gate;
+    const context = { ...this.#names(session, task), requested, now: timestamp(clock) };
     const status = boundStatus(placement, context);
     try {
       const attempt = await writer.attemptStatus(task, status);
       if (attempt.outcome !== 'stored') return attempt;
-      return { outcome: 'stored', placement: { ...placement, task: attempt.object } };
+      return { outcome: 'stored', bound: { ...placement, task: attempt.object, contents } };
     } catch (error) {
       // The Task alone is at fault; those that go with it are not.
       if (!(error instanceof StoppedError)) {
@@ -84,12 +86,12 @@ export class LaunchRunner {
   async #accept(
     session: Session,
     placements: readonly Placement[],
-    bound: readonly Placement[],
+    bound: readonly Bound[],
   ): Promise<void> {
     const { launches, clock, view, onLaunched } = this.#options;
     const offerIds = placements[0]?.offer.offerIds ?? [];
-    const launched: Placement[] = [];
-    const stopped: Placement[] = [];
+    const launched: Bound[] = [];
+    const stopped: Bound[] = [];
     for (const placement of bound) {
       const newest = view.get(objectKey(placement.task.metadata));
       const wanted = newest?.metadata.uid === placement.task.metadata.uid && !isUnwanted(newest);
@@ -100,9 +102,10 @@ export class LaunchRunner {
       await this.#drop(stopped, 'the task was stopped before it was launched');
       return;
     }
-    const operations = launched.map((placement) =>
-      launchOperation(placement, this.#launchContext(session, placement.task)),
-    );
+    const operations = launched.map((placement) => {
+      const { task, contents } = placement;
+      return launchOperation(placement, { ...this.#names(session, task), contents });
+    });
     const keys = launched.map(({ task }) => objectKey(task.metadata));
     for (const key of keys) launches.send(key, session.number);
     const outcome = await session.call(acceptCall(offerIds, operations));
@@ -116,7 +119,7 @@ export class LaunchRunner {
   }
 
   /** Only tasks whose networks have names are placed. */
-  #launchContext({ frameworkId }: Session, task: Task): LaunchContext {
+  #names({ frameworkId }: Session, task: Task): Omit<LaunchContext, 'contents'> {
     const { cniNameOf } = this.#options;
     return { frameworkId, cniNameOf: (network) => cniNameOf(network, task) ?? network };
   }

@@ -84,7 +84,7 @@ function taskInfo(
   const discovery = discoveryOf(task, container, ports, cniNameOf);
   const { variables: given, volumes } = contents.ofContainer(name);
   const variables = environment(placement, given, ports);
-  // A command probe is no place for a Secret: who runs it would show an empty one.
+  // Mesos' checker looks at plain values only: a Secret would become an empty one.
   const plain = variables.filter(({ type }) => type !== 'SECRET');
   const probing: Probing = { ports, networks, variables: plain };
   return {

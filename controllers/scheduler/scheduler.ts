@@ -12,7 +12,7 @@ import type { SchedulerEvent } from '../../proto/mesos/generated/messages.ts';
 import type { MasterClient } from '../../proto/mesos/operator-client.ts';
 import type { SchedulerTransport } from '../../proto/mesos/transport.ts';
 import type { ClaimView } from '../network/claim-view.ts';
-import { addressGate, wantsAddresses, type Gate } from '../network/claims.ts';
+import { addressGate } from '../network/claims.ts';
 import { UnknownNetworks } from '../network/unknown-networks.ts';
 import type { Controller } from '../runtime/controller.ts';
 import type { EventRecorder } from '../runtime/event-recorder.ts';
@@ -25,11 +25,14 @@ import { Brake, defaultBrake, type BrakeLimits } from './brake.ts';
 import { Burial, buryAll } from './burial.ts';
 import { acceptInverseCall, type FrameworkConfig } from './calls.ts';
 import { Consequences } from './consequences.ts';
+import { ContentView, type ContentInformers } from './content-view.ts';
+import { usesContents } from './contents.ts';
 import { StoppedError, FencedWriter } from './fenced-writer.ts';
 import { FrameworkRecord } from './framework-record.ts';
 import { concernedBy, gateReporter } from './gate-reporter.ts';
 import { Killer } from './killer.ts';
 import { Launcher } from './launcher.ts';
+import { isGated, launchGate, type LaunchGate } from './launch-gate.ts';
 import { LaunchLog, launchSettlesMs } from './launches.ts';
 import { lifecycleController, needsStep } from './lifecycle-controller.ts';
 import { isLive, isWaiting } from './lifecycle.ts';
@@ -62,6 +65,8 @@ export interface SchedulerOptions {
     frameworks: Pick<Informer<Framework>, 'synced' | 'onChange'>;
     claims: Pick<Informer<AddressClaim>, 'synced'>;
   };
+  /** As the informers, but only Tasks that refer to Secrets and ConfigMaps wait for them. */
+  contents: ContentInformers;
   /** Follows the claims' informer already; the claims loop puts into it what it writes. */
   claims: ClaimView;
   config: SchedulerConfig;
@@ -91,6 +96,7 @@ class MesosScheduler implements Scheduler {
   readonly #stop = new AbortController();
   readonly #view = new TaskView();
   readonly #launches = new LaunchLog();
+  readonly #contents: ContentView;
   readonly #record: FrameworkRecord;
   readonly #writer: FencedWriter<NonNullable<Task['status']>, Task>;
   readonly #agents: Agents;
@@ -143,7 +149,9 @@ class MesosScheduler implements Scheduler {
       clock,
       logger,
     });
-    const gate = (task: Task): Gate => addressGate(task, options.claims, cniNameOf);
+    this.#contents = new ContentView(options.contents);
+    const gate = (task: Task): LaunchGate =>
+      launchGate(addressGate(task, options.claims, cniNameOf), this.#contents.of(task));
     const gating = { view, writer, launches, gate, events: options.events, clock, logger };
     this.#gateReporter = gateReporter(gating);
     this.#launcher = new Launcher({
@@ -260,6 +268,7 @@ class MesosScheduler implements Scheduler {
     this.#options.claims.onChange((claim) => this.#claimChanged(claim));
     return [
       this.#view.follow(tasks),
+      this.#contents.onChange((namespace) => this.#contentsChanged(namespace)),
       // What an operator changes may make place for what waits.
       agents.onChange(() => this.#launcher.wake()),
       networks.onChange(() => this.#launcher.wake()),
@@ -281,10 +290,19 @@ class MesosScheduler implements Scheduler {
     this.#launcher.wake();
   }
 
+  /** What a Task waits for may be there now, or be gone. */
+  #contentsChanged(namespace: string): void {
+    const concerned = [...this.#view.waiting()].filter(
+      (task) => task.metadata.namespace === namespace && usesContents(task),
+    );
+    for (const task of concerned) this.#gateReporter.enqueue(objectKey(task.metadata));
+    if (concerned.length > 0) this.#launcher.wake();
+  }
+
   #taskChanged(task: Task, previous: Task | undefined): void {
     const key = objectKey(task.metadata);
     this.#agents.taskChanged(task, previous);
-    if (isWaiting(task) && wantsAddresses(task)) this.#gateReporter.enqueue(key);
+    if (isWaiting(task) && isGated(task)) this.#gateReporter.enqueue(key);
     if (isWaiting(task) && (previous === undefined || !isWaiting(previous))) {
       this.#launcher.arrived();
     }

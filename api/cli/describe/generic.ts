@@ -21,7 +21,7 @@ export function describeObject(
   const status = isObject(document['status']) ? document['status'] : {};
   const known = conditionsSchema.safeParse(status['conditions']);
   const parts: [string, unknown][] = [
-    ...Object.entries(document).filter(([name]) => !shownElsewhere.has(name)),
+    ...Object.entries(presentable(document)).filter(([name]) => !shownElsewhere.has(name)),
     [
       'status',
       Object.fromEntries(Object.entries(status).filter(([name]) => name !== 'conditions')),
@@ -33,6 +33,17 @@ export function describeObject(
     ...(known.success ? conditionsTable(known.data, now) : []),
     ...eventsTable(events, now, false),
   ];
+}
+
+/** A Secret tells how long its values are, and nothing of what they are. */
+function presentable(document: JsonObject): JsonObject {
+  const { apiVersion, kind, data } = document;
+  if (apiVersion !== 'v1' || kind !== 'Secret' || !isObject(data)) return document;
+  const sizes = Object.entries(data).map(([key, value]) => {
+    const bytes = typeof value === 'string' ? Buffer.byteLength(value, 'base64') : 0;
+    return [key, `${bytes} bytes`] as const;
+  });
+  return { ...document, data: Object.fromEntries(sizes) };
 }
 
 function yamlLines(value: unknown): string[] {

@@ -1,6 +1,9 @@
 import { copyFileSync, chmodSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { CommandInfo } from '../../../../proto/mesos/generated/messages.ts';
+import type {
+  CommandInfo,
+  EnvironmentVariable,
+} from '../../../../proto/mesos/generated/messages.ts';
 import type { ContainerSpec } from '../runtime.ts';
 
 export interface EnvironmentContext {
@@ -35,8 +38,14 @@ export function taskEnvironment(
     MESOS_SUBSCRIPTION_BACKOFF_MAX: '2secs',
     PATH: path,
     PWD: sandbox,
-    ...Object.fromEntries(variables.map(({ name, value }) => [name, value ?? ''])),
+    ...Object.fromEntries(variables.map((variable) => [variable.name, valueOf(variable)])),
   };
+}
+
+/** As the isolator environment/secret: only secrets that carry their value. */
+function valueOf({ type, value, secret }: EnvironmentVariable): string {
+  if (type !== 'SECRET') return value ?? '';
+  return Buffer.from(secret?.value?.data ?? '', 'base64').toString();
 }
 
 /** Program and argument vector: `sh -c` unless `shell` is false. */

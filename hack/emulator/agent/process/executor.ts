@@ -5,16 +5,31 @@
  * in the namespace ends. It is in Perl, which every Debian has (perl-base), because a shell cannot
  * tell `exit 137` from a SIGKILL, and because it must outlive the agent's own process.
  *
- * Arguments: status file, hosts file or '', host name or '', program, argv…; without a program it
- * only holds the container (the default executor's).
+ * Arguments: status file, hosts file or '', host name or '', directory of secret files or '', program,
+ * argv…; without a program it only holds the container (the default executor's). The secret files are
+ * copied into memory that only the container sees, and mounted where their paths in the sandbox are.
  */
 export const executorScript = `
 use strict;
 use POSIX ();
-my ($status_file, $hosts, $name, $program, @argv) = @ARGV;
+my ($status_file, $hosts, $name, $secrets, $program, @argv) = @ARGV;
 $SIG{PIPE} = 'IGNORE';
 system('mount', '--bind', $hosts, '/etc/hosts') if length $hosts;
 system('hostname', $name) if length $name;
+if (length $secrets) {
+  system('mount', '-t', 'tmpfs', '-o', 'mode=0755', 'tmpfs', $secrets . '/memory') == 0
+    or POSIX::_exit(1);
+  for my $number (0 .. 4095) {
+    my ($from, $path) = ("$secrets/$number", "$secrets/$number.path");
+    last if !-e $path;
+    open(my $file, '<', $path) or POSIX::_exit(1);
+    my $target = <$file>;
+    close($file);
+    system('cp', $from, "$secrets/memory/$number") == 0 or POSIX::_exit(1);
+    system('mount', '--bind', "$secrets/memory/$number", $target) == 0 or POSIX::_exit(1);
+    system('mount', '-o', 'remount,bind,ro', $target) == 0 or POSIX::_exit(1);
+  }
+}
 if (!defined $program) {
   $SIG{TERM} = sub { POSIX::_exit(0) };
   while (1) { sleep 3600; 1 while waitpid(-1, POSIX::WNOHANG()) > 0 }

@@ -32,6 +32,7 @@ import { enterContainer } from './enter.ts';
 import { executorScript } from './executor.ts';
 import { describeError, joinNetworks } from './networks.ts';
 import { containerDir, createSandbox, type AgentPaths } from './paths.ts';
+import { writeSecretFiles } from './secret-files.ts';
 import { childrenOf, descendantsOf, isAlive, signal, startTimeOf } from './proc.ts';
 import { probeContainer } from './probe.ts';
 import {
@@ -280,6 +281,7 @@ export class ProcessRuntime implements Runtime, ContainerEntry {
       ...['unshare', '--pid', '--fork', '--kill-child', '--mount', '--uts'],
       ...['--propagation', 'slave', '--mount-proc', 'perl', '-e', executorScript, '--'],
       ...[statusFile(paths, id), hosts, namespace === undefined ? '' : id],
+      writeSecretFiles(containerDir(paths, id), record.sandbox, spec.container?.volumes ?? []),
       ...(command === undefined ? [] : [command.program, ...command.argv]),
     ];
     const join = 'test -z "$1" || echo $$ >"$1/cgroup.procs" || exit 126; shift; exec "$@"';

@@ -4,6 +4,7 @@ import { eventResource, leaseResource } from '../../../../api/v1/core.ts';
 import { frameworkResource } from '../../../../api/v1/framework.ts';
 import { jobResource } from '../../../../api/v1/job.ts';
 import { jobRevisionResource } from '../../../../api/v1/job-revision.ts';
+import { secretResource } from '../../../../api/v1/secret.ts';
 import { controllerReference } from '../../../../api/machinery/metadata.ts';
 import { serverSetResource } from '../../../../api/v1/serverset.ts';
 import { startCosm, type Cosm } from './support/cosm.ts';
@@ -160,6 +161,18 @@ describe('cosm describe', () => {
     expect(stdout).toContain('Spec:\n  zkPath: /mesocosm/default/web\n');
     expect(stdout).toContain('Status:\n  members: 1\n');
     expect(stdout).toMatch(/\n\n\nName: +dev-net\n/);
+  });
+
+  it('shows of a Secret how long its values are, and no more', async () => {
+    await cosm.client.of(secretResource).create({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'db', namespace: 'default' },
+      stringData: { password: 'hunter2' },
+    });
+    const { stdout } = await cosm.run(['describe', 'secret', 'db']);
+    expect(stdout).toContain('password: 7 bytes');
+    expect(stdout).not.toMatch(/hunter2|aHVudGVyMg/);
   });
 
   it('fails for what is not there and shows the rest', async () => {

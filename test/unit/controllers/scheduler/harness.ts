@@ -5,9 +5,11 @@ import type { Draft } from '../../../../api/machinery/metadata.ts';
 import { seededRandom } from '../../../../api/machinery/random.ts';
 import { addressClaimResource } from '../../../../api/v1/address-claim.ts';
 import { agentResource } from '../../../../api/v1/agent.ts';
+import { configMapResource } from '../../../../api/v1/config-map.ts';
 import { frameworkResource, type Framework } from '../../../../api/v1/framework.ts';
 import { jobResource } from '../../../../api/v1/job.ts';
 import { networkResource } from '../../../../api/v1/network.ts';
+import { secretResource } from '../../../../api/v1/secret.ts';
 import { mesosFinalizer, taskResource, type Task, type TaskSpec } from '../../../../api/v1/task.ts';
 import {
   claimTaskIndexers,
@@ -160,6 +162,10 @@ export function startScheduler(options: StartOptions): RunningScheduler {
         networks: new Informer({ client: leadership.client.of(networkResource), ...common }),
         frameworks: new Informer({ client: leadership.client.of(frameworkResource), ...common }),
       };
+      const contents = {
+        secrets: new Informer({ client: leadership.client.of(secretResource), ...common }),
+        configMaps: new Informer({ client: leadership.client.of(configMapResource), ...common }),
+      };
       const events = new EventRecorder({
         client: leadership.client,
         component: 'scheduler',
@@ -181,6 +187,7 @@ export function startScheduler(options: StartOptions): RunningScheduler {
         transport: process.mesos(mesos),
         master: { getAgents: options.getAgents ?? (() => Promise.resolve({})) },
         informers,
+        contents,
         config: {
           clusterName: 'test',
           user: 'root',
@@ -193,7 +200,7 @@ export function startScheduler(options: StartOptions): RunningScheduler {
         ...common,
       });
       result.scheduler = scheduler;
-      return [...Object.values(informers), claimLoop, scheduler];
+      return [...Object.values(informers), ...Object.values(contents), claimLoop, scheduler];
     },
   });
   const running = manager.run(abort.signal);

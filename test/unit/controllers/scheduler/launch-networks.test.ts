@@ -1,7 +1,6 @@
 import { expect, it } from 'vitest';
-import { launchOperation } from '../../../../controllers/scheduler/launch.ts';
 import { place } from '../../../../controllers/scheduler/placement.ts';
-import { cniNameOf, offer, waiting } from './offers.ts';
+import { cniNameOf, launchOf, offer, waiting } from './offers.ts';
 
 const networks = [
   {
@@ -44,7 +43,7 @@ function launched(...names: string[]) {
   const tasks = [waiting('a', { networks, containers: names.map(container) })];
   const [placement] = place({ tasks, offers: [offer('x')], placed: [], cniNameOf }).placements;
   if (placement === undefined) throw new Error('it was not placed');
-  return launchOperation(placement, { frameworkId: 'F1', cniNameOf });
+  return launchOf(placement);
 }
 
 it('labels, groups and port mappings of a network reach Mesos with a single task', () => {

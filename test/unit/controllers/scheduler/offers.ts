@@ -1,7 +1,9 @@
+import { plainContents } from '../../../../controllers/scheduler/contents.ts';
+import { launchOperation } from '../../../../controllers/scheduler/launch.ts';
 import type { Task, TaskSpec } from '../../../../api/v1/task.ts';
 import { agentNetworks } from '../../../../controllers/network/agent-networks.ts';
 import type { AgentOffer, Placement } from '../../../../controllers/scheduler/placement.ts';
-import type { Resource } from '../../../../proto/mesos/generated/messages.ts';
+import type { OfferOperation, Resource } from '../../../../proto/mesos/generated/messages.ts';
 import { boundTask } from '../../../support/tasks.ts';
 
 export const cniNameOf = (network: string): string => `cni-${network}`;
@@ -48,3 +50,9 @@ export function offer(name: string, overrides: Partial<AgentOffer> = {}): AgentO
 
 export const hosts = (placements: Placement[]): string[] =>
   placements.map(({ offer: { hostname } }) => hostname);
+
+/** The launch of a placed task that refers to no Secrets and ConfigMaps. */
+export function launchOf(placement: Placement): OfferOperation {
+  const contents = plainContents(placement.task);
+  return launchOperation(placement, { frameworkId: 'F', cniNameOf, contents });
+}

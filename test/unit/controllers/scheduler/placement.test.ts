@@ -2,10 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Task } from '../../../../api/v1/task.ts';
 import { argvWithDiscovery, discoveryPrelude } from '../../../../controllers/network/discovery.ts';
-import { launchOperation } from '../../../../controllers/scheduler/launch.ts';
 import { place, type Placement } from '../../../../controllers/scheduler/placement.ts';
 import type { Resource } from '../../../../proto/mesos/generated/messages.ts';
-import { cniNameOf, hosts, offer, resources, waiting } from './offers.ts';
+import { cniNameOf, hosts, launchOf, offer, resources, waiting } from './offers.ts';
 
 function scalar(placement: Placement, name: string): number {
   const all = [...placement.executor, ...[...placement.containers.values()].flat()];
@@ -194,16 +193,14 @@ describe('what Mesos is told to launch', () => {
     if (placement === undefined) throw new Error('not placed');
     return placement;
   };
-  const context = { frameworkId: 'F', cniNameOf };
 
   it('is one task with its networks by CNI name for a Task of one container', () => {
-    const operation = launchOperation(
+    const operation = launchOf(
       first(
         waiting('a', {
           networks: [{ name: 'dev-net', labels: { tier: 'web' } }, { name: 'data-net' }],
         }),
       ),
-      context,
     );
     expect(operation.type).toBe('LAUNCH');
     expect(operation.launch?.task_infos?.[0]).toMatchObject({
@@ -229,7 +226,7 @@ describe('what Mesos is told to launch', () => {
         { name: 'side', script: 'y', resources: request },
       ],
     });
-    const operation = launchOperation(first(task), context);
+    const operation = launchOf(first(task));
     expect(operation.type).toBe('LAUNCH_GROUP');
     expect(operation.launch_group?.executor).toMatchObject({
       type: 'DEFAULT',
@@ -261,7 +258,7 @@ describe('what Mesos is told to launch', () => {
       },
     });
     const task = waiting('a', { containers: [container('web', '1'), container('side')] });
-    const tasks = launchOperation(first(task), context).launch_group?.task_group.tasks ?? [];
+    const tasks = launchOf(first(task)).launch_group?.task_group.tasks ?? [];
     expect(tasks.map(({ limits }) => limits)).toEqual([{ cpus: { value: 1 } }, undefined]);
     expect(tasks.map((info) => info.container)).toEqual([
       { type: 'MESOS', linux_info: { share_cgroups: false } },
@@ -283,7 +280,7 @@ describe('what Mesos is told to launch', () => {
         },
       ],
     });
-    const info = launchOperation(first(task), context).launch?.task_infos?.[0];
+    const info = launchOf(first(task)).launch?.task_infos?.[0];
     const variables = info?.command?.environment?.variables;
     expect(variables?.map(({ name }) => name)).toEqual(
       expect.arrayContaining(['MODE', 'COSM_PORT_HTTP']),
@@ -312,7 +309,7 @@ describe('what Mesos is told to launch', () => {
         },
       ],
     });
-    const info = launchOperation(first(task), context).launch?.task_infos?.[0];
+    const info = launchOf(first(task)).launch?.task_infos?.[0];
     expect(info?.check).toMatchObject({
       type: 'HTTP',
       http: { port: 8080, path: '/healthz' },
@@ -339,7 +336,7 @@ describe('what Mesos is told to launch', () => {
         { name: 'side', script: 'y', resources, ports: [{ name: 'stats', containerPort: 9090 }] },
       ],
     });
-    const infos = launchOperation(first(task), context).launch_group?.task_group.tasks ?? [];
+    const infos = launchOf(first(task)).launch_group?.task_group.tasks ?? [];
     const told = infos.map(({ discovery }) => discovery?.ports?.ports?.map(({ name }) => name));
     expect(told).toEqual([['http'], ['stats']]);
   });

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { launchOperation } from '../../../../controllers/scheduler/launch.ts';
 import { place } from '../../../../controllers/scheduler/placement.ts';
-import { cniNameOf, hosts, offer, waiting } from './offers.ts';
+import { cniNameOf, hosts, launchOf, offer, waiting } from './offers.ts';
 
 const offers = [offer('x', { role: 'mesocosm' }), offer('y', { role: 'analytics' })];
 
@@ -40,7 +39,7 @@ describe('the user of a Task', () => {
       const task = waiting('t', { containers, ...(user === undefined ? {} : { user }) });
       const [placement] = place({ tasks: [task], offers, placed: [], cniNameOf }).placements;
       if (placement === undefined) throw new Error('not placed');
-      const operation = launchOperation(placement, { frameworkId: 'F', cniNameOf });
+      const operation = launchOf(placement);
       const infos = operation.launch?.task_infos ?? operation.launch_group?.task_group.tasks ?? [];
       expect(infos.map(({ command }) => command?.user)).toEqual(containers.map(() => user));
     }
