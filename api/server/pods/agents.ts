@@ -14,6 +14,8 @@ export type AgentAccess = Omit<HttpOptions, 'clock'>;
 export const relayLimits = {
   /** Logs that are read, commands and attachments, all together. */
   streams: 500,
+  /** Until an agent that does not answer for a file counts as out of reach. */
+  fileMs: 10_000,
 } as const;
 
 /**
@@ -55,7 +57,8 @@ export class PodAgents {
 
   /** Throws 503. */
   files(agentId: string, signal: AbortSignal): AgentFiles {
-    return agentFiles({ ...this.#options(), agent: this.#addressOf(agentId), signal });
+    const options = { requestTimeoutMs: relayLimits.fileMs, ...this.#options() };
+    return agentFiles({ ...options, agent: this.#addressOf(agentId), signal });
   }
 
   /** Runs a command and resolves with its raw wait status. Throws 503; rejects with MesosRequestError. */
