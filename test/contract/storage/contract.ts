@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readContract } from './reads.ts';
+import { ruleContract } from './rules.ts';
 import type { StorageUnderTest } from './support.ts';
 import { watchContract } from './watches.ts';
 import { writeContract } from './writes.ts';
@@ -20,6 +21,7 @@ export function storageContract(name: string, open: () => Promise<StorageUnderTe
     writeContract(under);
     readContract(under);
     watchContract(under);
+    ruleContract(under);
 
     it('has no problems to report that would stop it', async () => {
       const problems = await current.storage.problems();
