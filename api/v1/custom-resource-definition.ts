@@ -27,7 +27,9 @@ const shaped = defineResource<CustomResourceDefinition>({
   columns: [
     {
       name: 'Created At',
-      type: 'date',
+      // The time itself, as kube-apiserver shows it.
+      type: 'string',
+      format: 'date-time',
       description: 'When the definition was created.',
       priority: 0,
       cell: ({ metadata }) => metadata.creationTimestamp,
