@@ -160,9 +160,18 @@ function succeeds({ readinessProbe }: Container, seen: ContainerStatus | undefin
   return readinessProbe === undefined || seen?.probe === 'Succeeded';
 }
 
+/** What keeps a live task from being ready: kubectl describe shows no messages of conditions. */
+function whyNotReady(task: Task): string | undefined {
+  const { conditions } = task.status ?? {};
+  const phase = phaseOf(task);
+  const type = phase === 'Pending' ? 'Scheduled' : phase === 'Running' ? 'Ready' : undefined;
+  const condition = type === undefined ? undefined : findCondition(conditions, type);
+  return condition?.status === 'False' ? condition.message : undefined;
+}
+
 function whyOf(task: Task): { reason?: string; message?: string } {
   const { stop } = task.spec;
-  const message = stop?.message ?? task.status?.mesos?.message;
+  const message = stop?.message ?? whyNotReady(task) ?? task.status?.mesos?.message;
   const said = message === undefined || message === '' ? {} : { message };
   const phase = phaseOf(task);
   if (phase === 'Unreachable') return { reason: 'NodeLost', ...said };

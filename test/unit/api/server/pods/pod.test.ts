@@ -155,6 +155,17 @@ describe('the Pod of a Task', () => {
     ]);
   });
 
+  it('says in its message what keeps it from being placed, or from being ready', () => {
+    const waiting = { ...condition('Scheduled', 'False'), message: 'no agent has 64 cores' };
+    expect(podOf(task({ phase: 'Pending', conditions: [waiting] })).status.message).toBe(
+      'no agent has 64 cores',
+    );
+    const failing = { ...condition('Ready', 'False'), message: 'the probe gets 503' };
+    const pod = podOf(task({ ...running, conditions: [failing] }));
+    expect(pod.status).toMatchObject({ phase: 'Running', message: 'the probe gets 503' });
+    expect(podOf(task(running)).status).not.toHaveProperty('message');
+  });
+
   it('has whole seconds of grace, also where it is being deleted, as clients of Kubernetes need', () => {
     const deleted = task(running, { terminationGracePeriodSeconds: 1.5 });
     deleted.metadata.deletionTimestamp = when;
