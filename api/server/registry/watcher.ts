@@ -78,7 +78,10 @@ export class Watcher {
     signal: AbortSignal,
   ): Promise<AsyncIterable<WatchFrames>> {
     const matcher = matcherOf(this.#resource, options);
-    const prefix = listPrefix(this.#resource, namespace);
+    const within = listPrefix(this.#resource, namespace);
+    const named = namespace !== undefined || !this.#resource.namespaced ? matcher.name : undefined;
+    // Of one object it hears alone, and of those whose names begin with its name.
+    const prefix = `${within}${named ?? ''}`;
     const { resourceVersion } = options;
     const start: Start = { prefix, matcher, initial: undefined, after: resourceVersion ?? 0 };
     if (options.initialEvents || start.after === 0) {

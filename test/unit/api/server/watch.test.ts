@@ -96,6 +96,7 @@ describe('a watch', () => {
     const byField = watch({ fieldSelector: 'metadata.name=b' });
     const byPath = watch({}, `${widgets}/b`);
     await create('a');
+    await create('b.more');
     const b = await create('b');
     expect(await byField.next()).toBe(`ADDED b@${b}`);
     expect(await byPath.next()).toBe(`ADDED b@${b}`);
