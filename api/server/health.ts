@@ -1,5 +1,5 @@
 import type { Storage } from '../storage/storage.ts';
-import type { ItemCache } from './registry/item.ts';
+import { UnreadableObjectError, type ItemCache } from './registry/item.ts';
 import { textAnswer, type Answer, type BytesAnswer } from './request.ts';
 
 /** One named condition of being alive or ready. Throws, or answers why not. */
@@ -84,7 +84,7 @@ export function cacheCheck(cache: Pick<ItemCache, 'broken' | 'connected'>): Heal
   return {
     name: 'informer-sync',
     check: () => {
-      const [broken] = cache.broken;
+      const broken = cache.broken.find(({ cause }) => !(cause instanceof UnreadableObjectError));
       if (broken !== undefined) return Promise.resolve(broken.message);
       return Promise.resolve(cache.connected ? undefined : 'the cache does not follow the store');
     },

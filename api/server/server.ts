@@ -38,7 +38,7 @@ import { OpenApi } from './openapi/openapi.ts';
 import type { AgentAccess } from './pods/agents.ts';
 import { podsOf } from './pods/endpoint.ts';
 import type { Directory, User } from './registry/context.ts';
-import type { ItemCache } from './registry/item.ts';
+import { UnreadableObjectError, type ItemCache } from './registry/item.ts';
 import { listPrefix, objectStorageKey, resourcePrefix } from './registry/keys.ts';
 import { Outbox } from './registry/outbox.ts';
 import { ItemStore } from './registry/store.ts';
@@ -129,7 +129,16 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     storage,
     clock,
     random: options.random,
-    decode: (key, value, revision) => outbox.decode(key, value, revision),
+    decode: (key, value, revision) => {
+      try {
+        return outbox.decode(key, value, revision);
+      } catch (error) {
+        if (error instanceof UnreadableObjectError) {
+          logger.warn({ key, error: error.message }, 'a stored object cannot be decrypted');
+        }
+        throw error;
+      }
+    },
     limits: cacheLimits,
     onError: (error) => {
       logger.warn({ error: error.message, code: error.code }, 'the store cannot be followed');

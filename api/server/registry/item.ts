@@ -38,10 +38,15 @@ function lasting(text: string): Buffer {
   return bytes;
 }
 
+/** A value that this server has no key for. Its kind says so to whoever asks; the others go on. */
+export class UnreadableObjectError extends TypeError {
+  override readonly name = 'UnreadableObjectError';
+}
+
 /** The object in a stored value, with the resourceVersion that the value itself does not carry. */
 export function decodeObject(_key: string, value: Uint8Array, revision: Revision): KubeObject {
   const reason = unreadableReason(value);
-  if (reason !== undefined) throw new TypeError(reason);
+  if (reason !== undefined) throw new UnreadableObjectError(reason);
   const text = Buffer.from(value.buffer, value.byteOffset, value.length).toString('utf8');
   const parsed: unknown = JSON.parse(text);
   if (!isStoredObject(parsed)) throw new TypeError('the value is not an API object');

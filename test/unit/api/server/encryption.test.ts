@@ -84,6 +84,11 @@ it('says of what it cannot decrypt how to mend it, and serves all other kinds', 
   }
   expect((await without.send('GET', '/api/v1/namespaces/default/configmaps')).code).toBe(200);
 
+  expect((await without.send('GET', '/readyz')).code).toBe(200);
+  expect(without.logged.filter(({ level }) => level === 'warn')).toEqual([
+    expect.objectContaining({ message: 'a stored object cannot be decrypted' }),
+  ]);
+
   const mended = await startOver(without, storage, newer, older);
   expect((await mended.send('GET', `${secrets}/s`)).code).toBe(200);
 });
