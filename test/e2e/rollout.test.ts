@@ -1,4 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { jobResource } from '../../api/v1/job.ts';
 import { phaseOf, type Task } from '../../api/v1/task.ts';
 import { eventually, TestCluster } from '../support/cluster.ts';
@@ -109,6 +114,38 @@ describe('a change of networks', { timeout: 60_000 }, () => {
       .map(({ alive }) => alive.length);
     expect(members.length).toBeGreaterThanOrEqual(6);
     expect(Math.min(...members)).toBe(2);
+  });
+});
+
+describe('cosm sync', { timeout: 60_000 }, () => {
+  it('waits until controllers have done what was applied, and then until what was pruned is gone', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'cosm-sync-'));
+    onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+    const requests = { cpu: '100m', memory: '32Mi' };
+    const draft = (name: string): string =>
+      JSON.stringify(
+        service(name, { published: { drainSeconds: 1 }, container: { resources: { requests } } }),
+      );
+    const sync = async (): Promise<unknown> => {
+      const program = resolve(import.meta.dirname, '../../.local/build/cosm.mjs');
+      const env = { ...process.env, KUBECONFIG: cluster.kubeconfig };
+      const args = [program, 'sync', directory, '--applyset=e2e', '-o', 'json'];
+      return JSON.parse((await promisify(execFile)(process.execPath, args, { env })).stdout);
+    };
+    writeFileSync(join(directory, 'one.json'), draft('one'));
+    writeFileSync(join(directory, 'two.json'), draft('two'));
+    const healthy = { action: 'Created', health: 'Current' };
+    expect(await sync()).toMatchObject({ verdict: 'Healthy', objects: [healthy, healthy] });
+    expect(await running(cluster.client, 'one', 1)).toHaveLength(1);
+    rmSync(join(directory, 'two.json'));
+    expect(await sync()).toMatchObject({
+      verdict: 'Healthy',
+      objects: [
+        { name: 'one', action: 'Unchanged', health: 'Current' },
+        { name: 'two', action: 'Pruned', health: 'Absent' },
+      ],
+    });
+    expect(await liveTasksOf(cluster.client, 'two')).toEqual([]);
   });
 });
 
