@@ -97,6 +97,7 @@ function byRules({ cache, roles, clock, logger }: AuthorizationOptions): Authori
         try {
           await followRoles(cache, client, signal);
         } catch (error) {
+          if (signal.aborted) return;
           const message = error instanceof Error ? error.message : String(error);
           logger.warn({ error: message }, 'aggregated roles cannot be kept in line');
           await sleep(clock, pauseMs, signal);
