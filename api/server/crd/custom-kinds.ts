@@ -33,8 +33,8 @@ export interface CustomKindsOptions {
 const prefix = resourcePrefix(customResourceDefinitionResource);
 const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 
-/** How long the cache may take to hear of what has been written. */
-const waitMs = 1_000;
+/** Of looking and writing in one go; what is left then is tried again a little later. */
+const maxRounds = 8;
 const retryMs = 1_000;
 
 /** A definition and what serves it. */
@@ -51,6 +51,8 @@ export class CustomKinds {
   readonly #options: CustomKindsOptions;
   /** By name of the definition. */
   #built: ReadonlyMap<string, Built> = new Map();
+  /** The definitions of which nothing is left to be done: most questions find these. */
+  #settled: readonly CustomResourceDefinition[] | undefined;
   #turn: Promise<boolean> | undefined;
   #nextTurn: Promise<boolean> | undefined;
 
@@ -112,20 +114,25 @@ export class CustomKinds {
     return turn;
   }
 
+  /** Until nothing is left to be written, by us or by another server that was faster. */
   async #settle(): Promise<boolean> {
-    const { cache } = this.#options;
-    const definitions = await this.#definitions();
-    this.#serve(definitions);
-    for (const definition of definitions) {
-      if (definition.metadata.deletionTimestamp !== undefined) {
-        this.#options.onTerminating(definition);
+    for (let round = 1; round <= maxRounds; round += 1) {
+      const definitions = await this.#definitions();
+      if (isSameList(definitions, this.#settled)) return true;
+      this.#serve(definitions);
+      for (const definition of definitions) {
+        if (definition.metadata.deletionTimestamp !== undefined) {
+          this.#options.onTerminating(definition);
+        }
+      }
+      const outcome = await this.#accept(definitions);
+      if (outcome === 'failed') return false;
+      if (outcome === 'settled') {
+        this.#settled = definitions;
+        return true;
       }
     }
-    const { revision, done } = await this.#accept(definitions);
-    if (revision === 0) return done;
-    await cache.waitFor(revision, waitMs);
-    this.#serve(await this.#definitions());
-    return done;
+    return false;
   }
 
   /** All that are stored now. Throws StorageError. */
@@ -134,28 +141,27 @@ export class CustomKinds {
     return [...snapshot.entries()].map(({ object }) => object).filter(isDefinition);
   }
 
-  /** Writes the statuses that are to change; the revision that shows them all. */
+  /** Writes the statuses that are to change; `changed`: what is stored is to be looked at again. */
   async #accept(
     definitions: readonly CustomResourceDefinition[],
-  ): Promise<{ revision: number; done: boolean }> {
+  ): Promise<'settled' | 'changed' | 'failed'> {
     const { own, clock } = this.#options;
     const known = [...definitions];
-    let revision = 0;
-    let done = true;
+    let outcome: 'settled' | 'changed' | 'failed' = 'settled';
     for (const [index, definition] of definitions.entries()) {
       const status = acceptedStatus(definition, claimsOf(definition, known, own), timestamp(clock));
       if (status === definition.status) continue;
       const next = { ...definition, status };
       known[index] = next;
       const written = await this.#write(next);
-      if (written === undefined) done = false;
-      else revision = Math.max(revision, written);
+      if (!written) outcome = 'failed';
+      else if (outcome === 'settled') outcome = 'changed';
     }
-    return { revision, done };
+    return outcome;
   }
 
-  /** The revision of the write, 0 if somebody else was faster; undefined if it failed. */
-  async #write(definition: CustomResourceDefinition): Promise<number | undefined> {
+  /** Whether somebody has written: this server, or another that was faster. */
+  async #write(definition: CustomResourceDefinition): Promise<boolean> {
     const { transport, logger } = this.#options;
     const { name } = definition.metadata;
     const { code, body } = await transport.request({
@@ -164,14 +170,14 @@ export class CustomKinds {
       query: { fieldManager: 'mesocosm-apiserver' },
       body: definition,
     });
-    if (code === 200) return isDefinition(body) ? Number(body.metadata.resourceVersion) : 0;
+    if (code === 200) return true;
     const error = refusal(body, code);
-    if (error.reason === 'Conflict' || error.reason === 'NotFound') return 0;
+    if (error.reason === 'Conflict' || error.reason === 'NotFound') return true;
     logger.warn(
       { definition: name, error: error.message },
       'a definition of a kind is not accepted yet',
     );
-    return undefined;
+    return false;
   }
 
   #serve(definitions: readonly CustomResourceDefinition[]): void {
@@ -206,6 +212,16 @@ export class CustomKinds {
       return { definition, endpoints: [] };
     }
   }
+}
+
+function isSameList(
+  definitions: readonly CustomResourceDefinition[],
+  others: readonly CustomResourceDefinition[] | undefined,
+): boolean {
+  return (
+    definitions.length === others?.length &&
+    definitions.every((definition, index) => definition === others[index])
+  );
 }
 
 function isSameKind(left: CustomResourceDefinition, right: CustomResourceDefinition): boolean {

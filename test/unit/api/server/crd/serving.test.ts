@@ -63,6 +63,15 @@ describe('kinds of users', () => {
     }
   });
 
+  it('are served by servers that accept them at the same moment', async () => {
+    for (let round = 1; round <= 5; round += 1) {
+      await define(widgetsOf(`round${round}.dev`));
+      const path = `/apis/round${round}.dev/v1/widgets`;
+      const answers = await Promise.all([here.send('GET', path), there.send('GET', path)]);
+      expect(answers.map(({ code }) => code)).toEqual([200, 200]);
+    }
+  });
+
   it('are accepted and established once, whoever of the servers does it', async () => {
     await define();
     const status = {
