@@ -93,11 +93,12 @@ function byRules({ cache, roles, clock, logger }: AuthorizationOptions): Authori
       }
     },
     run: async (client, signal) => {
-      while (!signal.aborted) {
+      const stopped = (): boolean => signal.aborted;
+      while (!stopped()) {
         try {
           await followRoles(cache, client, signal);
         } catch (error) {
-          if (signal.aborted) return;
+          if (stopped()) return;
           const message = error instanceof Error ? error.message : String(error);
           logger.warn({ error: message }, 'aggregated roles cannot be kept in line');
           await sleep(clock, pauseMs, signal);
