@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createClient } from '../../api/client/resource-client.ts';
+import { jobResource } from '../../api/v1/job.ts';
 import { resources } from '../../api/v1/resources.ts';
 import { kubectlVersions, type Kubectl } from './support/kubectl.ts';
 import { administrator } from './support/people.ts';
@@ -52,28 +54,28 @@ describe.each(versions)('kubectl 1.$minor', ({ file, minor }) => {
 
   /** What a controller would write. */
   async function setReady(name: string, status: 'True' | 'False'): Promise<void> {
-    const answer = await running.server
-      .transport({ name: 'controller', groups: ['system:masters'] })
-      .request({
-        method: 'PATCH',
-        path: `/apis/mesocosm.dev/v1/namespaces/default/jobs/${name}/status`,
-        contentType: 'application/merge-patch+json',
-        body: {
-          status: {
-            replicas: 3,
-            conditions: [
-              {
-                type: 'Ready',
-                status,
-                reason: 'Counted',
-                message: 'as many as there should be',
-                lastTransitionTime: '2026-01-01T00:00:00Z',
-              },
-            ],
-          },
+    const controller = { name: 'controller', groups: ['system:masters'] };
+    const jobs = createClient(running.server.transport(controller)).of(jobResource);
+    const stored = await jobs.get({ namespace: 'default', name });
+    const condition = {
+      type: 'Ready',
+      status,
+      reason: 'Counted',
+      message: 'as many as there should be',
+      lastTransitionTime: '2026-01-01T00:00:00Z',
+    } as const;
+    await jobs.patch(
+      { namespace: 'default', name },
+      {
+        status: {
+          // kubectl waits for what is said of the newest spec.
+          observedGeneration: stored.metadata.generation,
+          replicas: 3,
+          conditions: [condition],
         },
-      });
-    expect(answer.code).toBe(200);
+      },
+      { type: 'merge', subresource: 'status' },
+    );
   }
 
   it('tells versions and kinds', async () => {
