@@ -1,4 +1,4 @@
-import { parse as parseYaml } from 'yaml';
+import { isScalar, parseDocument, visit, type Document } from 'yaml';
 import { isObject } from '../machinery/json.ts';
 
 /** A body that is no document; the message says where and why. */
@@ -40,17 +40,44 @@ export function decodeYaml(text: string): unknown {
   if (isJson(text)) return decodeJson(text);
   let value: unknown;
   try {
-    value = parseYaml(text, {
-      uniqueKeys: true,
+    const document = parseDocument(text, {
+      // The parser's own search for keys given twice takes minutes for a body full of keys.
+      uniqueKeys: false,
       stringKeys: true,
-      maxAliasCount: 50,
       schema: 'core',
     });
+    const [problem] = document.errors;
+    if (problem !== undefined) throw problem;
+    checkNodes(document);
+    value = document.toJS({ maxAliasCount: 50 });
   } catch (error) {
+    if (error instanceof DecodeError) throw error;
     throw new DecodeError(error instanceof Error ? error.message : String(error), { cause: error });
   }
   checkValue(value, 0);
   return value;
+}
+
+/** Most aliases of one document: each is looked for among all anchors. */
+const maxAliases = 100;
+
+/** What has to be found before the document is built: keys given twice, and too many aliases. */
+function checkNodes(document: Document): void {
+  let aliases = 0;
+  visit(document, {
+    Alias: () => {
+      aliases += 1;
+      if (aliases > maxAliases) throw new DecodeError(`more than ${maxAliases} aliases`);
+    },
+    Map: (_key, { items }) => {
+      const seen = new Set<unknown>();
+      for (const { key } of items) {
+        const name = isScalar(key) ? key.value : key;
+        if (seen.has(name)) throw new DecodeError(`duplicate field "${String(name)}"`);
+        seen.add(name);
+      }
+    },
+  });
 }
 
 function isJson(text: string): boolean {

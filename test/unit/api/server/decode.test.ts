@@ -103,6 +103,26 @@ describe('YAML', () => {
     expect(() => decodeYaml(bomb.join('\n'))).toThrow(DecodeError);
   });
 
+  it('takes no time to speak of for a body full of keys or aliases', () => {
+    const keys = Array.from({ length: 40_000 }, (_, index) => `k${index}:`).join('\n');
+    const before = performance.now();
+    expect(() => decodeYaml(`${keys}\nk0:`)).toThrow('duplicate field "k0"');
+    const aliases = Array.from({ length: 20_000 }, (_, index) => `- &a${index} 1\n- *a${index}`);
+    expect(() => decodeYaml(aliases.join('\n'))).toThrow('more than 100 aliases');
+    // Searched pair by pair they take more than ten.
+    expect(performance.now() - before).toBeLessThan(5_000);
+  });
+
+  it('writes nothing of a body into the log of the process', async () => {
+    const warnings: Error[] = [];
+    const heard = (warning: Error): unknown => warnings.push(warning);
+    process.on('warning', heard);
+    expect(decodeYaml('password: !vault s3cret\n')).toEqual({ password: 's3cret' });
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('warning', heard);
+    expect(warnings).toEqual([]);
+  });
+
   it('refuses several documents at once', () => {
     expect(() => decodeYaml('a: 1\n---\nb: 2\n')).toThrow(DecodeError);
   });
