@@ -1,4 +1,9 @@
-import { decodeProtectedHeader, jwtVerify, type JWTPayload } from 'jose';
+import {
+  decodeProtectedHeader,
+  jwtVerify,
+  type JWTPayload,
+  type ProtectedHeaderParameters,
+} from 'jose';
 import type { Clock } from '../../machinery/clock.ts';
 import { own } from '../../machinery/json.ts';
 import type { User } from '../registry/context.ts';
@@ -65,7 +70,7 @@ export class OidcTokens implements TokenAuthenticator {
   async #verify(token: string): Promise<User> {
     const { claims, keys, clock } = this.#options;
     try {
-      const key = await keys.find(decodeProtectedHeader(token));
+      const key = await keys.find(headerOf(token));
       const { payload } = await jwtVerify(token, key, {
         issuer: claims.issuer,
         audience: claims.clientId,
@@ -79,6 +84,16 @@ export class OidcTokens implements TokenAuthenticator {
       if (error instanceof TokenError) throw error;
       throw new TokenError(`the ID token does not count: ${refusalOf(error)}`);
     }
+  }
+}
+
+/** The header of a token, of which nothing is believed yet. Throws TokenError. */
+function headerOf(token: string): ProtectedHeaderParameters {
+  try {
+    return decodeProtectedHeader(token);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new TokenError('the ID token does not count: it has no header');
   }
 }
 

@@ -179,6 +179,16 @@ describe('an ID token', () => {
     await expect(tokens.authenticate(`${head}.${body}.`, api)).rejects.toThrow(TokenError);
   });
 
+  it.each([
+    ['no header', '!!!'],
+    ['a list for a header', Buffer.from('[]').toString('base64url')],
+    ['a header without an algorithm', Buffer.from('{}').toString('base64url')],
+  ])('with %s is refused, not a fault of the server', async (_what, head) => {
+    const tokens = tokensOf();
+    const body = Buffer.from(JSON.stringify(payload())).toString('base64url');
+    expect(await refusal(tokens, `${head}.${body}.AAAA`)).toContain('does not count');
+  });
+
   it('signed with a key of somebody else does not count', async () => {
     const tokens = tokensOf();
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
