@@ -83,6 +83,11 @@ export class Upgrades {
       await refuse(upgrade.socket, statusAnswer(this.#errorOf(error, upgrade.request)));
       return;
     }
+    // Nobody reads a body here: what it would have said of a write must not go unheard.
+    if (!opening.has(request.method)) {
+      await refuse(upgrade.socket, statusAnswer(nothingButHttp()));
+      return;
+    }
     await traffic.pass(request, async (answer) => {
       const refused = await refusalOf(upgrade.request, answer);
       if (refused !== undefined) await refuse(upgrade.socket, refused);
@@ -150,13 +155,18 @@ export class Upgrades {
   }
 }
 
+/** Methods that open a connection of channels: WebSocket's, and SPDY's, whose clients are told why not. */
+const opening = new Set(['GET', 'POST']);
+
+function nothingButHttp(): ApiError {
+  return badRequest('nothing on this path is spoken but HTTP: do not ask to upgrade');
+}
+
 /** Why the connection stays HTTP, and ends; undefined if it may become one of channels. */
 async function refusalOf(request: IncomingMessage, answer: Answer): Promise<Answer | undefined> {
   if (answer.kind === 'stream') await answer.close();
   if (answer.kind !== 'connect') {
-    return answer.code >= 400
-      ? answer
-      : statusAnswer(badRequest('nothing on this path is spoken but HTTP: do not ask to upgrade'));
+    return answer.code >= 400 ? answer : statusAnswer(nothingButHttp());
   }
   const why = protocolProblem(request);
   if (why === undefined) return undefined;

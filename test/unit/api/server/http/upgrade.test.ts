@@ -13,7 +13,7 @@ import { isApiError } from '../../../../../api/machinery/errors.ts';
 import { PodAgents, relayLimits } from '../../../../../api/server/pods/agents.ts';
 import { roleBindingResource } from '../../../../../api/v1/rbac.ts';
 import { resources } from '../../../../../api/v1/resources.ts';
-import type { TaskStatus } from '../../../../../api/v1/task.ts';
+import { taskResource, type TaskStatus } from '../../../../../api/v1/task.ts';
 import { clientCertificate } from '../../../../../hack/local/certificates.ts';
 import { until } from '../../../../../hack/local/wait.ts';
 import { encodeRecord } from '../../../../../proto/mesos/recordio.ts';
@@ -178,6 +178,18 @@ describe('an upgrade', () => {
     expect(code).toBe(400);
     expect(message).toContain(words);
   });
+});
+
+it('changes nothing by a request that asks to upgrade', async () => {
+  await makeTask(client, 'kept-0-a');
+  const path = '/api/v1/namespaces/default/pods/kept-0-a';
+  const { code, message } = await ask('DELETE', path, { connection: 'Upgrade', upgrade: 'h2c' });
+  expect(code).toBe(400);
+  expect(message).toContain('do not ask to upgrade');
+  const { metadata } = await client
+    .of(taskResource)
+    .get({ namespace: 'default', name: 'kept-0-a' });
+  expect(metadata.deletionTimestamp).toBeUndefined();
 });
 
 describe('a session', () => {
