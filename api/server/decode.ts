@@ -9,6 +9,12 @@ export class DecodeError extends Error {
 /** Deepest nesting of a document: no kind comes near it, and every walk over one may recurse. */
 export const maxDepth = 64;
 
+/**
+ * Longest text that is parsed as YAML, in characters: it takes a second or so, in which the process does
+ * nothing else. Clients send what is longer as JSON, which takes a few milliseconds.
+ */
+export const maxYamlLength = 512 * 1024;
+
 /** UTF-8 bytes to text. */
 export function decodeUtf8(bytes: Uint8Array): string {
   try {
@@ -38,6 +44,9 @@ export function decodeJson(text: string): unknown {
 export function decodeYaml(text: string): unknown {
   // Most of what comes as YAML is JSON, which is read many times faster.
   if (isJson(text)) return decodeJson(text);
+  if (text.length > maxYamlLength) {
+    throw new DecodeError(`YAML may have ${maxYamlLength} characters: send it as JSON`);
+  }
   let value: unknown;
   try {
     const document = parseDocument(text, {

@@ -6,6 +6,7 @@ import {
   decodeYaml,
   DecodeError,
   maxDepth,
+  maxYamlLength,
 } from '../../../../api/server/decode.ts';
 
 describe.each([
@@ -111,6 +112,12 @@ describe('YAML', () => {
     expect(() => decodeYaml(aliases.join('\n'))).toThrow('more than 100 aliases');
     // Searched pair by pair they take more than ten.
     expect(performance.now() - before).toBeLessThan(5_000);
+  });
+
+  it('reads long documents as JSON alone', () => {
+    const text = 'x'.repeat(maxYamlLength);
+    expect(() => decodeYaml(`a: ${text}`)).toThrow('send it as JSON');
+    expect(decodeYaml(JSON.stringify({ a: text }))).toEqual({ a: text });
   });
 
   it('writes nothing of a body into the log of the process', async () => {
