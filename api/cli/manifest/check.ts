@@ -60,7 +60,16 @@ export function check(item: Item): Problem[] {
   if (rules === undefined) return [];
   const parsed = rules.parse(item.document);
   const errors = parsed.ok ? rules.validate(rules.defaults(parsed.value), {}) : parsed.errors;
-  return errors.map((error) => problemAt(item.manifest, error));
+  return errors
+    .filter((error) => !mayBeGiven(error))
+    .map((error) => problemAt(item.manifest, error));
+}
+
+/** A request that is left open: a LimitRange may give it, so the server alone can tell whether it is missing. */
+function mayBeGiven({ field, reason }: FieldError): boolean {
+  return (
+    reason === 'FieldValueRequired' && /\.containers\[\d+\]\.resources\.requests\.\w+$/.test(field)
+  );
 }
 
 function rulesOf({ resource: { gvk } }: Item): AnyResource | undefined {

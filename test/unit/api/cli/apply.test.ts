@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { lastAppliedAnnotation } from '../../../../api/cli/apply/last-applied.ts';
 import { namespaceResource } from '../../../../api/v1/core.ts';
 import { jobResource } from '../../../../api/v1/job.ts';
+import { limitRangeResource } from '../../../../api/v1/limit-range.ts';
 import { networkResource } from '../../../../api/v1/network.ts';
 import { startTcpProxy } from '../../../support/tcp-proxy.ts';
 import { startCosm, type Cosm } from './support/cosm.ts';
@@ -54,6 +55,24 @@ describe('cosm apply', () => {
     await cosm.run(['scale', 'job/auto', '--replicas', '7']);
     expect((await apply(jobYaml('auto', 'type: Service'))).stdout).toContain('unchanged');
     expect((await job('auto'))?.spec.replicas).toBe(7);
+  });
+
+  it('leaves requests that are open to a LimitRange of the namespace', async () => {
+    await cosm.client.of(namespaceResource).create({ metadata: { name: 'bounded' } });
+    const open = jobYaml('open').replace('cpu: 100m, ', '');
+    expect(open).not.toContain('cpu');
+    const missing = await apply(open, '-n', 'bounded');
+    expect(missing.code).toBe(1);
+    expect(missing.stderr).toContain('containers[0].resources.requests.cpu: Required value');
+    const container = { type: 'Container', defaultRequest: { cpu: '30m' } };
+    await cosm.client.of(limitRangeResource).create({
+      metadata: { name: 'small', namespace: 'bounded' },
+      spec: { limits: [container] },
+    });
+    expect(await apply(open, '-n', 'bounded')).toMatchObject({ code: 0, stderr: '' });
+    expect((await job('open', 'bounded'))?.spec.template.spec.containers).toMatchObject([
+      { resources: { requests: { cpu: '30m' } } },
+    ]);
   });
 
   it('warns of an object that was not applied before, and takes it on', async () => {
