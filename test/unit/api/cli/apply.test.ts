@@ -58,16 +58,21 @@ describe('cosm apply', () => {
   });
 
   it('leaves requests that are open to a LimitRange of the namespace', async () => {
-    await cosm.client.of(namespaceResource).create({ metadata: { name: 'bounded' } });
+    await cosm.client.of(namespaceResource).create({
+      apiVersion: 'v1',
+      kind: 'Namespace',
+      metadata: { name: 'bounded' },
+    });
     const open = jobYaml('open').replace('cpu: 100m, ', '');
     expect(open).not.toContain('cpu');
     const missing = await apply(open, '-n', 'bounded');
     expect(missing.code).toBe(1);
     expect(missing.stderr).toContain('containers[0].resources.requests.cpu: Required value');
-    const container = { type: 'Container', defaultRequest: { cpu: '30m' } };
     await cosm.client.of(limitRangeResource).create({
+      apiVersion: 'v1',
+      kind: 'LimitRange',
       metadata: { name: 'small', namespace: 'bounded' },
-      spec: { limits: [container] },
+      spec: { limits: [{ type: 'Container', defaultRequest: { cpu: '30m' } }] },
     });
     expect(await apply(open, '-n', 'bounded')).toMatchObject({ code: 0, stderr: '' });
     expect((await job('open', 'bounded'))?.spec.template.spec.containers).toMatchObject([
