@@ -22,12 +22,15 @@ export interface JsonPatchLimits {
   bytes: number;
   /** Sum over all `copy` operations, so that doubling an array ten times ends early. */
   copiedBytes: number;
+  /** Levels of the document that comes of it, whose managedFields are a few deeper than the rest. */
+  depth: number;
 }
 
 export const defaultJsonPatchLimits: JsonPatchLimits = {
   operations: 1_000,
   bytes: 1 << 20,
   copiedBytes: 3 << 20,
+  depth: 128,
 };
 
 const pointer = z.string().regex(/^(?:\/|$)/, 'must be empty or start with "/"');
@@ -66,6 +69,9 @@ export function applyJsonPatch(
     }
     result = applyOne(result, operation);
   }
+  if (isDeeper(result, limits.depth)) {
+    throw new PatchError('too-large', `the patch nests deeper than ${limits.depth} levels`);
+  }
   if (!isObject(result) || typeof result['kind'] !== 'string') {
     throw new PatchError('rejected', 'the patch leaves no object with apiVersion and kind');
   }
@@ -73,6 +79,11 @@ export function applyJsonPatch(
     throw new PatchError('rejected', 'the patch leaves no object with apiVersion and kind');
   }
   return result;
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((child) => isDeeper(child, levels - 1));
 }
 
 function parseOperations(patch: unknown, limits: JsonPatchLimits): Operation[] {

@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { jsonClone, jsonEqual, withValueAt } from '../../../../api/machinery/json.ts';
+import {
+  jsonClone,
+  jsonEqual,
+  withValueAt,
+  type JsonObject,
+} from '../../../../api/machinery/json.ts';
 import { applyJsonPatch, applyMergePatch, PatchError } from '../../../../api/machinery/patches.ts';
 
 const typed = { apiVersion: 'v1', kind: 'Thing' };
@@ -210,4 +215,18 @@ describe('JSON values', () => {
     expect(withValueAt(document, ['x', 'y'], 1)).toEqual({ a: { b: 1 }, x: { y: 1 } });
     expect(document).toEqual({ a: { b: 1 } });
   });
+});
+
+it('a JSON patch builds nothing that could not have been sent', () => {
+  const levels = (count: number): JsonObject => (count === 0 ? {} : { a: levels(count - 1) });
+  const wrap = [
+    { op: 'add', path: '/t', value: levels(60) },
+    { op: 'move', from: '/x', path: `/t${'/a'.repeat(60)}` },
+    { op: 'move', from: '/t', path: '/x' },
+  ];
+  const document = { apiVersion: 'v1', kind: 'X', x: {} };
+  expect(applyJsonPatch(document, wrap)).toMatchObject({ x: { a: { a: {} } } });
+  const apply = (): unknown => applyJsonPatch(document, [...wrap, ...wrap, ...wrap]);
+  expect(apply).toThrow(PatchError);
+  expect(apply).toThrow('nests deeper than 128 levels');
 });
