@@ -94,6 +94,8 @@ export interface Resource<T extends KubeObject = KubeObject> {
   };
   /** What can be done with it; all if absent. */
   verbs?: readonly Verb[];
+  /** The group under whose keys it is kept, if it is another view of what that group stores. */
+  storageGroup?: string;
   /** Seconds after which a new object expires, for Events. */
   ttlSeconds?: number;
   /**

@@ -32,6 +32,7 @@ import { Discovery } from './discovery.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Endpoint, type EndpointOptions, type Reporters } from './endpoint.ts';
 import { cacheCheck, shutdownCheck, storageCheck, type HealthCheck } from './health.ts';
+import { eventsOf } from './event-view.ts';
 import { HttpsListener, type ListenOptions, type TlsOptions } from './http/listener.ts';
 import { InProcessTransport } from './in-process.ts';
 import { OpenApi } from './openapi/openapi.ts';
@@ -188,6 +189,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const endpoints = resources.map((resource) => endpoint({ resource, store, cache }));
   const catalog: Catalog = new Catalog([
     ...endpoints,
+    ...eventsOf(resources, { store, cache }).map(endpoint),
     ...podsOf(endpoints, { ...options, storage, store, cache, stopping: stopping.signal }),
     ...authorization.served,
     ...identityReviews(identity.authentication),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { KubeObject } from '../machinery/metadata.ts';
+import type { Column } from '../machinery/resource.ts';
 import { keyedBy } from './list-types.ts';
 import { ageColumn, defineResource } from './zod-resource.ts';
 
@@ -72,7 +73,7 @@ const objectReferenceSchema = z.strictObject({
   fieldPath: z.string().optional().describe('Part of the object that is meant.'),
 });
 
-const eventFields = {
+export const eventFields = {
   involvedObject: objectReferenceSchema.describe('The object that the event is about.'),
   reason: z.string().optional().describe('One CamelCase word for programs.'),
   message: z.string().optional().describe('A sentence for people.'),
@@ -101,9 +102,76 @@ const eventFields = {
   reportingInstance: z.string().optional().describe('Instance of that part.'),
 };
 
-export interface Event extends KubeObject, z.infer<z.ZodObject<typeof eventFields>> {
+export type EventFields = z.infer<z.ZodObject<typeof eventFields>>;
+
+export interface Event extends KubeObject, EventFields {
   apiVersion: 'v1';
   kind: 'Event';
+}
+
+/** The columns of an Event, whatever its fields are called. */
+export function eventColumns<T extends KubeObject>(
+  fieldsOf: (event: T) => EventFields,
+): Column<T>[] {
+  return [
+    {
+      name: 'Last Seen',
+      type: 'date',
+      description: 'When it last happened.',
+      priority: 0,
+      cell: (event) => lastSeen(fieldsOf(event)) ?? event.metadata.creationTimestamp,
+    },
+    {
+      name: 'Type',
+      type: 'string',
+      description: 'Normal or Warning.',
+      priority: 0,
+      cell: (event) => fieldsOf(event).type ?? '',
+    },
+    {
+      name: 'Reason',
+      type: 'string',
+      description: 'One word for programs.',
+      priority: 0,
+      cell: (event) => fieldsOf(event).reason ?? '',
+    },
+    {
+      name: 'Object',
+      type: 'string',
+      description: 'The object that it is about.',
+      priority: 0,
+      cell: (event) => {
+        const { kind, name } = fieldsOf(event).involvedObject;
+        return `${(kind ?? '').toLowerCase()}/${name ?? ''}`;
+      },
+    },
+    {
+      name: 'Message',
+      type: 'string',
+      description: 'A sentence for people.',
+      priority: 0,
+      cell: (event) => fieldsOf(event).message ?? '',
+    },
+    {
+      name: 'Count',
+      type: 'integer',
+      description: 'How often it happened.',
+      priority: 1,
+      cell: (event) => {
+        const { series, count } = fieldsOf(event);
+        return (series === undefined ? count : series.count) ?? 1;
+      },
+    },
+  ];
+}
+
+function lastSeen({
+  series,
+  lastTimestamp,
+  firstTimestamp,
+  eventTime,
+}: EventFields): string | null {
+  return series?.lastObservedTime ?? lastTimestamp ?? firstTimestamp ?? eventTime ?? null;
 }
 
 export const eventResource = defineResource<Event>({
@@ -119,50 +187,7 @@ export const eventResource = defineResource<Event>({
   ttlSeconds: 3600,
   description: 'A report of something that happened to an object; kept for an hour.',
   fields: eventFields,
-  columns: [
-    {
-      name: 'Last Seen',
-      type: 'date',
-      description: 'When it last happened.',
-      priority: 0,
-      cell: (event) => event.lastTimestamp ?? event.eventTime ?? event.metadata.creationTimestamp,
-    },
-    {
-      name: 'Type',
-      type: 'string',
-      description: 'Normal or Warning.',
-      priority: 0,
-      cell: (event) => event.type ?? '',
-    },
-    {
-      name: 'Reason',
-      type: 'string',
-      description: 'One word for programs.',
-      priority: 0,
-      cell: (event) => event.reason ?? '',
-    },
-    {
-      name: 'Object',
-      type: 'string',
-      description: 'The object that it is about.',
-      priority: 0,
-      cell: ({ involvedObject: { kind, name } }) => `${(kind ?? '').toLowerCase()}/${name ?? ''}`,
-    },
-    {
-      name: 'Message',
-      type: 'string',
-      description: 'A sentence for people.',
-      priority: 0,
-      cell: (event) => event.message ?? '',
-    },
-    {
-      name: 'Count',
-      type: 'integer',
-      description: 'How often it happened.',
-      priority: 1,
-      cell: (event) => event.count ?? 1,
-    },
-  ],
+  columns: eventColumns((event) => event),
   selectableFields: {
     'involvedObject.kind': ({ involvedObject }) => involvedObject.kind ?? '',
     'involvedObject.namespace': ({ involvedObject }) => involvedObject.namespace ?? '',

@@ -25,7 +25,7 @@ export const computeNames = [
 const oldCounts = ['secrets', 'configmaps', 'resourcequotas'] as const;
 
 /** Reports and locks are never counted: refusing one would hide what happens, or who leads. */
-const uncounted = ['events', 'leases.coordination.k8s.io'];
+const uncounted = ['events', 'events.events.k8s.io', 'leases.coordination.k8s.io'];
 
 /** The kind that a name counts objects of, as `jobs.mesocosm.dev` or `secrets`; undefined if it counts none. */
 export function countedBy(name: string): string | undefined {

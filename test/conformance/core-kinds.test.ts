@@ -50,6 +50,28 @@ describe.each(extremes)('core kinds with kubectl 1.$minor', ({ file }) => {
     );
   });
 
+  it('shows the events of events.k8s.io, which are those of the core group', async () => {
+    const event = {
+      apiVersion: 'events.k8s.io/v1',
+      kind: 'Event',
+      metadata: { name: 'launched' },
+      eventTime: '2026-01-01T00:00:00.000001Z',
+      reportingController: 'example.dev/ctl',
+      reportingInstance: 'ctl-1',
+      action: 'Launching',
+      reason: 'Launched',
+      regarding: { kind: 'Job', name: 'web', namespace: 'default' },
+      note: 'did launch',
+      type: 'Normal',
+    };
+    await kubectl.run('create', '-f', await written('event.json', JSON.stringify(event)));
+    const row = / +Normal +Launched +job\/web +did launch/;
+    expect(await kubectl.run('get', 'events.events.k8s.io')).toMatch(row);
+    expect(await kubectl.run('get', 'events')).toMatch(row);
+    expect(await field('events.v1.events.k8s.io/launched', '.note')).toBe('did launch');
+    expect(await field('events/launched', '.message')).toBe('did launch');
+  });
+
   it('creates secrets of types, and refuses one that lacks what its type needs', async () => {
     await kubectl.run(
       ...['create', 'secret', 'docker-registry', 'pull', '--docker-server=r.example'],

@@ -41,7 +41,11 @@ export const defaultRules: readonly AuditRule[] = [
   },
   {
     level: 'None',
-    resources: [{ resources: ['events'] }, { group: 'coordination.k8s.io', resources: ['leases'] }],
+    resources: [
+      { resources: ['events'] },
+      { group: 'events.k8s.io', resources: ['events'] },
+      { group: 'coordination.k8s.io', resources: ['leases'] },
+    ],
   },
   {
     level: 'None',

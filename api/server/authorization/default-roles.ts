@@ -36,6 +36,7 @@ const documents = ['/api', '/api/*', '/apis', '/apis/*', '/openapi', '/openapi/*
  */
 const viewRules = [
   on('', read, 'configmaps', 'events', 'limitranges', 'serviceaccounts'),
+  on('events.k8s.io', read, 'events'),
   on('', read, 'pods', 'pods/log', 'resourcequotas', 'resourcequotas/status'),
   on('', read, 'namespaces', 'namespaces/status'),
   on('coordination.k8s.io', read, 'leases'),
@@ -69,6 +70,7 @@ const controllerRules = [
   on(ours, [...read, ...write], '*'),
   on('*', [...read, 'delete', 'deletecollection', 'patch', 'update'], '*'),
   on('', ['create'], 'events'),
+  on('events.k8s.io', ['create'], 'events'),
   on('coordination.k8s.io', ['create'], 'leases'),
 ];
 

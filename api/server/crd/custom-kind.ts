@@ -14,13 +14,12 @@ import {
 import { parseObjectMeta } from '../../v1/zod-resource.ts';
 import { columnsOf } from './columns.ts';
 import { byVersionPriority } from './version-priority.ts';
+import type { StoredVersion } from './view.ts';
 
 /** One version of a kind of users. */
-export interface CustomKind {
+export interface CustomKind extends StoredVersion {
   definition: CustomResourceDefinition;
   resource: Resource;
-  /** apiVersion of what is stored. */
-  storedAs: string;
   /** A stored object as this version shows it: renamed, pruned, completed. */
   present(stored: KubeObject): KubeObject;
   /** What users of a version that will go are told. */
@@ -73,10 +72,12 @@ export function customKind(
     validate: () => [],
   };
   const apiVersion = apiVersionOf(gvk);
+  const storedAs = apiVersionOf({ group, version: storage.name });
   return {
     definition,
     resource,
-    storedAs: apiVersionOf({ group, version: storage.name }),
+    storedAs,
+    restore: (shown) => ({ ...shown, apiVersion: storedAs }),
     present: (stored) => shape.present(stored, apiVersion),
     warning: warningOf(version, apiVersion, names.kind),
   };

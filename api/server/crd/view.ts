@@ -4,7 +4,16 @@ import type { StoredValue } from '../../storage/storage.ts';
 import { encodeObject, type CachedItems, type Item } from '../registry/item.ts';
 import type { Outgoing } from '../registry/outbox.ts';
 import type { StoredItems, Written } from '../registry/store.ts';
-import type { CustomKind } from './custom-kind.ts';
+
+/** How one version shows what is stored in another. */
+export interface StoredVersion {
+  /** apiVersion of what is stored. */
+  storedAs: string;
+  /** A stored object as this version shows it; what it shows already, as it is. */
+  present(stored: KubeObject): KubeObject;
+  /** What this version shows, as it is stored. */
+  restore(shown: KubeObject): KubeObject;
+}
 
 /**
  * The cache and the store as one version of a kind sees them: whatever version an object is stored in, it
@@ -12,7 +21,7 @@ import type { CustomKind } from './custom-kind.ts';
  * the same in both is one for both.
  */
 export function versionedItems(
-  kind: CustomKind,
+  kind: StoredVersion,
   { cache, store }: { cache: CachedItems; store: StoredItems },
 ): { cache: CachedItems; store: StoredItems } {
   const entries = new Memo(kind);
@@ -24,12 +33,12 @@ type Event = CacheEvent<KubeObject>;
 
 /** What was made of an item or an event is kept with it, for all readers. */
 class Memo {
-  readonly #kind: CustomKind;
+  readonly #kind: StoredVersion;
   readonly #objects = new WeakMap<KubeObject, KubeObject>();
   readonly #entries = new WeakMap<Item, Entry>();
   readonly #events = new WeakMap<Event, Event>();
 
-  constructor(kind: CustomKind) {
+  constructor(kind: StoredVersion) {
     this.#kind = kind;
   }
 
@@ -91,7 +100,7 @@ function versionedCache(cache: CachedItems, memo: Memo): CachedItems {
   };
 }
 
-function versionedStore(kind: CustomKind, store: StoredItems, memo: Memo): StoredItems {
+function versionedStore(kind: StoredVersion, store: StoredItems, memo: Memo): StoredItems {
   const shown = (item: Item | undefined): Item | undefined =>
     item === undefined ? undefined : memo.item(item);
   const written = (result: Written): Written => {
@@ -101,7 +110,7 @@ function versionedStore(kind: CustomKind, store: StoredItems, memo: Memo): Store
   };
   const stored = (outgoing: Outgoing): Outgoing => {
     if (outgoing.object.apiVersion === kind.storedAs) return outgoing;
-    const object = { ...outgoing.object, apiVersion: kind.storedAs };
+    const object = kind.restore(outgoing.object);
     return { key: outgoing.key, object, bytes: encodeObject(object) };
   };
   return {

@@ -4,6 +4,7 @@ import type { GroupVersionKind } from '../../machinery/metadata.ts';
 const packages: Readonly<Record<string, string>> = {
   '': 'io.k8s.api.core',
   'coordination.k8s.io': 'io.k8s.api.coordination',
+  'events.k8s.io': 'io.k8s.api.events',
   autoscaling: 'io.k8s.api.autoscaling',
 };
 

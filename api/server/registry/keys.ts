@@ -1,8 +1,10 @@
 import type { AnyResource } from '../../machinery/resource.ts';
 
 /** Keys under the storage driver's prefix: `/<group>/<plural>/<namespace>/<name>`; the core group is `core`. */
-export function resourcePrefix(resource: Pick<AnyResource, 'gvk' | 'plural'>): string {
-  const { group } = resource.gvk;
+export function resourcePrefix(
+  resource: Pick<AnyResource, 'gvk' | 'plural' | 'storageGroup'>,
+): string {
+  const group = resource.storageGroup ?? resource.gvk.group;
   return `/${group === '' ? 'core' : group}/${resource.plural}/`;
 }
 

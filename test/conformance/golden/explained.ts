@@ -12,7 +12,7 @@ const reasons = {
     'Newer Kubernetes: nobody owns a status that is ignored; the write that only recorded that, and the versions after it, are missing.',
   ignoredLabels: 'Newer Kubernetes: a write of the status owns nothing else.',
   namedSubresource: 'Newer Kubernetes: a manager is named with the subresource that it used.',
-  onceApplied: 'Who owns a Lease is recorded from the first apply to it on.',
+  onceApplied: 'Who owns a Lease or an Event is recorded from the first apply to it on.',
   goParts:
     'Kubernetes has its own kinds as Go structs, which have all their parts before somebody sets a field of them.',
   clientFault: 'What the client did wrong is a 400 with its reason, not a 500 without one.',
@@ -39,7 +39,6 @@ const reasons = {
   ourTable: 'Columns are those of the kinds here, and there are other objects.',
   emptyFields: 'Empty fields are left out, and items of lists carry their type.',
   eventNamespace: 'Events are accepted about objects anywhere.',
-  laterKinds: 'This kind comes with the API issue.',
   addresses:
     'Nobody uses serverAddressByClientCIDRs; kubectl takes the address of its configuration.',
   own: 'The document is about this server.',
@@ -141,7 +140,11 @@ export const explained: Readonly<Record<string, Readonly<Record<string, Explanat
     'event by object': { why: reasons.emptyFields, status: 200 },
     'event wrong namespace': { why: reasons.eventNamespace, status: 201 },
     'event table': { why: reasons.ourTable, status: 200 },
-    'same event in events.k8s.io': { why: reasons.laterKinds, status: 404 },
+    'same event in events.k8s.io': {
+      why: reasons.onceApplied,
+      status: 200,
+      says: '"note":"did start"',
+    },
     'lease invalid': { why: reasons.shape, status: 422 },
     'lease table': { why: reasons.ourTable, status: 200 },
   },

@@ -55,6 +55,29 @@ const metadata: Fill = (writer) =>
   });
 
 describe('Kubernetes protobuf', () => {
+  it('reads what a recorder writes to events.k8s.io', () => {
+    const bytes = envelope('events.k8s.io/v1', 'Event', (writer) => {
+      metadata(writer);
+      nested(writer, 2, (time) =>
+        time.uint32(8).int64(1_767_225_600).uint32(16).int32(123_456_000),
+      );
+      text(writer, 4, 'example.dev/ctl');
+      nested(writer, 8, (reference) => text(reference, 3, 'web'));
+      text(writer, 10, 'did launch');
+      // A time that is not set is sent as an empty one.
+      nested(writer, 12, () => undefined);
+      nested(writer, 13, () => undefined);
+    });
+    expect(decodeProtobuf(bytes)).toMatchObject({
+      apiVersion: 'events.k8s.io/v1',
+      kind: 'Event',
+      eventTime: '2026-01-01T00:00:00.123456Z',
+      reportingController: 'example.dev/ctl',
+      regarding: { name: 'web' },
+      note: 'did launch',
+    });
+  });
+
   it('reads a Lease: empty texts are absent, given zeros are not, times have their precision', () => {
     const bytes = envelope('coordination.k8s.io/v1', 'Lease', (writer) => {
       metadata(writer);
