@@ -18,6 +18,7 @@ const resourceSchema = z.object({
   shortNames: z.array(z.string()).nullish(),
   categories: z.array(z.string()).nullish(),
   verbs: z.array(z.string()).default([]),
+  subresources: z.array(z.object({ subresource: z.string() })).nullish(),
 });
 
 const documentSchema = z.object({
@@ -66,6 +67,7 @@ function servedKind(
     categories: resource.categories ?? [],
     namespaced: resource.scope === 'Namespaced',
     verbs: resource.verbs,
+    scalable: resource.subresources?.some(({ subresource }) => subresource === 'scale') ?? false,
   };
 }
 

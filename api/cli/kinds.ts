@@ -5,10 +5,13 @@ import { CommandError } from './errors.ts';
 import { closestWord } from './suggest.ts';
 
 /** What a kind is called and where it is served. */
-export type Kind = Pick<
+export interface Kind extends Pick<
   AnyResource,
   'gvk' | 'plural' | 'singular' | 'shortNames' | 'categories' | 'namespaced'
->;
+> {
+  /** Whether the server lists its subresource scale; absent for kinds that it was not asked about. */
+  scalable?: boolean;
+}
 
 /** One kind with the names that were asked for; none: all objects of the kind. */
 export interface Target {

@@ -118,8 +118,8 @@ function addObjectCommands(program: Command, context: Context): void {
 function addRunningCommands(program: Command, context: Context): void {
   program
     .command('scale')
-    .description('Set how many instances a Job has.')
-    .argument('<job...>', 'job/NAME...')
+    .description('Set how many instances a Job has, or an object of a custom kind that scales.')
+    .argument('<kind...>', 'job/NAME..., KIND/NAME...')
     .requiredOption('--replicas <number>', 'number of instances')
     .addHelpText('after', help.scale)
     .action(lazily(context, () => import('./commands/scale.ts')));
