@@ -1,5 +1,5 @@
 import type { ApiAccess } from '../client/access.ts';
-import { assertUsable } from '../client/access.ts';
+import { assertUsable, impersonationOf } from '../client/access.ts';
 import { openChannels } from '../client/channels.ts';
 import type { Client } from '../client/client.ts';
 import { refusal } from '../client/decode.ts';
@@ -106,7 +106,7 @@ async function resolveAccess(
   const named = options.kubeconfig !== undefined || options.context !== undefined;
   if (server !== undefined && !named && !env['KUBECONFIG']) {
     // A server given alone is one without credentials: a development cluster on loopback.
-    const access: ApiAccess = { server };
+    const access = actingAs({ server }, options);
     assertUsable(access);
     return { access, namespace: options.namespace ?? 'default' };
   }
@@ -116,9 +116,23 @@ async function resolveAccess(
     home,
     context: options.context,
   });
-  const access = server === undefined ? found.access : { ...found.access, server };
+  const access = actingAs(
+    server === undefined ? found.access : { ...found.access, server },
+    options,
+  );
   assertUsable(access);
   return { access, namespace: options.namespace ?? found.namespace };
+}
+
+/** Options go before the kubeconfig: another user has neither the groups nor the uid it names. */
+function actingAs(access: ApiAccess, { as, asGroup, asUid }: GlobalOptions): ApiAccess {
+  const known = as === undefined ? access.impersonate : undefined;
+  const impersonate = impersonationOf(
+    as ?? known?.user,
+    asGroup ?? known?.groups ?? [],
+    asUid ?? known?.uid,
+  );
+  return impersonate === undefined ? access : { ...access, impersonate };
 }
 
 /** Ctrl-C ends what is under way. */

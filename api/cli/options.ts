@@ -7,6 +7,9 @@ export const globalOptions = {
   context: z.string().optional(),
   namespace: z.string().optional(),
   server: z.string().optional(),
+  as: z.string().optional(),
+  asGroup: z.array(z.string()).optional(),
+  asUid: z.string().optional(),
   requestTimeout: z.string().default('30s'),
   verbose: z.boolean().default(false),
 };

@@ -13,6 +13,13 @@ export function buildProgram(context: Context): Command {
     .option('--context <name>', 'context of the kubeconfig')
     .option('-n, --namespace <name>', 'namespace (default: that of the context)')
     .option('--server <url>', 'address of the API server, instead of that of the kubeconfig')
+    .option('--as <user>', 'act as this user; the server asks whether you may impersonate')
+    .option(
+      '--as-group <group>',
+      'with --as: act as a member of this group; may be given several times',
+      (group: string, groups: string[] | undefined) => [...(groups ?? []), group],
+    )
+    .option('--as-uid <uid>', 'with --as: the uid of that user')
     .option('--request-timeout <duration>', 'time for one request', '30s')
     .option('-v, --verbose', 'show each request on standard error')
     .configureHelp({ showGlobalOptions: true })

@@ -14,11 +14,46 @@ export interface ApiAccess {
   token?: string;
   /** The file that the token is from, if it is from one: where the next will be. */
   tokenFile?: string;
+  /** Whom to act as; the server asks whether one may. */
+  impersonate?: Impersonation;
+}
+
+/** Somebody else to be treated as. */
+export interface Impersonation {
+  user: string;
+  groups: readonly string[];
+  uid?: string;
 }
 
 /** An access that cannot work, or would show a secret to the network. */
 export class AccessError extends Error {
   override readonly name = 'AccessError';
+}
+
+/** Undefined if nobody is named. Throws an AccessError for groups or a uid of nobody. */
+export function impersonationOf(
+  user: string | undefined,
+  groups: readonly string[],
+  uid: string | undefined,
+): Impersonation | undefined {
+  if (user !== undefined && user !== '') {
+    return { user, groups, ...(uid === undefined ? {} : { uid }) };
+  }
+  if (user === undefined && groups.length === 0 && uid === undefined) return undefined;
+  throw new AccessError('to act as somebody else takes the name of a user; give it as "as"');
+}
+
+/** The Impersonate headers of a request; groups are a header each, as they may have commas in them. */
+export function impersonationHeaders({
+  impersonate,
+}: ApiAccess): Record<string, string | string[]> {
+  if (impersonate === undefined) return {};
+  const { user, groups, uid } = impersonate;
+  return {
+    'impersonate-user': user,
+    ...(groups.length === 0 ? {} : { 'impersonate-group': [...groups] }),
+    ...(uid === undefined ? {} : { 'impersonate-uid': uid }),
+  };
 }
 
 /** Throws an AccessError that says what to mend. */

@@ -3,7 +3,7 @@ import { channelProtocols, ChannelSocket, maxMessageBytes } from '../machinery/c
 import type { Clock } from '../machinery/clock.ts';
 import type { ApiError } from '../machinery/errors.ts';
 import type { ApiAccess } from './access.ts';
-import { assertUsable } from './access.ts';
+import { assertUsable, impersonationHeaders } from './access.ts';
 import { refusal } from './decode.ts';
 import { TransportError } from './transport.ts';
 
@@ -76,10 +76,11 @@ function tlsOf(access: ApiAccess): Record<string, unknown> {
   };
 }
 
-function headersOf({ access, userAgent }: ChannelsOptions): Record<string, string> {
+function headersOf({ access, userAgent }: ChannelsOptions): Record<string, string | string[]> {
   return {
     'user-agent': userAgent,
     ...(access.token === undefined ? {} : { authorization: `Bearer ${access.token}` }),
+    ...impersonationHeaders(access),
   };
 }
 

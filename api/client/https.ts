@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici';
 import type { Clock } from '../machinery/clock.ts';
 import { ApiError } from '../machinery/errors.ts';
 import type { ApiAccess } from './access.ts';
-import { assertUsable } from './access.ts';
+import { assertUsable, impersonationHeaders } from './access.ts';
 import { BearerToken } from './bearer-token.ts';
 import { refusal } from './decode.ts';
 import { LineDecoder } from './ndjson.ts';
@@ -69,7 +69,10 @@ export function httpsTransport(options: HttpsTransportOptions): HttpsTransport {
     return pool.request({
       method: request.method,
       path: prefix + request.path + queryText(request.query),
-      headers: headersOf(request, options.userAgent, token),
+      headers: {
+        ...headersOf(request, options.userAgent, token),
+        ...impersonationHeaders(access),
+      },
       body: request.body === undefined ? null : JSON.stringify(request.body),
       signal,
     });

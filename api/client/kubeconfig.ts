@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import type { ApiAccess } from './access.ts';
-import { AccessError, assertUsable } from './access.ts';
+import type { ApiAccess, Impersonation } from './access.ts';
+import { AccessError, assertUsable, impersonationOf } from './access.ts';
 
 /** A kubeconfig that is missing, unreadable, or asks for what this client does not do. */
 export class KubeconfigError extends Error {
@@ -48,6 +48,9 @@ const userSchema = z.looseObject({
   'client-key-data': z.string().optional(),
   token: z.string().optional(),
   tokenFile: z.string().optional(),
+  as: z.string().optional(),
+  'as-groups': z.array(z.string()).optional(),
+  'as-uid': z.string().optional(),
 });
 type User = z.infer<typeof userSchema>;
 
@@ -239,7 +242,7 @@ async function accessOf(
 }
 
 /** Ways to be somebody that kubectl knows and this client does not: refused, not ignored. */
-const unsupported = ['exec', 'auth-provider', 'username', 'password', 'as', 'as-uid', 'as-groups'];
+const unsupported = ['exec', 'auth-provider', 'username', 'password', 'as-user-extra'];
 
 async function credentialsOf({ file, value }: Entry<User>): Promise<Partial<ApiAccess>> {
   const refused = unsupported.find((key) => Object.hasOwn(value, key));
@@ -257,12 +260,23 @@ async function credentialsOf({ file, value }: Entry<User>): Promise<Partial<ApiA
     path: value['client-key'],
   });
   const token = await tokenOf(file, value);
+  const impersonate = impersonatedBy(file, value);
   return {
     ...(clientCertificate === undefined ? {} : { clientCertificate }),
     ...(clientKey === undefined ? {} : { clientKey }),
     ...(token === undefined ? {} : { token }),
     ...(value.tokenFile ? { tokenFile: resolve(dirname(file), value.tokenFile) } : {}),
+    ...(impersonate === undefined ? {} : { impersonate }),
   };
+}
+
+function impersonatedBy(file: string, user: User): Impersonation | undefined {
+  try {
+    return impersonationOf(user.as, user['as-groups'] ?? [], user['as-uid']);
+  } catch (error) {
+    if (!(error instanceof AccessError)) throw error;
+    throw new KubeconfigError(`${file}: ${error.message}`, { cause: error });
+  }
 }
 
 /** As in kubectl, a token file goes before a token. */
