@@ -2,6 +2,7 @@ import { CommanderError } from 'commander';
 import type { Context } from './context.ts';
 import { CommandError, CommandExit, exitCodes } from './errors.ts';
 import { buildProgram } from './program.ts';
+import { refuseHelpOfUnknown } from './unknown-command.ts';
 
 /** `--wait=false`, as kubectl takes it: a switch of ours has no value, and would take the next word for it. */
 function switched(arg: string): string {
@@ -19,6 +20,7 @@ function ownArguments(args: readonly string[]): string[] {
 /** Runs one command line (without the program's own name) and returns the exit code. */
 export async function main(args: readonly string[], context: Context): Promise<number> {
   const program = buildProgram(context);
+  refuseHelpOfUnknown(program);
   try {
     if (args.length === 0) program.help({ error: true });
     await program.parseAsync(ownArguments(args), { from: 'user' });
