@@ -83,6 +83,9 @@ function compare(left: string, right: string | undefined): number {
 const clause =
   /^\s*(?:(!)\s*([^\s!=,()<>]+)|([^\s!=,()<>]+)(?:\s*(?:(==|=|!=|>|<)\s*([^\s,()=!<>]*)|\s(in|notin)\s*\(([^()]*)\)))?)\s*(?:,|$)/;
 
+/** More than anybody writes; every object of a list and every event of a watch is held against each. */
+const maxRequirements = 500;
+
 /** Parses the query form of a label selector: `a=b,c!=d,e in (f,g),!h,i,j>5`. */
 export function parseLabelSelector(text: string): Requirements {
   const requirements: Requirement[] = [];
@@ -94,6 +97,9 @@ export function parseLabelSelector(text: string): Requirements {
       throw new SelectorError(`unable to parse label selector "${text}" at "${rest.trim()}"`);
     }
     requirements.push(requirementOf(found));
+    if (requirements.length > maxRequirements) {
+      throw new SelectorError(`the label selector has more than ${maxRequirements} requirements`);
+    }
     rest = rest.slice(found[0].length);
   }
   return requirements;
@@ -128,17 +134,18 @@ export interface FieldRequirement {
 
 /** Parses the query form of a field selector: `metadata.name=x,involvedObject.kind!=Job`. */
 export function parseFieldSelector(text: string): FieldRequirement[] {
-  return text
-    .split(',')
-    .filter((part) => part.trim() !== '')
-    .map((part) => {
-      const found = /^\s*([^=!\s]+)\s*(!=|==|=)\s*(.*?)\s*$/.exec(part);
-      if (found === null) {
-        throw new SelectorError(
-          `invalid field selector "${text}"; "${part}" is not of the form path=value`,
-        );
-      }
-      const [, path = '', sign, value = ''] = found;
-      return { path, value, equal: sign !== '!=' };
-    });
+  const parts = text.split(',').filter((part) => part.trim() !== '');
+  if (parts.length > maxRequirements) {
+    throw new SelectorError(`the field selector has more than ${maxRequirements} requirements`);
+  }
+  return parts.map((part) => {
+    const found = /^\s*([^=!\s]+)\s*(!=|==|=)\s*(.*?)\s*$/.exec(part);
+    if (found === null) {
+      throw new SelectorError(
+        `invalid field selector "${text}"; "${part}" is not of the form path=value`,
+      );
+    }
+    const [, path = '', sign, value = ''] = found;
+    return { path, value, equal: sign !== '!=' };
+  });
 }

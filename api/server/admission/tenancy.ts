@@ -13,6 +13,7 @@ const templatePath = ['spec', 'template'];
 /** Where a kind says whom its tasks belong to. */
 const launchPaths: Readonly<Record<string, readonly string[]>> = {
   Job: ['spec', 'template', 'spec'],
+  JobRevision: ['spec', 'template', 'spec'],
   Task: ['spec'],
 };
 
@@ -41,8 +42,8 @@ export const admitTenancy: Admission = ({ resource, object, old }) => {
 
 /**
  * Tasks run as users, and take resources of roles, that their namespace allows. `roles` are those that
- * offers are taken for, if this process knows them. An update is held to what it changes, and a Task to
- * what neither its Job nor its JobRevision was admitted with.
+ * offers are taken for, if this process knows them. An update is held to what it changes, a JobRevision to
+ * what its Job was not admitted with, and a Task to what neither of the two was.
  */
 export function restrictTenancy(roles: readonly string[] | undefined): Admission {
   return async (request, lookup) => {
@@ -68,17 +69,32 @@ async function admittedWith(
   lookup: Lookup,
 ): Promise<KubeObject[]> {
   if (old !== undefined) return [old];
-  if (resource.gvk.kind !== 'Task' || namespace === undefined) return [];
-  const owners = [
-    [jobResource.plural, valueAt(object, ['spec', 'job'])],
-    [jobRevisionResource.plural, valueAt(object, ['spec', 'revision'])],
-  ] as const;
+  if (namespace === undefined) return [];
+  const owners = originsOf(resource.gvk.kind, object);
   const found = await Promise.all(
     owners.map(async ([plural, name]) =>
       typeof name === 'string' ? await lookup.get(plural, { namespace, name }) : undefined,
     ),
   );
   return found.filter((one) => one !== undefined);
+}
+
+/** What an object was made from, by plural and name. */
+function originsOf(kind: string, object: KubeObject): (readonly [string, unknown])[] {
+  switch (kind) {
+    case 'Task':
+      return [
+        [jobResource.plural, valueAt(object, ['spec', 'job'])],
+        [jobRevisionResource.plural, valueAt(object, ['spec', 'revision'])],
+      ];
+    case 'JobRevision': {
+      const owners = object.metadata.ownerReferences ?? [];
+      const jobs = owners.filter((owner) => owner.controller === true && owner.kind === 'Job');
+      return jobs.map(({ name }) => [jobResource.plural, name]);
+    }
+    default:
+      return [];
+  }
 }
 
 function unsubscribed(

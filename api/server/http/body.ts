@@ -5,23 +5,47 @@ import type { BodyFormat } from '../negotiation.ts';
 import { decodeProtobuf } from '../protobuf.ts';
 import { limits } from './limits.ts';
 
+/** Room for the bodies of all requests under way. */
+export class BodyMemory {
+  #used = 0;
+
+  /** Throws 429 when there is no room. */
+  take(bytes: number): void {
+    if (this.#used + bytes > limits.allBodiesBytes) {
+      throw new ApiError('TooManyRequests', 'the server has too many large requests in hand', {
+        details: { retryAfterSeconds: 1 },
+      });
+    }
+    this.#used += bytes;
+  }
+
+  giveBack(bytes: number): void {
+    this.#used -= bytes;
+  }
+}
+
 /**
- * The whole body of a request. Throws 413 as soon as it is longer than it may be, 400 if whoever sends it
- * leaves before its end.
+ * The whole body of a request; its length is taken from `memory`, for the caller to give back. Throws 413
+ * as soon as it is longer than it may be, 429 if there is no room, 400 if whoever sends it leaves before its
+ * end; then nothing is taken.
  */
-export async function readBody(request: IncomingMessage): Promise<Buffer> {
+export async function readBody(request: IncomingMessage, memory: BodyMemory): Promise<Buffer> {
   const declared = Number(request.headers['content-length'] ?? '0');
   if (declared > limits.bodyBytes) throw tooLarge();
   const chunks: Buffer[] = [];
   let size = 0;
+  let taken = 0;
   const stream: AsyncIterable<Buffer> = request;
   try {
     for await (const chunk of stream) {
       size += chunk.length;
       if (size > limits.bodyBytes) throw tooLarge();
+      memory.take(chunk.length);
+      taken += chunk.length;
       chunks.push(chunk);
     }
   } catch (error) {
+    memory.giveBack(taken);
     if (isApiError(error) || request.complete) throw error;
     throw new ApiError('BadRequest', 'the request ended before its body did', { cause: error });
   }

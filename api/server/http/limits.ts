@@ -5,6 +5,8 @@ export const limits = {
   headers: 200,
   /** Body of a request; Kubernetes' own bound. */
   bodyBytes: 3 * 1024 * 1024,
+  /** Bodies of all requests together; who would go beyond is asked to come again. */
+  allBodiesBytes: 256 * 1024 * 1024,
   /** For TLS to be set up, headers to arrive, and the whole request to arrive. */
   handshakeMs: 10_000,
   headersMs: 20_000,

@@ -11,7 +11,7 @@ import { toApiError } from '../errors.ts';
 import type { Answer } from '../request.ts';
 import type { ServerLogger } from '../server.ts';
 import type { Traffic } from '../traffic/traffic.ts';
-import { decodeBody, readBody } from './body.ts';
+import { BodyMemory, decodeBody, readBody } from './body.ts';
 import { limits } from './limits.ts';
 import { RequestHeads, type RequestHead } from './request-head.ts';
 import { Turns } from './turns.ts';
@@ -53,6 +53,7 @@ export class HttpsListener {
   readonly #refused = new WeakSet<Duplex>();
   readonly #underWay = new Set<Promise<void>>();
   readonly #turns: Turns;
+  readonly #bodies = new BodyMemory();
 
   constructor(options: HttpsListenerOptions) {
     this.#options = options;
@@ -183,15 +184,19 @@ export class HttpsListener {
     try {
       head = await this.#heads.read(request);
       // The body of somebody whom we do not know is not worth reading: what is open has none.
-      bytes = head.user === undefined ? Buffer.alloc(0) : await readBody(request);
+      bytes = head.user === undefined ? Buffer.alloc(0) : await readBody(request, this.#bodies);
     } catch (error) {
       return send(unread(statusAnswer(this.#refusal(error, request))));
     }
     const stranger = head.user === undefined && announcesBody(request);
-    await this.#options.traffic.pass(
-      { ...head, body: (format) => decodeBody(bytes, format), signal },
-      (answer) => send(stranger ? unread(answer) : answer),
-    );
+    try {
+      await this.#options.traffic.pass(
+        { ...head, body: (format) => decodeBody(bytes, format), signal },
+        (answer) => send(stranger ? unread(answer) : answer),
+      );
+    } finally {
+      this.#bodies.giveBack(bytes.length);
+    }
   }
 
   /** Why a request was not even read; a fault of the server is in its log alone. */

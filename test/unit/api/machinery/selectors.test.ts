@@ -31,12 +31,17 @@ describe('a label selector in text', () => {
     expect(matches(parseLabelSelector(text), labels)).toBe(expected);
   });
 
-  it.each(['a=(', 'a in b', 'a in (b', '=b', 'a=b c', `a=${' '.repeat(60_000)}(`])(
-    '%.20j is refused',
-    (text) => {
-      expect(() => parseLabelSelector(text)).toThrow(SelectorError);
-    },
-  );
+  it.each([
+    'a=(',
+    'a in b',
+    'a in (b',
+    '=b',
+    'a=b c',
+    `a=${' '.repeat(60_000)}(`,
+    'a,'.repeat(501),
+  ])('%.20j is refused', (text) => {
+    expect(() => parseLabelSelector(text)).toThrow(SelectorError);
+  });
 });
 
 it('an object selector demands all of its parts', () => {

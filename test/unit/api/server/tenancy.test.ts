@@ -135,6 +135,17 @@ describe('a Task', () => {
     spec: { job: 'web', instance: 0, revision: 'web-1', restarts: 0, ...launch(more) },
   });
 
+  function addRevision(user: string): Promise<ApiResponse> {
+    const owner = { apiVersion: 'mesocosm.dev/v1', kind: 'Job', name: 'web', uid: 'u' };
+    const body = {
+      apiVersion: 'mesocosm.dev/v1',
+      kind: 'JobRevision',
+      metadata: { name: 'web-1', ownerReferences: [{ ...owner, controller: true }] },
+      spec: { revision: 1, template: { spec: launch({ user }) } },
+    };
+    return api.send('POST', '/apis/mesocosm.dev/v1/namespaces/default/jobrevisions', { body });
+  }
+
   it('runs as the user of its Job, even if the namespace allows it no more', async () => {
     await annotate({ [users]: 'www' });
     await create(job());
@@ -143,17 +154,20 @@ describe('a Task', () => {
   });
 
   it('runs as the user of its JobRevision, which may be an earlier one', async () => {
+    await annotate({ [users]: 'old' });
+    await create(job());
+    expect((await addRevision('old')).code).toBe(201);
+    await annotate({ [users]: 'www' });
+    await change({ user: 'www' });
+    expect((await api.send('POST', tasks, { body: task({ user: 'old' }) })).code).toBe(201);
+  });
+
+  it('has a JobRevision as a pretext only if that is one of its Job', async () => {
     await annotate({ [users]: 'www' });
     await create(job());
-    const revision = {
-      apiVersion: 'mesocosm.dev/v1',
-      kind: 'JobRevision',
-      metadata: { name: 'web-1' },
-      spec: { revision: 1, template: { spec: launch({ user: 'old' }) } },
-    };
-    const revisions = '/apis/mesocosm.dev/v1/namespaces/default/jobrevisions';
-    expect((await api.send('POST', revisions, { body: revision })).code).toBe(201);
-    expect((await api.send('POST', tasks, { body: task({ user: 'old' }) })).code).toBe(201);
+    expect((await addRevision('root')).code).toBe(403);
+    await annotate({ [users]: 'app' });
+    expect((await addRevision('www')).code).toBe(201);
   });
 
   it('runs as nobody else', async () => {
