@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Clock } from '../../machinery/clock.ts';
 import { ApiError, isApiError } from '../../machinery/errors.ts';
 import { decodeJson, decodeUtf8, decodeYaml } from '../decode.ts';
 import type { BodyFormat } from '../negotiation.ts';
@@ -35,7 +36,8 @@ export async function readBody(request: IncomingMessage, memory: BodyMemory): Pr
   const chunks: Buffer[] = [];
   let size = 0;
   let taken = 0;
-  const stream: AsyncIterable<Buffer> = request;
+  // Whoever sends too much is to read why, so the connection outlives the refusal.
+  const stream: AsyncIterable<Buffer> = request.iterator({ destroyOnReturn: false });
   try {
     for await (const chunk of stream) {
       size += chunk.length;
@@ -50,6 +52,30 @@ export async function readBody(request: IncomingMessage, memory: BodyMemory): Pr
     throw new ApiError('BadRequest', 'the request ended before its body did', { cause: error });
   }
   return Buffer.concat(chunks);
+}
+
+/**
+ * Takes in what is left of a request that has its answer already, for a while: a client that is cut off
+ * while it sends may never read the answer.
+ */
+export async function drain(request: IncomingMessage, clock: Clock): Promise<void> {
+  if (request.complete || request.destroyed) return;
+  await new Promise<void>((resolve) => {
+    const timer = clock.after(limits.lingerMs, resolve);
+    let size = 0;
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > limits.drainBytes) resolve();
+    });
+    for (const event of ['end', 'close', 'error'] as const) {
+      request.once(event, () => {
+        timer.cancel();
+        resolve();
+      });
+    }
+  });
+  request.removeAllListeners('data');
+  request.pause();
 }
 
 function tooLarge(): ApiError {

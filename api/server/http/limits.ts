@@ -26,8 +26,10 @@ export const limits = {
    * keeps for all, and is told 410 when those that it has not read are dropped.
    */
   watchFlushBytes: 64 * 1024,
-  /** Between refusing what is no HTTP and cutting the connection. */
+  /** Between refusing what is no HTTP, or not worth reading, and cutting the connection. */
   lingerMs: 500,
+  /** What is taken in of a refused request meanwhile. */
+  drainBytes: 8 * 1024 * 1024,
   /** For requests to finish when the server stops. */
   stopMs: 5_000,
 } as const;

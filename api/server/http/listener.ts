@@ -11,7 +11,7 @@ import { toApiError } from '../errors.ts';
 import type { Answer } from '../request.ts';
 import type { ServerLogger } from '../server.ts';
 import type { Traffic } from '../traffic/traffic.ts';
-import { BodyMemory, decodeBody, readBody } from './body.ts';
+import { BodyMemory, decodeBody, drain, readBody } from './body.ts';
 import { limits } from './limits.ts';
 import { RequestHeads, type RequestHead } from './request-head.ts';
 import { Turns } from './turns.ts';
@@ -186,9 +186,11 @@ export class HttpsListener {
       // The body of somebody whom we do not know is not worth reading: what is open has none.
       bytes = head.user === undefined ? Buffer.alloc(0) : await readBody(request, this.#bodies);
     } catch (error) {
+      await drain(request, this.#options.clock);
       return send(unread(statusAnswer(this.#refusal(error, request))));
     }
     const stranger = head.user === undefined && announcesBody(request);
+    if (stranger) await drain(request, this.#options.clock);
     try {
       await this.#options.traffic.pass(
         { ...head, body: (format) => decodeBody(bytes, format), signal },
