@@ -141,7 +141,10 @@ describe('agents that do not have all networks', { timeout: 90_000 }, () => {
     await jobs.create(service('some', { replicas: 2, ...on('dev-net', 'data-net') }));
     const tasks = await running(cluster.client, 'some', 2);
     expect(hostsOf(tasks)).toEqual(['agent1.test', 'agent1.test']);
-    await jobs.create(service('both', { replicas: 2, ...on('dev-net') }));
+    const dev = on('dev-net');
+    const apart = { constraints: [{ attribute: 'hostname', operator: 'Unique' as const }] };
+    const template = { ...dev.template, ...apart };
+    await jobs.create(service('both', { replicas: 2, ...dev, template }));
     expect(hostsOf(await running(cluster.client, 'both', 2)).sort()).toEqual([
       'agent1.test',
       'agent2.test',

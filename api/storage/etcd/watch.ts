@@ -84,6 +84,8 @@ async function* connection(
   // A stream without deadline that is never answered would wait for ever.
   const unanswered = client.clock.after(client.requestTimeoutMs, cancel);
   ended.addEventListener('abort', cancel, { once: true });
+  // It may have ended while the stream was being opened.
+  if (ended.aborted) cancel();
   try {
     stream.write(request);
     const assembler = new BatchAssembler(complete);

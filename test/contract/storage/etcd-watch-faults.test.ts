@@ -1,5 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../../api/machinery/clock.ts';
+import { systemRandom } from '../../../api/machinery/random.ts';
+import { EtcdClient } from '../../../api/storage/etcd/client.ts';
+import { Keyspace } from '../../../api/storage/etcd/codec.ts';
 import type { EtcdStorage } from '../../../api/storage/etcd/driver.ts';
+import { watchEtcd } from '../../../api/storage/etcd/watch.ts';
 import type { Revision, WatchBatch } from '../../../api/storage/storage.ts';
 import { startEtcd, type EtcdServer } from '../../support/etcd.ts';
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts';
@@ -211,5 +216,20 @@ describe('a watch on etcd', () => {
     await waitUntil(() => running!.keys().length === 10, 5_000);
     await server.restart({ wipe: true });
     expect(await failure(running.ended)).toBe('future');
+  });
+
+  it('ends though it is told to while its stream is being opened', async () => {
+    const options = { endpoints: [server.endpoint], clock: systemClock(), random: systemRandom() };
+    const client = new EtcdClient(options);
+    const stopping = new AbortController();
+    const { watchClient } = client.current;
+    const open = watchClient.watch.bind(watchClient);
+    watchClient.watch = (...given) => {
+      stopping.abort();
+      return open(...given);
+    };
+    const watch = watchEtcd(client, new Keyspace('/opening'), '/', 1, stopping.signal);
+    expect(await watch.next()).toEqual({ done: true, value: undefined });
+    client.close();
   });
 });
