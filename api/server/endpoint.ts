@@ -22,11 +22,10 @@ import { Lister } from './registry/lister.ts';
 import { Registry } from './registry/registry.ts';
 import type { StoredItems } from './registry/store.ts';
 import { Watcher } from './registry/watcher.ts';
-import { itemAnswer, listAnswer, watchAnswer, type View } from './represent.ts';
+import { itemAnswer, listAnswer, watchAnswer, viewOf, type View } from './represent.ts';
 import { valueAnswer, type Answer, type AuthenticatedRequest } from './request.ts';
 import type { ResourceRequestInfo } from './request-info.ts';
 import { answerScale } from './scale-request.ts';
-import { parseIncludeObject } from './table.ts';
 import { bodyOf, refOf, submittedObject, updateMode, writeContext } from './write-request.ts';
 
 export interface EndpointOptions {
@@ -150,14 +149,7 @@ export class Endpoint implements Served {
   }
 
   #view(request: AuthenticatedRequest): View {
-    const representation = negotiate(request.accept);
-    const include = request.query.get('includeObject') ?? undefined;
-    return {
-      resource: this.resource,
-      representation,
-      include: representation.form === 'Table' ? parseIncludeObject(include) : 'Metadata',
-      now: this.#clock.now(),
-    };
+    return viewOf(this.resource, request, this.#clock);
   }
 
   async #get(info: ResourceRequestInfo, request: AuthenticatedRequest): Promise<Answer> {

@@ -1,11 +1,24 @@
+import type { Clock } from '../machinery/clock.ts';
 import { apiVersionOf } from '../machinery/metadata.ts';
 import type { Resource } from '../machinery/resource.ts';
-import type { Representation } from './negotiation.ts';
+import { negotiate, type Representation } from './negotiation.ts';
 import { jsonOf, type Item } from './registry/item.ts';
 import type { ItemList } from './registry/lister.ts';
 import type { WatchFrame, WatchFrames } from './registry/watcher.ts';
-import { valueAnswer, type ListAnswer, type ValueAnswer, type WatchAnswer } from './request.ts';
-import { partialMetadata, rowsOf, tableHead, type IncludeObject } from './table.ts';
+import {
+  valueAnswer,
+  type ListAnswer,
+  type ServerRequest,
+  type ValueAnswer,
+  type WatchAnswer,
+} from './request.ts';
+import {
+  parseIncludeObject,
+  partialMetadata,
+  rowsOf,
+  tableHead,
+  type IncludeObject,
+} from './table.ts';
 
 /** How the objects of one answer are to look. */
 export interface View {
@@ -14,6 +27,22 @@ export interface View {
   include: IncludeObject;
   /** Wall time for ages, in milliseconds. */
   now: number;
+}
+
+/** What the client asks for. Throws 406 for what there is not, 400 for an includeObject that is none. */
+export function viewOf(
+  resource: Resource,
+  { accept, query }: Pick<ServerRequest, 'accept' | 'query'>,
+  clock: Pick<Clock, 'now'>,
+): View {
+  const representation = negotiate(accept);
+  const include = query.get('includeObject') ?? undefined;
+  return {
+    resource,
+    representation,
+    include: representation.form === 'Table' ? parseIncludeObject(include) : 'Metadata',
+    now: clock.now(),
+  };
 }
 
 /** One object. */

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { z } from 'zod';
@@ -15,6 +15,7 @@ import { openZooKeeper } from '../../proto/zookeeper/network-client.ts';
 import { startZooKeeper, type RealZooKeeper } from '../../test/support/zookeeper.ts';
 import { ensureCertificates, type Certificates } from '../local/certificates.ts';
 import { accepts, freePorts, until } from '../local/wait.ts';
+import { withDirectory, type Undo } from './directory.ts';
 import { MeasuredProcess, memoryProbe, type Usage } from './measured-process.ts';
 import { WireTap } from './wire-tap.ts';
 
@@ -75,23 +76,9 @@ export class BenchCluster {
     options: BenchClusterOptions,
     work: (cluster: BenchCluster) => Promise<T>,
   ): Promise<T> {
-    const directory = join(options.root, '.local/bench', String(process.pid));
-    mkdirSync(directory, { recursive: true });
-    const undo: (() => Promise<void> | void)[] = [];
-    const interrupted = new Promise<never>((_, reject) => {
-      for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-        process.once(signal, () => {
-          reject(new Error(`ended by ${signal}`));
-        });
-      }
-    });
-    try {
-      const benched = start(options, directory, undo).then(work);
-      return await Promise.race([benched, interrupted]);
-    } finally {
-      for (const step of undo.reverse()) await step();
-      rmSync(directory, { recursive: true, force: true });
-    }
+    return withDirectory(options.root, (directory, undo) =>
+      start(options, directory, undo).then(work),
+    );
   }
 
   static of(parts: Parts): BenchCluster {
@@ -141,7 +128,7 @@ export class BenchCluster {
 async function start(
   options: BenchClusterOptions,
   directory: string,
-  undo: (() => Promise<void> | void)[],
+  undo: Undo[],
 ): Promise<BenchCluster> {
   const [etcdPort = 0, peerPort = 0] = await freePorts(2);
   const launch: Launch = (name, program, args, probed = false) => {

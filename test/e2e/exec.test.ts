@@ -7,7 +7,8 @@ import type { Task } from '../../api/v1/task.ts';
 import { until } from '../../hack/local/wait.ts';
 import { TestCluster } from '../support/cluster.ts';
 import { startCommand, type Outcome, type Running } from '../unit/api/cli/support/cosm.ts';
-import { namespace, running, service } from './support/jobs.ts';
+import { namespace } from './support/jobs.ts';
+import { runSingleAndGroup } from './support/talking.ts';
 
 // Real processes in real network namespaces: a command is run where the task is, or it fails.
 let cluster: TestCluster;
@@ -15,21 +16,9 @@ let cluster: TestCluster;
 let single: Task;
 let group: Task;
 
-const resources = { requests: { cpu: '100m', memory: '64Mi' } };
-const script = 'while :; do echo tick; echo tock >&2; sleep 0.2; done';
-
 beforeAll(async () => {
   cluster = await TestCluster.start({ emulator: { mode: 'process', agents: 1 } });
-  const jobs = cluster.client.of(jobResource);
-  const containers = ['main', 'side'].map((name) => ({ name, script, resources }));
-  await jobs.create(service('single', { template: { containers: containers.slice(0, 1) } }));
-  await jobs.create(service('group', { template: { containers } }));
-  const one = async (job: string): Promise<Task> => {
-    const [task] = await running(cluster.client, job, 1);
-    if (task === undefined) throw new Error(`${job} has no task`);
-    return task;
-  };
-  [single, group] = await Promise.all([one('single'), one('group')]);
+  ({ single, group } = await runSingleAndGroup(cluster.client));
 });
 afterAll(() => cluster.stop());
 

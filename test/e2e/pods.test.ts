@@ -8,12 +8,12 @@ import { PassThrough, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { Exec, KubeConfig, Log, type V1Status } from '@kubernetes/client-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { jobResource } from '../../api/v1/job.ts';
 import type { Task } from '../../api/v1/task.ts';
 import { until } from '../../hack/local/wait.ts';
 import { Kubectl, kubectlVersions } from '../conformance/support/kubectl.ts';
 import { TestCluster } from '../support/cluster.ts';
-import { namespace, running, service } from './support/jobs.ts';
+import { namespace, running } from './support/jobs.ts';
+import { runSingleAndGroup } from './support/talking.ts';
 
 // Real processes on an emulated agent, entered by the kubectl of others through the API server.
 const versions = (await kubectlVersions()).filter(({ minor }) => minor >= 30);
@@ -24,22 +24,10 @@ let directory: string;
 let single: Task;
 let group: Task;
 
-const resources = { requests: { cpu: '100m', memory: '64Mi' } };
-const script = 'while :; do echo tick; echo tock >&2; sleep 0.2; done';
-
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'mesocosm-pods-'));
   cluster = await TestCluster.start({ emulator: { mode: 'process', agents: 1 } });
-  const jobs = cluster.client.of(jobResource);
-  const containers = ['main', 'side'].map((name) => ({ name, script, resources }));
-  await jobs.create(service('single', { template: { containers: containers.slice(0, 1) } }));
-  await jobs.create(service('group', { template: { containers } }));
-  const one = async (job: string): Promise<Task> => {
-    const [task] = await running(cluster.client, job, 1);
-    if (task === undefined) throw new Error(`${job} has no task`);
-    return task;
-  };
-  [single, group] = await Promise.all([one('single'), one('group')]);
+  ({ single, group } = await runSingleAndGroup(cluster.client));
 });
 afterAll(async () => {
   await cluster.stop();

@@ -20,6 +20,25 @@ export function nameOf({ resource, name }: Pick<Item, 'resource' | 'name'>): str
   return qualifiedName(resource, name);
 }
 
+/** Tells `out` what becomes of each object, and standard error what the server warns of. */
+export function tellerOf(context: Context, out: Context['stdout']): Teller {
+  const said: Teller['said'] = (item, what) => {
+    out.write(`${nameOf(item)} ${what}\n`);
+  };
+  return {
+    context,
+    said,
+    written: (done) => {
+      warn(context, done);
+      said(done.item, done.written.outcome);
+    },
+  };
+}
+
+function warn({ stderr }: Context, { item, written }: Done): void {
+  for (const warning of written.warnings) stderr.write(`Warning: ${nameOf(item)} ${warning}\n`);
+}
+
 /**
  * Writes documents of which the server refuses none: first what others need, then, if it does not refuse
  * what had to wait for that either, the rest. `between` is done before the rest.

@@ -4,11 +4,10 @@ import { checkAll, itemsOf, readAll } from '../apply/items.ts';
 import { ApplySet } from '../apply/pruning.ts';
 import { applyItems } from '../apply/run.ts';
 import { serverSide, serverSideManager } from '../apply/server-side.ts';
-import type { Done } from '../apply/trial.ts';
-import { nameOf, type Teller } from '../apply/write-all.ts';
+import { nameOf, tellerOf } from '../apply/write-all.ts';
 import { clientSide, type WriteItem } from '../apply/write.ts';
 import { withConnection } from '../connection.ts';
-import type { Context, Invocation } from '../context.ts';
+import type { Invocation } from '../context.ts';
 import { CommandError } from '../errors.ts';
 import { parseOptions } from '../options.ts';
 
@@ -52,7 +51,7 @@ export async function run({ context, options }: Invocation): Promise<void> {
         ? undefined
         : await ApplySet.open(context, connection, parseParent(applyset, connection.namespace));
     const writing = { ...connection, write };
-    await applyItems(tellerOf(context), writing, items, {
+    await applyItems(tellerOf(context, context.stdout), writing, items, {
       set,
       dryRun: parsed.dryRun === 'server',
     });
@@ -71,22 +70,4 @@ export function writerOf(options: {
   if (!forceConflicts && fieldManager === undefined) return clientSide;
   const flag = forceConflicts ? '--force-conflicts' : '--field-manager';
   throw new CommandError('usage', `${flag} goes with --server-side`);
-}
-
-function tellerOf(context: Context): Teller {
-  const said: Teller['said'] = (item, what) => {
-    context.stdout.write(`${nameOf(item)} ${what}\n`);
-  };
-  return {
-    context,
-    said,
-    written: (done) => {
-      warn(context, done);
-      said(done.item, done.written.outcome);
-    },
-  };
-}
-
-export function warn({ stderr }: Context, { item, written }: Done): void {
-  for (const warning of written.warnings) stderr.write(`Warning: ${nameOf(item)} ${warning}\n`);
 }

@@ -5,7 +5,7 @@ import { itemsOf, readAll } from '../apply/items.ts';
 import { ApplySet } from '../apply/pruning.ts';
 import { applyItems, type Outcome } from '../apply/run.ts';
 import { serverSide, serverSideManager } from '../apply/server-side.ts';
-import { nameOf, type Teller } from '../apply/write-all.ts';
+import { nameOf, tellerOf } from '../apply/write-all.ts';
 import { withConnection, type Connection } from '../connection.ts';
 import type { Context, Invocation } from '../context.ts';
 import { parseDuration } from '../duration.ts';
@@ -14,7 +14,6 @@ import { parseOptions } from '../options.ts';
 import { formatDocument } from '../output/objects.ts';
 import { reportOf } from '../report.ts';
 import { isAsWanted, watchHealth, type Standing, type Subject } from '../wait/health.ts';
-import { warn } from './apply.ts';
 import { documentFormat } from './version.ts';
 
 const shape = {
@@ -71,7 +70,8 @@ async function sync({ context, args, options }: Invocation): Promise<Verdict> {
         ? undefined
         : await ApplySet.open(context, connection, parseParent(applyset, connection.namespace));
     const write = serverSide({ manager: serverSideManager, force: parsed.forceConflicts });
-    const teller = tellerOf(context);
+    // Standard output is for the report alone.
+    const teller = tellerOf(context, context.stderr);
     const { dryRun } = parsed;
     const outcome = await applyItems(teller, { ...connection, write }, items, { set, dryRun });
     const entries = entriesOf(outcome);
@@ -83,21 +83,6 @@ async function sync({ context, args, options }: Invocation): Promise<Verdict> {
       context.stdout.write(formatDocument(report(entries, verdict), format));
     return verdict;
   });
-}
-
-/** Standard output is for the report alone. */
-function tellerOf(context: Context): Teller {
-  const said: Teller['said'] = (item, what) => {
-    context.stderr.write(`${nameOf(item)} ${what}\n`);
-  };
-  return {
-    context,
-    said,
-    written: (done) => {
-      warn(context, done);
-      said(done.item, done.written.outcome);
-    },
-  };
 }
 
 const unknown: Standing = { status: 'Unknown', message: '' };

@@ -11,7 +11,7 @@ import { isDead, taskResource, type Task } from '../../v1/task.ts';
 import type { Served } from '../catalog.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { badRequest, methodNotAllowed, notFound } from '../errors.ts';
-import { bodyFormat, negotiate } from '../negotiation.ts';
+import { bodyFormat } from '../negotiation.ts';
 import * as queries from '../query.ts';
 import { erased } from '../registry/erase.ts';
 import type { Item, ItemCache } from '../registry/item.ts';
@@ -19,10 +19,9 @@ import { listPrefix, resourcePrefix } from '../registry/keys.ts';
 import { Lister } from '../registry/lister.ts';
 import type { ItemStore } from '../registry/store.ts';
 import { Watcher } from '../registry/watcher.ts';
-import { itemAnswer, listAnswer, watchAnswer, type View } from '../represent.ts';
+import { itemAnswer, listAnswer, watchAnswer, viewOf, type View } from '../represent.ts';
 import type { Answer, AuthenticatedRequest, ChannelConnection, Ending } from '../request.ts';
 import type { ResourceRequestInfo } from '../request-info.ts';
-import { parseIncludeObject } from '../table.ts';
 import { bodyOf, refOf, writeContext } from '../write-request.ts';
 import { PodAgents, type AgentAccess } from './agents.ts';
 import { parseAttachOptions, parseExecOptions } from './exec-options.ts';
@@ -103,14 +102,7 @@ export class PodsEndpoint implements Served {
   }
 
   #view(request: AuthenticatedRequest): View {
-    const representation = negotiate(request.accept);
-    const include = request.query.get('includeObject') ?? undefined;
-    return {
-      resource: this.resource,
-      representation,
-      include: representation.form === 'Table' ? parseIncludeObject(include) : 'Metadata',
-      now: this.#options.clock.now(),
-    };
+    return viewOf(this.resource, request, this.#options.clock);
   }
 
   async #find(info: ResourceRequestInfo, version?: number): Promise<Item> {

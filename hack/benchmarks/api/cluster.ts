@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { systemClock } from '../../../api/machinery/clock.ts';
@@ -7,6 +7,7 @@ import { systemRandom } from '../../../api/machinery/random.ts';
 import { EtcdClient } from '../../../api/storage/etcd/client.ts';
 import { ensureCertificates, type Certificates } from '../../local/certificates.ts';
 import { accepts, freePorts } from '../../local/wait.ts';
+import { withDirectory, type Undo } from '../directory.ts';
 import { MeasuredProcess, memoryProbe } from '../measured-process.ts';
 import { Target } from './target.ts';
 
@@ -34,26 +35,15 @@ export async function withApiCluster<T>(
   options: ApiClusterOptions,
   work: (cluster: ApiCluster) => Promise<T>,
 ): Promise<T> {
-  const directory = join(options.root, '.local/bench', String(process.pid));
-  mkdirSync(directory, { recursive: true });
-  const undo: (() => Promise<void> | void)[] = [];
-  const interrupted = new Promise<never>((_, reject) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.once(signal, () => reject(new Error(`ended by ${signal}`)));
-    }
-  });
-  try {
-    return await Promise.race([start(options, directory, undo).then(work), interrupted]);
-  } finally {
-    for (const step of undo.reverse()) await step();
-    rmSync(directory, { recursive: true, force: true });
-  }
+  return withDirectory(options.root, (directory, undo) =>
+    start(options, directory, undo).then(work),
+  );
 }
 
 async function start(
   options: ApiClusterOptions,
   directory: string,
-  undo: (() => Promise<void> | void)[],
+  undo: Undo[],
 ): Promise<ApiCluster> {
   const launch: Launch = (name, program, args, probed = false) => {
     const logFile = join(directory, `${name}.log`);
