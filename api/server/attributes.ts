@@ -1,4 +1,3 @@
-import type { Verb } from '../machinery/resource.ts';
 import { parseFieldSelector, SelectorError } from '../machinery/selectors.ts';
 import type { Attributes } from './authorizer.ts';
 import { text } from './query.ts';
@@ -7,7 +6,7 @@ import type { AuthenticatedRequest } from './request.ts';
 
 /** What the authorizer is asked about a request for a resource. */
 export function attributesOf(
-  verb: Verb,
+  verb: string,
   info: ResourceRequestInfo,
   { user, path, query }: AuthenticatedRequest,
 ): Required<Attributes> {
@@ -28,7 +27,7 @@ export function attributesOf(
   };
 }
 
-function isSelective(verb: Verb): boolean {
+function isSelective(verb: string): boolean {
   return verb === 'list' || verb === 'watch' || verb === 'deletecollection';
 }
 

@@ -71,16 +71,26 @@ export class Dispatcher {
 
   /** Never rejects: every error becomes the Status that says it. */
   async answer(request: ServerRequest): Promise<Answer> {
-    const { auditor, random } = this.#options;
+    const { auditor } = this.#options;
     const { remote } = request;
     if (remote === undefined && auditor === undefined) return this.#settle(request, undefined);
-    const id = remote?.auditId ?? random.uuid();
+    const { id, trail } = this.#begin(request);
+    const answer = await this.#settle(trail?.listening(request) ?? request, trail);
+    return told(answer, id, trail);
+  }
+
+  /** The answer to what is refused before anybody looks at it; it is written down like any other. */
+  refused(request: ServerRequest, error: ApiError): Answer {
+    const { id, trail } = this.#begin(request);
+    return told(statusAnswer(error), id, trail);
+  }
+
+  #begin(request: ServerRequest): { id: string; trail: AuditTrail | undefined } {
+    const { auditor, random } = this.#options;
+    const id = request.remote?.auditId ?? random.uuid();
     const asked = this.#asked(request);
     const resource = asked.served?.resource;
-    const trail = auditor?.begin(id, request, { ...asked, resource });
-    const answer = await this.#settle(trail?.listening(request) ?? request, trail);
-    const told = trail?.answered(answer) ?? answer;
-    return { ...told, headers: { ...told.headers, 'Audit-ID': id } };
+    return { id, trail: auditor?.begin(id, request, { ...asked, resource }) };
   }
 
   async #settle(request: ServerRequest, trail: AuditTrail | undefined): Promise<Answer> {
@@ -176,22 +186,28 @@ export class Dispatcher {
     request: AuthenticatedRequest,
     trail: AuditTrail | undefined,
   ): Promise<Answer> {
-    const served = await this.#served(info);
+    const { method } = request;
+    const verb = verbOf(method, info, flag(request.query, 'watch'));
+    const authorize = (wanted: string): Promise<void> =>
+      this.#authorize(wanted, info, request, trail);
+    const known = this.#options.catalog.find(info);
+    // Before anything is said of what there is, or looked up.
+    await authorize(
+      verb === undefined
+        ? (unnamedVerbs[method] ?? method.toLowerCase())
+        : verbToAuthorize(verb, known?.resource, info.subresource),
+    );
+    const served = known ?? (await this.#arrived(info));
     const { resource } = served;
     if (!served.serves(info)) {
       if (info.subresource === undefined || info.name === undefined) throw noSuchPath();
       throw notFound(resource, info.name);
     }
-    const verb = verbOf(request.method, info, flag(request.query, 'watch'));
     if (verb === undefined) {
-      if (request.method === 'PUT' || request.method === 'PATCH')
-        throw badRequest('name must be provided');
-      throw methodNotAllowed(resource, request.method.toLowerCase());
+      if (method in unnamedVerbs) throw badRequest('name must be provided');
+      throw methodNotAllowed(resource, method.toLowerCase());
     }
     if (!verbsOf(resource, info.subresource).includes(verb)) throw methodNotAllowed(resource, verb);
-    const authorize = (wanted: Verb): Promise<void> =>
-      this.#authorize(wanted, info, served, request, trail);
-    await authorize(verbToAuthorize(verb, resource, info.subresource));
     return served.handle(verb, info, request, authorize);
   }
 
@@ -204,11 +220,9 @@ export class Dispatcher {
     }
   }
 
-  /** Who answers for the kind; one that came a moment ago, on whichever server, is there. Throws 404, 503. */
-  async #served(info: ResourceRequestInfo): Promise<Served> {
+  /** Who answers for a kind that came a moment ago, on whichever server. Throws 404, 503. */
+  async #arrived(info: ResourceRequestInfo): Promise<Served> {
     const { catalog } = this.#options;
-    const known = catalog.find(info);
-    if (known !== undefined) return known;
     await catalog.refresh();
     const served = catalog.find(info);
     if (served === undefined) throw noSuchPath();
@@ -216,9 +230,8 @@ export class Dispatcher {
   }
 
   async #authorize(
-    verb: Verb,
+    verb: string,
     info: ResourceRequestInfo,
-    { resource }: Served,
     request: AuthenticatedRequest,
     trail: AuditTrail | undefined,
   ): Promise<void> {
@@ -230,11 +243,19 @@ export class Dispatcher {
     const scope =
       namespace === undefined ? 'at the cluster scope' : `in the namespace "${namespace}"`;
     throw forbidden(
-      resource,
+      { gvk: { group, version: info.version, kind: '' }, plural: info.plural },
       name ?? '',
       `User ${JSON.stringify(request.user.name)} cannot ${verb} resource "${named}" in API group "${group}" ${scope}${because(decision)}`,
     );
   }
+}
+
+/** What comes without a name to somebody's collection that needs one, as Kubernetes authorizes it. */
+const unnamedVerbs: Readonly<Record<string, Verb>> = { PUT: 'update', PATCH: 'patch' };
+
+function told(answer: Answer, id: string, trail: AuditTrail | undefined): Answer {
+  const known = trail?.answered(answer) ?? answer;
+  return { ...known, headers: { ...known.headers, 'Audit-ID': id } };
 }
 
 function because({ reason }: { reason: string }): string {

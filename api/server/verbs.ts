@@ -56,9 +56,9 @@ export function verbOf(
  */
 export function verbToAuthorize(
   verb: Verb,
-  resource: Resource,
+  resource: Resource | undefined,
   subresource: string | undefined,
 ): Verb {
-  const connect = resource.subresources.connects?.find(({ name }) => name === subresource);
+  const connect = resource?.subresources.connects?.find(({ name }) => name === subresource);
   return connect?.verbs.includes('create') === true ? 'create' : verb;
 }

@@ -8,6 +8,7 @@ import type { TokenAuthenticator } from './authenticator.ts';
 import { IssuerDocuments } from './issuer-documents.ts';
 import { IssuerKeys } from './oidc-keys.ts';
 import { OidcTokens, type OidcClaims } from './oidc.ts';
+import { RefusalLog } from './refusal-log.ts';
 import { ServiceAccountTokens } from './service-account-tokens.ts';
 import type { SigningKey, VerifyingKey } from './signing-keys.ts';
 import { StaticTokens, type TokenFile, type TokenTable } from './static-tokens.ts';
@@ -76,9 +77,13 @@ export function identityOf(
   if (oidc !== undefined && keys !== undefined) {
     tokens.push(new OidcTokens({ claims: oidc.claims, keys, audiences, clock }));
   }
-  const onRefused = (reason: string): void => {
-    logger.info({ reason }, 'a bearer token was refused');
-  };
+  const refusals = new RefusalLog({
+    clock,
+    tell: (reason, count) => {
+      logger.info({ reason, count }, 'bearer tokens were refused');
+    },
+  });
+  const onRefused = (reason: string): void => refusals.refused(reason);
   const attempts = context.metrics?.counter(
     'authentication_attempts',
     'Requests that brought a certificate or a token, by result.',
@@ -91,6 +96,7 @@ export function identityOf(
         : { tokens: accountTokens, options: serviceAccounts },
     issuer: serviceAccounts && issuerDocuments(serviceAccounts),
     close: async () => {
+      refusals.close();
       await keys?.close();
     },
   };

@@ -14,7 +14,7 @@ export interface LevelLimits {
   patienceMs: number;
 }
 
-export type Refusal = 'queue-full' | 'time-out';
+export type Refusal = 'queue-full' | 'time-out' | 'concurrency-limit';
 
 interface Waiter {
   start: () => void;

@@ -17,6 +17,12 @@ export type RequestLabels = Readonly<
   >
 >;
 
+export interface WatchedKind {
+  group: string;
+  version: string;
+  kind: string;
+}
+
 const healthPath = /^\/(livez|readyz|healthz|metrics|version)\/?$/;
 
 const verbNames: Readonly<Record<Verb, string>> = {
@@ -63,6 +69,26 @@ export function labelsOf(
   };
 }
 
+/** How many of what lasts are open, by labels. */
+class OpenCounts {
+  readonly #counts = new Map<string, { labels: Labels; value: number }>();
+
+  /** One more; the function that it returns is to be called at its end. */
+  enter(labels: Labels): () => void {
+    const key = JSON.stringify(labels);
+    const known = this.#counts.get(key) ?? { labels, value: 0 };
+    this.#counts.set(key, known);
+    known.value += 1;
+    return () => {
+      known.value -= 1;
+    };
+  }
+
+  samples(): Iterable<Sample> {
+    return this.#counts.values();
+  }
+}
+
 /** What /metrics tells of requests. */
 export class RequestMetrics {
   readonly #requests: Counter;
@@ -70,7 +96,8 @@ export class RequestMetrics {
   readonly #events: Counter;
   readonly #refused: Counter;
   readonly #inFlight = { mutating: 0, readOnly: 0 };
-  readonly #longRunning = new Map<string, { labels: Labels; value: number }>();
+  readonly #longRunning = new OpenCounts();
+  readonly #watchers = new OpenCounts();
 
   constructor(metrics: Metrics, limiters: Readonly<Record<LimitedLevel, Limiter>>) {
     this.#requests = metrics.counter('apiserver_request_total', 'Requests that were answered.');
@@ -85,7 +112,7 @@ export class RequestMetrics {
       'Requests that were answered 429.',
     );
     for (const level of levelNames) {
-      for (const reason of ['queue-full', 'time-out']) {
+      for (const reason of ['queue-full', 'time-out', 'concurrency-limit']) {
         this.#refused.inc({ priority_level: level, reason }, 0);
       }
     }
@@ -96,7 +123,10 @@ export class RequestMetrics {
       })),
     );
     metrics.collect('gauge', 'apiserver_longrunning_requests', 'Watches and other streams.', () =>
-      this.#longRunning.values(),
+      this.#longRunning.samples(),
+    );
+    metrics.collect('gauge', 'apiserver_registered_watchers', 'Watches of each kind.', () =>
+      this.#watchers.samples(),
     );
     const byLevel = (count: (limiter: Limiter) => number) => (): Sample[] =>
       levelNames.map((name) => ({
@@ -138,17 +168,16 @@ export class RequestMetrics {
 
   /** A watch, or another stream, is open; the function that it returns is to be called at its end. */
   streams(labels: RequestLabels): () => void {
-    const key = JSON.stringify(labels);
-    const known = this.#longRunning.get(key) ?? { labels, value: 0 };
-    this.#longRunning.set(key, known);
-    known.value += 1;
-    return () => {
-      known.value -= 1;
-    };
+    return this.#longRunning.enter(labels);
   }
 
-  event(of: { group: string; version: string; kind: string }): void {
-    this.#events.inc(of);
+  /** A watch of this kind is open; the function that it returns is to be called at its end. */
+  watches(of: WatchedKind): () => void {
+    return this.#watchers.enter({ ...of });
+  }
+
+  event(of: WatchedKind): void {
+    this.#events.inc({ ...of });
   }
 }
 

@@ -2,22 +2,30 @@ import type { Clock } from '../../machinery/clock.ts';
 import { ApiError } from '../../machinery/errors.ts';
 import type { Metrics } from '../../machinery/metrics.ts';
 import type { Catalog } from '../catalog.ts';
-import { statusAnswer, type Dispatcher } from '../dispatcher.ts';
+import type { Dispatcher } from '../dispatcher.ts';
 import { flag } from '../query.ts';
 import { parsePath, type RequestInfo } from '../request-info.ts';
 import type { Answer, ServerRequest, WatchAnswer } from '../request.ts';
 import { verbOf } from '../verbs.ts';
 import { levelOf, levels, type LevelName, type LimitedLevel } from './levels.ts';
 import { Limiter, type LevelLimits } from './limiter.ts';
+import {
+  defaultStreamBounds,
+  OpenStreams,
+  type StreamBounds,
+  type StreamSort,
+} from './open-streams.ts';
 import { labelsOf, RequestMetrics, type RequestLabels } from './request-metrics.ts';
 
 export interface TrafficOptions {
-  dispatcher: Pick<Dispatcher, 'answer'>;
+  dispatcher: Pick<Dispatcher, 'answer' | 'refused'>;
   catalog: Pick<Catalog, 'find'>;
   clock: Clock;
   metrics?: Metrics | undefined;
   /** Other bounds than the server's own. */
   levels?: Readonly<Record<LimitedLevel, LevelLimits>>;
+  /** Of what may be open at a time; the default ones if absent. */
+  streams?: StreamBounds | undefined;
 }
 
 /** A request, and what it counts as. */
@@ -26,6 +34,8 @@ interface Visit {
   info: RequestInfo | undefined;
   level: LevelName;
   labels: RequestLabels;
+  /** What it is once it is open, if it lasts. */
+  sort: StreamSort | undefined;
 }
 
 /** Parts of objects that are streams: they last as long as their client wants. */
@@ -38,6 +48,7 @@ export class Traffic {
   readonly #options: TrafficOptions;
   readonly #limiters: Readonly<Record<LimitedLevel, Limiter>>;
   readonly #metrics: RequestMetrics | undefined;
+  readonly #open: OpenStreams;
 
   constructor(options: TrafficOptions) {
     this.#options = options;
@@ -54,6 +65,7 @@ export class Traffic {
       workload: limiter('workload'),
       lists: limiter('lists'),
     };
+    this.#open = new OpenStreams(options.streams ?? defaultStreamBounds);
     const { metrics } = options;
     this.#metrics = metrics === undefined ? undefined : new RequestMetrics(metrics, this.#limiters);
   }
@@ -67,17 +79,19 @@ export class Traffic {
     const began = this.#options.clock.monotonic();
     const over = this.#metrics?.began(visit.labels) ?? nothing;
     let leave = nothing;
+    let close = nothing;
     let stream = false;
     // As other servers tell of a client that went before it was answered.
     let code = 499;
     try {
       let answer: Answer;
       try {
+        close = this.#enter(visit);
         leave = await this.#admit(visit);
         answer = await this.#options.dispatcher.answer(request);
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
-        answer = statusAnswer(error);
+        answer = this.#options.dispatcher.refused(request, error);
       }
       ({ code } = answer);
       stream = isStream(visit, answer);
@@ -88,6 +102,7 @@ export class Traffic {
       } else await send(answer);
     } finally {
       leave();
+      close();
       if (!stream) over();
       const seconds = (this.#options.clock.monotonic() - began) / 1000;
       this.#metrics?.ended(visit.labels, code, stream ? undefined : seconds);
@@ -101,7 +116,22 @@ export class Traffic {
         ? verbOf(request.method, info, flag(request.query, 'watch'))
         : undefined;
     const level = levelOf({ info, verb, user: request.user?.name });
-    return { request, info, level, labels: labelsOf(request, info, verb, this.#options.catalog) };
+    const labels = labelsOf(request, info, verb, this.#options.catalog);
+    const part = info?.kind === 'resource' ? info.subresource : undefined;
+    const session = part !== undefined && streamed.has(part);
+    const sort = verb === 'watch' ? 'watches' : session ? 'sessions' : undefined;
+    return { request, info, level, labels, sort };
+  }
+
+  /** Takes a place among what is open for what is to last. Throws 429. */
+  #enter({ sort, level, request }: Visit): () => void {
+    if (sort === undefined) return nothing;
+    try {
+      return this.#open.enter(sort, request.user);
+    } catch (error) {
+      if (level !== 'exempt') this.#metrics?.refused(level, 'concurrency-limit');
+      throw error;
+    }
   }
 
   async #admit({ level, request }: Visit): Promise<() => void> {
@@ -116,6 +146,7 @@ export class Traffic {
   ): Promise<void> {
     const metrics = this.#metrics;
     const ended = metrics?.streams(labels) ?? nothing;
+    let unwatched = nothing;
     try {
       if (answer.kind !== 'watch' || metrics === undefined || info?.kind !== 'resource') {
         await send(answer);
@@ -123,22 +154,23 @@ export class Traffic {
       }
       const { group, version } = info;
       const kind = this.#options.catalog.find(info)?.resource.gvk.kind ?? '';
+      const watched = { group, version, kind };
+      unwatched = metrics.watches(watched);
       const counted: WatchAnswer = {
         ...answer,
         line: (frame) => {
-          metrics.event({ group, version, kind });
+          metrics.event(watched);
           return answer.line(frame);
         },
       };
       await send(counted);
     } finally {
+      unwatched();
       ended();
     }
   }
 }
 
-function isStream({ info }: Visit, answer: Answer): boolean {
-  if (answer.kind === 'watch') return true;
-  const part = info?.kind === 'resource' ? info.subresource : undefined;
-  return part !== undefined && streamed.has(part) && answer.code < 400;
+function isStream({ sort }: Visit, answer: Answer): boolean {
+  return answer.kind === 'watch' || (sort === 'sessions' && answer.code < 400);
 }

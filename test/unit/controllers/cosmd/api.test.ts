@@ -98,7 +98,7 @@ it('takes the tokens that are configured, issues others, and writes both down wi
     { verb: 'create', user: { username: 'system:serviceaccount:default:ci' } },
     { verb: 'create', user: {}, responseStatus: { code: 401 } },
   ]);
-  expect(log).toContain('a bearer token was refused');
+  expect(log).toContain('bearer tokens were refused');
   for (const secret of ['hunter2', 'hunter3', token, token.split('.')[2] ?? token]) {
     expect(audit).not.toContain(secret);
     expect(log).not.toContain(secret);

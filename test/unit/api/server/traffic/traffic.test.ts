@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Metrics } from '../../../../../api/machinery/metrics.ts';
+import { statusAnswer } from '../../../../../api/server/dispatcher.ts';
 import { parsePath } from '../../../../../api/server/request-info.ts';
 import {
   valueAnswer,
@@ -49,7 +50,10 @@ beforeEach(() => {
     handle: () => Promise.resolve(valueAnswer({})),
   };
   traffic = new Traffic({
-    dispatcher: { answer: (request) => Promise.resolve(answer(request)) },
+    dispatcher: {
+      answer: (request) => Promise.resolve(answer(request)),
+      refused: (_request, error) => statusAnswer(error),
+    },
     catalog: { find: ({ plural }) => (plural === 'widgets' ? served : undefined) },
     clock,
     metrics,
