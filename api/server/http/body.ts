@@ -1,10 +1,11 @@
-import type { IncomingMessage } from 'node:http';
+import { IncomingMessage } from 'node:http';
 import type { Clock } from '../../machinery/clock.ts';
 import { ApiError, isApiError } from '../../machinery/errors.ts';
 import { decodeJson, decodeUtf8, decodeYaml } from '../decode.ts';
 import type { BodyFormat } from '../negotiation.ts';
 import { decodeProtobuf } from '../protobuf.ts';
 import { limits } from './limits.ts';
+import type { Incoming } from './message.ts';
 
 /** Room for the bodies of all requests under way. */
 export class BodyMemory {
@@ -25,19 +26,21 @@ export class BodyMemory {
   }
 }
 
+type BodySource = Pick<Incoming, 'headers' | 'complete' | 'iterator'>;
+
 /**
  * The whole body of a request; its length is taken from `memory`, for the caller to give back. Throws 413
  * as soon as it is longer than it may be, 429 if there is no room, 400 if whoever sends it leaves before its
  * end; then nothing is taken.
  */
-export async function readBody(request: IncomingMessage, memory: BodyMemory): Promise<Buffer> {
+export async function readBody(request: BodySource, memory: BodyMemory): Promise<Buffer> {
   const declared = Number(request.headers['content-length'] ?? '0');
   if (declared > limits.bodyBytes) throw tooLarge();
   const chunks: Buffer[] = [];
   let size = 0;
   let taken = 0;
   // Whoever sends too much is to read why, so the connection outlives the refusal.
-  const stream: AsyncIterable<Buffer> = request.iterator({ destroyOnReturn: false });
+  const stream = request.iterator({ destroyOnReturn: false });
   try {
     for await (const chunk of stream) {
       size += chunk.length;
@@ -46,20 +49,25 @@ export async function readBody(request: IncomingMessage, memory: BodyMemory): Pr
       taken += chunk.length;
       chunks.push(chunk);
     }
+    if (!request.complete) throw cutShort();
   } catch (error) {
     memory.giveBack(taken);
     if (isApiError(error) || request.complete) throw error;
-    throw new ApiError('BadRequest', 'the request ended before its body did', { cause: error });
+    throw cutShort(error);
   }
   return Buffer.concat(chunks);
 }
 
+function cutShort(cause?: unknown): ApiError {
+  return new ApiError('BadRequest', 'the request ended before its body did', { cause });
+}
+
 /**
  * Takes in what is left of a request that has its answer already, for a while: a client that is cut off
- * while it sends may never read the answer.
+ * while it sends may never read the answer. HTTP/2 has words for it.
  */
-export async function drain(request: IncomingMessage, clock: Clock): Promise<void> {
-  if (request.complete || request.destroyed) return;
+export async function drain(request: Incoming, clock: Clock): Promise<void> {
+  if (!(request instanceof IncomingMessage) || request.complete || request.destroyed) return;
   await new Promise<void>((resolve) => {
     const timer = clock.after(limits.lingerMs, resolve);
     let size = 0;

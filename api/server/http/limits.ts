@@ -14,6 +14,12 @@ export const limits = {
   /** client-go re-uses idle connections for about 90 s: closing earlier loses its next request. */
   keepAliveMs: 180_000,
   connections: 10_000,
+  /** Requests at a time on one connection of HTTP/2; Kubernetes' own bound. Go dials again for more. */
+  streams: 250,
+  /** What one connection of HTTP/2 may have waiting to be sent when it opens another stream. */
+  sessionMebibytes: 64,
+  /** Requests of one connection of HTTP/2 that are given up before they are answered. */
+  brokenStreams: { burst: 1_000, perSecond: 50 },
   /** What is longer is sent in chunks, and gzipped for clients that take it; Kubernetes' own bound. */
   chunkBytes: 128 * 1024,
   /** A client that takes less than a chunk in this time is cut off, so that nothing is kept for it. */

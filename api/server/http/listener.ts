@@ -1,19 +1,21 @@
 import { setMaxListeners } from 'node:events';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
 import { sleep, type Clock } from '../../machinery/clock.ts';
 import { ApiError } from '../../machinery/errors.ts';
 import type { Authentication } from '../authentication/authentication.ts';
-import { statusAnswer, type Dispatcher } from '../dispatcher.ts';
+import type { Dispatcher } from '../dispatcher.ts';
 import { toApiError } from '../errors.ts';
 import type { Answer } from '../request.ts';
 import type { ServerLogger } from '../server.ts';
 import type { Traffic } from '../traffic/traffic.ts';
 import { BodyMemory, decodeBody, drain, readBody } from './body.ts';
+import { Http2Connections } from './http2.ts';
 import { limits } from './limits.ts';
-import { RequestHeads, type RequestHead } from './request-head.ts';
+import type { Incoming, Outgoing } from './message.ts';
+import { RequestHeads } from './request-head.ts';
 import { Turns } from './turns.ts';
 import { Upgrades } from './upgrade.ts';
 import { writeAnswer } from './writer.ts';
@@ -31,13 +33,14 @@ export interface ListenOptions {
   host: string;
   /** 0: any free one. */
   port: number;
+  /** Whether clients may choose HTTP/2; they may if absent. */
+  http2?: boolean | undefined;
 }
 
 export interface HttpsListenerOptions extends ListenOptions {
   tls: TlsOptions;
   traffic: Pick<Traffic, 'pass'>;
-  /** For upgrades, which are no requests any more once they are answered. */
-  dispatcher: Pick<Dispatcher, 'answer'>;
+  dispatcher: Pick<Dispatcher, 'refused'>;
   authentication: Authentication;
   clock: Clock;
   logger: ServerLogger;
@@ -47,6 +50,7 @@ export interface HttpsListenerOptions extends ListenOptions {
 export class HttpsListener {
   readonly #options: HttpsListenerOptions;
   readonly #server: Server;
+  readonly #http2: Http2Connections;
   readonly #heads: RequestHeads;
   /** Aborted when the server stops: ends watches. */
   readonly #stopping = new AbortController();
@@ -71,6 +75,7 @@ export class HttpsListener {
         // Health and version are open to all; everything else asks who is there.
         rejectUnauthorized: false,
         minVersion: 'TLSv1.2',
+        ALPNProtocols: options.http2 === false ? ['http/1.1'] : ['h2', 'http/1.1'],
         handshakeTimeout: limits.handshakeMs,
         maxHeaderSize: limits.headerBytes,
         keepAlive: true,
@@ -94,6 +99,21 @@ export class HttpsListener {
       this.#track(upgrades.serve(request, socket, head)),
     );
     this.#server.on('clientError', (error, socket) => this.#refuseMalformed(error, socket));
+    this.#http2 = new Http2Connections({
+      clock: options.clock,
+      serve: (request, response) => this.#track(this.#serve(request, response)),
+    });
+    this.#divertHttp2();
+  }
+
+  /** Connections go to whoever speaks what their ends have agreed on: the server itself speaks HTTP/1.1. */
+  #divertHttp2(): void {
+    const [speakHttp1 = () => undefined] = this.#server.listeners('secureConnection');
+    this.#server.removeAllListeners('secureConnection');
+    this.#server.on('secureConnection', (socket: TLSSocket) => {
+      if (socket.alpnProtocol === 'h2') this.#http2.accept(socket);
+      else Reflect.apply(speakHttp1, this.#server, [socket]);
+    });
   }
 
   get address(): { host: string; port: number } | undefined {
@@ -118,6 +138,7 @@ export class HttpsListener {
     this.#stopping.abort();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
+    this.#http2.leave();
     const patience = new AbortController();
     await Promise.race([
       Promise.allSettled(this.#underWay),
@@ -125,6 +146,7 @@ export class HttpsListener {
     ]);
     patience.abort();
     this.#server.closeAllConnections();
+    this.#http2.destroy();
     await closed;
   }
 
@@ -149,7 +171,7 @@ export class HttpsListener {
     void work.finally(() => this.#underWay.delete(work));
   }
 
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #serve(request: Incoming, response: Outgoing): Promise<void> {
     const gone = new AbortController();
     const end = (): void => gone.abort();
     response.once('close', end);
@@ -178,16 +200,18 @@ export class HttpsListener {
     }
   }
 
-  async #answer(request: IncomingMessage, signal: AbortSignal, send: Send): Promise<void> {
-    let head: RequestHead;
+  async #answer(request: Incoming, signal: AbortSignal, send: Send): Promise<void> {
+    let head = this.#heads.plain(request);
     let bytes: Buffer;
     try {
-      head = await this.#heads.read(request);
+      head = await this.#heads.read(request, head);
       // The body of somebody whom we do not know is not worth reading: what is open has none.
       bytes = head.user === undefined ? Buffer.alloc(0) : await readBody(request, this.#bodies);
     } catch (error) {
       await drain(request, this.#options.clock);
-      return send(unread(statusAnswer(this.#refusal(error, request))));
+      const { dispatcher } = this.#options;
+      const refused = { ...head, body: () => undefined, signal };
+      return send(unread(dispatcher.refused(refused, this.#refusal(error, request))));
     }
     const stranger = head.user === undefined && announcesBody(request);
     if (stranger) await drain(request, this.#options.clock);
@@ -202,7 +226,7 @@ export class HttpsListener {
   }
 
   /** Why a request was not even read; a fault of the server is in its log alone. */
-  #refusal(error: unknown, { method, url }: IncomingMessage): ApiError {
+  #refusal(error: unknown, { method, url }: Incoming): ApiError {
     const known = toApiError(error);
     if (known !== undefined) return known;
     this.#options.logger.error(
@@ -218,7 +242,7 @@ export class HttpsListener {
 
 type Send = (answer: Answer) => Promise<void>;
 
-function announcesBody({ headers }: IncomingMessage): boolean {
+function announcesBody({ headers }: Incoming): boolean {
   const { 'content-length': length = '0', 'transfer-encoding': coding } = headers;
   return length !== '0' || coding !== undefined;
 }

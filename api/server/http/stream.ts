@@ -1,12 +1,12 @@
-import type { ServerResponse } from 'node:http';
 import type { StreamAnswer } from '../request.ts';
+import type { Outgoing } from './message.ts';
 
 /**
  * Writes a stream at the pace of the client, who may pause for as long as it likes: nothing is read
  * meanwhile, and the link is probed by TCP.
  */
 export async function writeStream(
-  { response, head }: { response: ServerResponse; head: boolean },
+  { response, head }: { response: Outgoing; head: boolean },
   answer: StreamAnswer,
 ): Promise<void> {
   response.setHeader('Content-Type', answer.contentType);
@@ -27,7 +27,7 @@ export async function writeStream(
   }
 }
 
-async function taken(response: ServerResponse): Promise<void> {
+async function taken(response: Outgoing): Promise<void> {
   if (response.closed) return;
   await new Promise<void>((resolve) => {
     const settle = (): void => {

@@ -9,7 +9,7 @@ import {
 } from '../../machinery/channel-socket.ts';
 import type { Clock } from '../../machinery/clock.ts';
 import { ApiError } from '../../machinery/errors.ts';
-import { statusAnswer } from '../dispatcher.ts';
+import { statusAnswer, type Dispatcher } from '../dispatcher.ts';
 import { badRequest, toApiError } from '../errors.ts';
 import type { Answer, ChannelConnection, ConnectAnswer, ServerRequest } from '../request.ts';
 import type { ServerLogger } from '../server.ts';
@@ -22,6 +22,7 @@ export interface UpgradesOptions {
   traffic: {
     pass(request: ServerRequest, send: (answer: Answer) => Promise<void>): Promise<void>;
   };
+  dispatcher: Pick<Dispatcher, 'refused'>;
   clock: Clock;
   logger: ServerLogger;
   /** Aborts when the server stops. */
@@ -75,17 +76,16 @@ export class Upgrades {
   }
 
   async #pass(upgrade: Upgrade, signal: AbortSignal): Promise<void> {
-    const { heads, traffic } = this.#options;
-    let request: ServerRequest;
+    const { heads, traffic, dispatcher } = this.#options;
+    const plain = heads.plain(upgrade.request);
+    let request: ServerRequest = { ...plain, body: () => undefined, signal };
     try {
-      request = { ...(await heads.read(upgrade.request)), body: () => undefined, signal };
+      request = { ...request, ...(await heads.read(upgrade.request, plain)) };
+      // Nobody reads a body here: what it would have said of a write must not go unheard.
+      if (!opening.has(request.method)) throw nothingButHttp();
     } catch (error) {
-      await refuse(upgrade.socket, statusAnswer(this.#errorOf(error, upgrade.request)));
-      return;
-    }
-    // Nobody reads a body here: what it would have said of a write must not go unheard.
-    if (!opening.has(request.method)) {
-      await refuse(upgrade.socket, statusAnswer(nothingButHttp()));
+      const why = this.#errorOf(error, upgrade.request);
+      await refuse(upgrade.socket, dispatcher.refused(request, why));
       return;
     }
     await traffic.pass(request, async (answer) => {

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
@@ -9,12 +8,13 @@ import { badRequest } from '../errors.ts';
 import { statusAnswer } from '../dispatcher.ts';
 import { takesGzip, warningHeader } from './headers.ts';
 import { limits } from './limits.ts';
+import type { Outgoing } from './message.ts';
 import type { Turns } from './turns.ts';
 import { writeStream } from './stream.ts';
 
 /** What the writer must know of a request. */
 export interface Exchange {
-  response: ServerResponse;
+  response: Outgoing;
   /** A HEAD gets the headers of its GET. */
   head: boolean;
   acceptEncoding: string | string[] | undefined;
@@ -235,13 +235,13 @@ async function writeWatch(exchange: Exchange, answer: WatchAnswer): Promise<void
 
 /** Collects pieces and writes them together, a moment later or when there are enough. */
 class Coalescer {
-  readonly #response: ServerResponse;
+  readonly #response: Outgoing;
   readonly #clock: Clock;
   #pieces: Uint8Array[] = [];
   #bytes = 0;
   #timer: { cancel(): void } | undefined;
 
-  constructor(response: ServerResponse, clock: Clock) {
+  constructor(response: Outgoing, clock: Clock) {
     this.#response = response;
     this.#clock = clock;
   }

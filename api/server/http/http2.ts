@@ -1,0 +1,270 @@
+import {
+  constants,
+  performServerHandshake,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import type { TLSSocket } from 'node:tls';
+import type { Clock } from '../../machinery/clock.ts';
+import { Allowance } from './allowance.ts';
+import { limits } from './limits.ts';
+import type { Incoming, Outgoing } from './message.ts';
+
+export interface Http2Options {
+  clock: Clock;
+  serve: (request: Incoming, response: Outgoing) => void;
+}
+
+/** The connections that speak HTTP/2: many requests at a time on each. */
+export class Http2Connections {
+  readonly #options: Http2Options;
+  readonly #open = new Set<Http2Connection>();
+
+  constructor(options: Http2Options) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Takes over a connection whose ends have agreed on HTTP/2. */
+  accept(socket: TLSSocket): void {
+    const connection = new Http2Connection(socket, this.#options);
+    this.#open.add(connection);
+    connection.onceClosed(() => this.#open.delete(connection));
+  }
+
+  /** Tells all clients to send further requests elsewhere; each connection ends with its last answer. */
+  leave(): void {
+    for (const connection of this.#open) connection.leave();
+  }
+
+  /** Cuts all connections. */
+  destroy(): void {
+    for (const connection of this.#open) connection.destroy();
+  }
+}
+
+const sessionOptions = {
+  settings: {
+    maxConcurrentStreams: limits.streams,
+    maxHeaderListSize: limits.headerBytes,
+  },
+  maxHeaderListPairs: limits.headers,
+  maxSessionMemory: limits.sessionMebibytes,
+};
+
+class Http2Connection {
+  readonly #session: ServerHttp2Session;
+  readonly #socket: TLSSocket;
+  readonly #options: Http2Options;
+  readonly #broken: Allowance;
+  #streams = 0;
+  #idle: { cancel(): void };
+
+  constructor(socket: TLSSocket, options: Http2Options) {
+    const { clock } = options;
+    this.#socket = socket;
+    this.#options = options;
+    this.#broken = new Allowance({ ...limits.brokenStreams, clock });
+    this.#session = performServerHandshake(socket, sessionOptions);
+    this.#idle = clock.after(limits.headersMs, () => this.leave());
+    this.#session.on(
+      'stream',
+      (
+        stream: ServerHttp2Stream,
+        headers: IncomingHttpHeaders,
+        _flags: number,
+        rawHeaders: readonly string[],
+      ) => this.#serve(stream, headers, rawHeaders),
+    );
+    // The close that follows says enough.
+    this.#session.on('error', () => undefined);
+    socket.on('error', () => this.#session.destroy());
+    socket.once('close', () => this.#session.destroy());
+    this.onceClosed(() => this.#idle.cancel());
+  }
+
+  onceClosed(run: () => void): void {
+    this.#session.once('close', run);
+  }
+
+  /** GOAWAY: what has begun is answered, nothing else. */
+  leave(): void {
+    if (this.#session.destroyed) return;
+    this.#session.close();
+    if (this.#streams > 0) return;
+    // Whoever reads nothing does not read this either.
+    this.#idle.cancel();
+    this.#idle = this.#options.clock.after(limits.lingerMs, () => this.destroy());
+  }
+
+  destroy(): void {
+    this.#session.destroy();
+  }
+
+  #serve(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    rawHeaders: readonly string[],
+  ): void {
+    const { clock, serve } = this.#options;
+    this.#idle.cancel();
+    this.#streams += 1;
+    // The close that follows says enough.
+    stream.on('error', () => undefined);
+    const request = new Http2Request(stream, { headers, rawHeaders, socket: this.#socket });
+    const late = request.complete
+      ? undefined
+      : clock.after(limits.requestMs, () => cutUnlessComplete(stream, request));
+    stream.once('close', () => {
+      late?.cancel();
+      this.#closed(stream);
+    });
+    serve(request, new Http2Response(stream, request));
+  }
+
+  #closed({ writableFinished }: ServerHttp2Stream): void {
+    const { clock } = this.#options;
+    this.#streams -= 1;
+    if (!writableFinished && !this.#broken.spend()) this.#calmDown();
+    if (this.#streams > 0 || this.#session.destroyed) return;
+    const patience = this.#session.closed ? limits.lingerMs : limits.keepAliveMs;
+    this.#idle.cancel();
+    this.#idle = clock.after(patience, () => {
+      if (this.#session.closed) this.destroy();
+      else this.leave();
+    });
+  }
+
+  /** Whoever gives up what it asks for all the time makes us work for nothing (CVE-2023-44487). */
+  #calmDown(): void {
+    if (!this.#session.destroyed)
+      this.#session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+}
+
+function cutUnlessComplete(stream: ServerHttp2Stream, request: Incoming): void {
+  if (!request.complete) stream.close(constants.NGHTTP2_CANCEL);
+}
+
+/** A stream as the request that it brings. */
+class Http2Request implements Incoming {
+  readonly method: string | undefined;
+  readonly url: string | undefined;
+  readonly headers: IncomingHttpHeaders;
+  readonly rawHeaders: readonly string[];
+  readonly socket: TLSSocket;
+  readonly #stream: ServerHttp2Stream;
+
+  constructor(
+    stream: ServerHttp2Stream,
+    of: { headers: IncomingHttpHeaders; rawHeaders: readonly string[]; socket: TLSSocket },
+  ) {
+    this.#stream = stream;
+    this.headers = of.headers;
+    this.rawHeaders = of.rawHeaders;
+    this.socket = of.socket;
+    this.method = of.headers[':method'];
+    this.url = of.headers[':path'];
+  }
+
+  /** A stream that is cut off ends like any other: it tells only besides that it was. */
+  get complete(): boolean {
+    const { endAfterHeaders, readableEnded, aborted } = this.#stream;
+    return endAfterHeaders || (readableEnded && !aborted);
+  }
+
+  iterator(options: { destroyOnReturn: boolean }): AsyncIterable<Buffer> {
+    return this.#stream.iterator(options);
+  }
+}
+
+/** What speaks of the connection has no place in HTTP/2 (RFC 9113 8.2.2). */
+const ofConnections = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade']);
+
+/** A stream as the answer that goes over it. */
+class Http2Response implements Outgoing {
+  statusCode = 200;
+  readonly #stream: ServerHttp2Stream;
+  readonly #request: Incoming;
+  readonly #headers: OutgoingHttpHeaders = {};
+
+  constructor(stream: ServerHttp2Stream, request: Incoming) {
+    this.#stream = stream;
+    this.#request = request;
+  }
+
+  get destroyed(): boolean {
+    return this.#stream.destroyed;
+  }
+
+  get closed(): boolean {
+    return this.#stream.closed;
+  }
+
+  get writableNeedDrain(): boolean {
+    return this.#stream.writableNeedDrain;
+  }
+
+  setHeader(name: string, value: string | number | readonly string[]): void {
+    const key = name.toLowerCase();
+    if (ofConnections.has(key)) return;
+    this.#headers[key] = typeof value === 'object' ? [...value] : value;
+  }
+
+  hasHeader(name: string): boolean {
+    return name.toLowerCase() in this.#headers;
+  }
+
+  flushHeaders(): void {
+    this.#begin(false);
+  }
+
+  write(chunk: Uint8Array): boolean {
+    this.#begin(false);
+    return this.#stream.write(chunk);
+  }
+
+  end(chunk?: Uint8Array): void {
+    const stream = this.#stream;
+    // RFC 9113 8.1: what is left of the request is not wanted.
+    stream.once('finish', () => {
+      if (!this.#request.complete) stream.close(constants.NGHTTP2_NO_ERROR);
+    });
+    if (chunk === undefined || chunk.length === 0) {
+      if (!this.#begin(true)) stream.end();
+      return;
+    }
+    this.#begin(false);
+    stream.end(chunk);
+  }
+
+  destroy(): void {
+    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    this.#stream.destroy();
+  }
+
+  on(event: 'drain' | 'finish' | 'close', listener: () => void): void {
+    this.#stream.on(event, listener);
+  }
+
+  once(event: 'drain' | 'finish' | 'close', listener: () => void): void {
+    this.#stream.once(event, listener);
+  }
+
+  off(event: 'drain' | 'finish' | 'close', listener: () => void): void {
+    this.#stream.off(event, listener);
+  }
+
+  /** Sends the headers unless they are sent or nobody is there; `alone`: nothing follows them. */
+  #begin(alone: boolean): boolean {
+    const stream = this.#stream;
+    if (stream.headersSent || stream.destroyed || stream.closed) return false;
+    stream.respond({ ':status': this.statusCode, ...this.#headers }, { endStream: alone });
+    return true;
+  }
+}
