@@ -1,6 +1,12 @@
 import { z } from 'zod';
 import { conditionSchema } from '../machinery/conditions.ts';
 import type { KubeObject } from '../machinery/metadata.ts';
+import {
+  environmentSourceSchema,
+  variableSourceSchema,
+  volumeMountSchema,
+  volumesSchema,
+} from './contents.ts';
 import { keyedBy } from './list-types.ts';
 import { ageColumn, defineResource } from './zod-resource.ts';
 
@@ -12,9 +18,27 @@ const containerSchema = z.strictObject({
   command: z.array(z.string()).optional().describe('Program and first arguments.'),
   args: z.array(z.string()).optional().describe('Arguments after command.'),
   env: z
-    .array(z.strictObject({ name: z.string().describe('Name of the variable.') }))
+    .array(
+      z.strictObject({
+        name: z.string().describe('Name of the variable.'),
+        valueFrom: variableSourceSchema.optional().describe('Where its value comes from.'),
+      }),
+    )
     .optional()
-    .describe('Names of the variables; their values are in the Task.'),
+    .describe('Names of the variables, and what they are taken from; values are in the Task.'),
+  envFrom: z
+    .array(environmentSourceSchema)
+    .optional()
+    .describe('Sources of variables named by their keys.'),
+  volumeMounts: z
+    .array(
+      volumeMountSchema.extend({
+        readOnly: z.literal(true).describe('Always: tasks change no contents.'),
+      }),
+    )
+    .meta(keyedBy('mountPath'))
+    .optional()
+    .describe('Volumes that the container sees, and where in its sandbox.'),
   ports: z
     .array(
       z.strictObject({
@@ -76,6 +100,7 @@ export type PodPhase = (typeof podPhases)[number];
 
 const podSpecSchema = z.strictObject({
   containers: z.array(containerSchema).meta(keyedBy('name')).describe('What runs, together.'),
+  volumes: volumesSchema.optional().describe('Secrets and ConfigMaps that containers mount.'),
   nodeName: z.string().optional().describe('Host name of the agent.'),
   hostNetwork: z.boolean().optional().describe('The task is on the network of its agent.'),
   readinessGates: z

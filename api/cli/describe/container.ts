@@ -1,7 +1,8 @@
 import type { Container, NetworkAttachment, TemplateSpec } from '../../v1/template.ts';
+import { environmentLines, mountsText, volumeLines } from './contents.ts';
 import { fields, indent, section } from './text.ts';
 
-/** What is launched: networks, containers, constraints. */
+/** What is launched: networks, containers, volumes, constraints. */
 export function launchLines(spec: TemplateSpec): string[] {
   return [
     ...fields([
@@ -15,6 +16,7 @@ export function launchLines(spec: TemplateSpec): string[] {
         ...indent(containerLines(container)),
       ]),
     ),
+    ...section('Volumes', volumeLines(spec.volumes)),
   ];
 }
 
@@ -35,7 +37,7 @@ function constraintsText({ constraints }: TemplateSpec): string[] | undefined {
 }
 
 function containerLines(container: Container): string[] {
-  const { script, command, args, resources, ports, env } = container;
+  const { script, command, args, resources, ports } = container;
   return fields([
     ['Script', script],
     ['Command', command === undefined ? undefined : [...command, ...(args ?? [])].join(' ')],
@@ -44,8 +46,8 @@ function containerLines(container: Container): string[] {
     ['Ports', ports?.map(portText)],
     ['Readiness', container.readinessProbe && probeText(container.readinessProbe)],
     ['Liveness', container.livenessProbe && probeText(container.livenessProbe)],
-    // Names only: values of the environment are often secrets.
-    ['Environment', env?.map(({ name }) => name).join(', ')],
+    ['Environment', environmentLines(container)],
+    ['Mounts', mountsText(container)],
   ]);
 }
 

@@ -1,4 +1,5 @@
 import type { Event } from '../../v1/core.ts';
+import { batchDefaults, isBatch } from '../../v1/batch.ts';
 import { jobDefaults, jobState, type Job } from '../../v1/job.ts';
 import type { JobRevision } from '../../v1/job-revision.ts';
 import type { ServerSet } from '../../v1/serverset.ts';
@@ -29,7 +30,7 @@ export function describeJob(view: JobView, now: number): string[] {
     ...head(job, now, [
       ['Status', jobState(job)],
       ['Instances', instancesText(job)],
-      ['Update', updateText(job)],
+      ...(isBatch(job) ? batchLines(job) : [['Update', updateText(job)] as const]),
       ['Unreachable', `replaced after ${replaceAfter(job)}s`],
       ['ServerSet', serverSetText(view)],
     ]),
@@ -60,6 +61,26 @@ function instancesText({ spec, status }: Job): string {
     [status?.unreachableReplicas ?? 0, 'unreachable'],
   ];
   return counts.map(([count, what]) => `${count} ${what}`).join(', ');
+}
+
+function batchLines({ spec, status }: Job): (readonly [string, string])[] {
+  const { replicas = jobDefaults.replicas, backoffLimit = batchDefaults.backoffLimit } = spec;
+  const { activeDeadlineSeconds: deadline, ttlSecondsAfterFinished: ttl } = spec;
+  const indexes = status?.completedIndexes === undefined ? '' : ` (${status.completedIndexes})`;
+  const failures = (status?.failures ?? []).map(({ instance, failed }) => `${instance}: ${failed}`);
+  const failed = failures.length === 0 ? '' : ` (of instance ${failures.join(', ')})`;
+  const times = [
+    ['Started', status?.startTime] as const,
+    ['Completed', status?.completionTime] as const,
+  ];
+  return [
+    ['Completions', `${status?.succeeded ?? 0} of ${replicas}${indexes}`],
+    ['Parallelism', `${spec.parallelism ?? replicas}`],
+    ['Failures', `${status?.failed ?? 0}${failed}, at most ${backoffLimit} are outlived`],
+    ...times.flatMap(([name, time]) => (time === undefined ? [] : [[name, time] as const])),
+    ...(deadline === undefined ? [] : [['Deadline', `${deadline}s after it started`] as const]),
+    ...(ttl === undefined ? [] : [['Deleted', `${ttl}s after it has ended`] as const]),
+  ];
 }
 
 function updateText({ spec: { updateStrategy } }: Job): string {

@@ -63,9 +63,10 @@ function wholeSeconds(seconds: number): number {
 }
 
 function specOf(task: Task): Pod['spec'] {
-  const { containers, networks = [], terminationGracePeriodSeconds } = task.spec;
+  const { containers, volumes, networks = [], terminationGracePeriodSeconds } = task.spec;
   const nodeName = nodeNameOf(task);
   return {
+    ...(volumes === undefined ? {} : { volumes }),
     containers: containers.map((container) => containerOf(task, container)),
     ...(nodeName === '' ? {} : { nodeName }),
     ...(networks.length === 0
@@ -79,7 +80,7 @@ function specOf(task: Task): Pod['spec'] {
 }
 
 function containerOf(task: Task, container: Container): PodContainer {
-  const { name, script, command, args, env, resources } = container;
+  const { name, script, command, args, env, envFrom, resources, volumeMounts } = container;
   const ports = portsOf(task, container);
   return {
     name,
@@ -87,14 +88,25 @@ function containerOf(task: Task, container: Container): PodContainer {
     ...(script === undefined ? {} : { command: ['/bin/sh', '-c', script] }),
     ...(command === undefined ? {} : { command }),
     ...(args === undefined ? {} : { args }),
-    // Names only: a value may be a secret, and whoever reads pods need not be allowed to know it.
-    ...(env === undefined ? {} : { env: env.map((variable) => ({ name: variable.name })) }),
+    ...(envFrom === undefined ? {} : { envFrom }),
+    ...(env === undefined ? {} : { env: env.map(variableOf) }),
     ...(ports.length === 0 ? {} : { ports }),
     resources: {
       ...(resources?.requests === undefined ? {} : { requests: texts(resources.requests) }),
       ...(resources?.limits === undefined ? {} : { limits: texts(resources.limits) }),
     },
+    ...(volumeMounts === undefined
+      ? {}
+      : { volumeMounts: volumeMounts.map((mount) => ({ ...mount, readOnly: true as const })) }),
   };
+}
+
+/** Without its value: that may be a secret, and whoever reads pods need not be allowed to know it. */
+function variableOf({
+  name,
+  valueFrom,
+}: NonNullable<Container['env']>[number]): NonNullable<PodContainer['env']>[number] {
+  return valueFrom === undefined ? { name } : { name, valueFrom };
 }
 
 function texts(quantities: Readonly<Record<string, unknown>>): Record<string, string> {

@@ -43,10 +43,18 @@ spec:
         script: |
           exec ./web \\
             --listen 0.0.0.0:8080
-        env: [{name: PASSWORD, value: hunter2}]
+        env:
+        - {name: PASSWORD, value: hunter2}
+        - {name: DB, valueFrom: {secretKeyRef: {name: db, key: url, optional: true}}}
+        - {name: MODE, valueFrom: {configMapKeyRef: {name: web, key: mode}}}
+        envFrom: [{prefix: WEB_, configMapRef: {name: web}}, {secretRef: {name: all}}]
+        volumeMounts: [{name: tls, mountPath: etc/tls}]
         resources: {requests: {cpu: 100m, memory: 64Mi}}
         ports: [{name: http, containerPort: 8080}]
         readinessProbe: {httpGet: {port: http, path: /healthz}}
+      volumes:
+      - {name: tls, secret: {secretName: web-tls, items: [{key: tls.key, path: key.pem}]}}
+      - {name: conf, configMap: {name: web, optional: true}}
       constraints: [{attribute: rack, operator: MaxPerDomain, max: 2}]
   serverSet: {zkPath: /mesocosm/default/web, network: dev-net, primaryPort: http}
 `;
@@ -124,7 +132,11 @@ describe('cosm describe', () => {
       'Constraints:  rack MaxPerDomain 2',
       'Requests:  cpu 100m, memory 64Mi',
       'Readiness:  HTTP GET /healthz on port http',
-      'Environment:  PASSWORD',
+      "Environment:  all of ConfigMap web with prefix 'WEB_'\n  all of Secret all\n  PASSWORD\n",
+      "DB: <set to the key 'url' of secret 'db'> (optional)\n",
+      "MODE: <set to the key 'mode' of config map 'web'>\n",
+      'Mounts:  etc/tls from tls (ro)\n',
+      'Volumes:\n  tls: Secret web-tls\n  tls.key as key.pem\n  conf: ConfigMap web (optional)\n',
       'NAME  REVISION  LIVE TASKS  CURRENT  AGE\n  web-1  1  3  yes  ',
       'NAME  PHASE  READY  RESTARTS  AGENT  dev-net  data-net  AGE',
       'web-0-a  Running  True  0  node-1  172.29.11.12  172.29.12.7,fd29:12::7  ',

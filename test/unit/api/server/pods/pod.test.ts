@@ -184,6 +184,31 @@ describe('the Pod of a Task', () => {
     expect(JSON.stringify(pod)).not.toContain('hunter2');
   });
 
+  it('tells what is taken from which Secrets and ConfigMaps, and where files are seen', () => {
+    const valueFrom = { secretKeyRef: { name: 'db', key: 'password', optional: true } };
+    const envFrom = [{ prefix: 'WEB_', configMapRef: { name: 'web' } }];
+    const items = [{ key: 'tls.key', path: 'key.pem' }];
+    const volumes = [
+      { name: 'tls', secret: { secretName: 'web-tls', items } },
+      { name: 'conf', configMap: { name: 'web', optional: true } },
+    ];
+    const main = {
+      name: 'main',
+      script: 'x',
+      resources,
+      env: [{ name: 'PASSWORD', valueFrom }],
+      envFrom,
+      volumeMounts: [{ name: 'tls', mountPath: 'tls' }],
+    };
+    const { spec } = podOf(task(running, { volumes, containers: [main] }));
+    expect(spec.volumes).toEqual(volumes);
+    expect(spec.containers[0]).toMatchObject({
+      env: [{ name: 'PASSWORD', valueFrom }],
+      envFrom,
+      volumeMounts: [{ name: 'tls', mountPath: 'tls', readOnly: true }],
+    });
+  });
+
   it('runs what the Task runs', () => {
     const containers = [
       { name: 'main', script: 'exec ./web', resources },
