@@ -6,6 +6,8 @@ import { builtInKinds, Kinds, UnknownKind, type Kind } from './kinds.ts';
 /** A kind as the server lists it. */
 export interface ServedKind extends Kind {
   verbs: readonly string[];
+  /** `status`, `scale`, `exec`. */
+  subresources: readonly string[];
 }
 
 const accept = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
@@ -59,6 +61,7 @@ function servedKind(
   resource: z.infer<typeof resourceSchema>,
 ): ServedKind {
   const { kind } = resource.responseKind;
+  const subresources = resource.subresources?.map(({ subresource }) => subresource) ?? [];
   return {
     gvk: { group, version, kind },
     plural: resource.resource,
@@ -67,7 +70,8 @@ function servedKind(
     categories: resource.categories ?? [],
     namespaced: resource.scope === 'Namespaced',
     verbs: resource.verbs,
-    scalable: resource.subresources?.some(({ subresource }) => subresource === 'scale') ?? false,
+    subresources,
+    scalable: subresources.includes('scale'),
   };
 }
 

@@ -6,8 +6,9 @@ import { refuseHelpOfUnknown } from './unknown-command.ts';
 
 /** `--wait=false`, as kubectl takes it: a switch of ours has no value, and would take the next word for it. */
 function switched(arg: string): string {
-  if (arg === '--wait=false') return '--no-wait';
-  return arg === '--wait=true' ? '--wait' : arg;
+  const [, name, value] = /^--(wait|watch)=(true|false)$/.exec(arg) ?? [];
+  if (name === undefined) return arg;
+  return value === 'true' ? `--${name}` : `--no-${name}`;
 }
 
 /** What stands after `--` is a command of others. */

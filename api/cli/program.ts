@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import type { CommandModule, Context } from './context.ts';
 import * as help from './help.ts';
+import { addChangeCommands } from './program-changes.ts';
 import { addGitOpsCommands } from './program-gitops.ts';
 import { cosmVersion } from './version.ts';
 
@@ -30,6 +31,7 @@ export function buildProgram(context: Context): Command {
     .addHelpText('after', help.program)
     .exitOverride();
   addObjectCommands(program, context);
+  addChangeCommands(program, (load) => lazily(context, load));
   addGitOpsCommands(program, (load) => lazily(context, load));
   addRunningCommands(program, context);
   addClusterCommands(program, context);

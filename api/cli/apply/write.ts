@@ -67,7 +67,7 @@ export async function undoItem(
   item: Item,
   { before, after }: Written,
 ): Promise<void> {
-  const path = pathOf(item);
+  const path = pathOf({ ...item, name: metadataText(after, 'name') });
   const resourceVersion = versionOf(after) ?? '';
   if (before === undefined) {
     const preconditions = { uid: metadataText(after, 'uid'), resourceVersion };
@@ -141,7 +141,11 @@ function warningsAbout(live: JsonObject, original: JsonObject | undefined): stri
   ];
 }
 
-export function pathOf({ resource, namespace, name }: Item): string {
+export function pathOf({
+  resource,
+  namespace,
+  name,
+}: Pick<Item, 'resource' | 'namespace' | 'name'>): string {
   return resourcePath(resource, { namespace, name });
 }
 

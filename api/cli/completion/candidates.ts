@@ -28,7 +28,16 @@ const takesObjects: Readonly<Record<string, string | undefined>> = {
   wait: undefined,
   edit: undefined,
   explain: undefined,
+  patch: undefined,
+  label: undefined,
+  annotate: undefined,
+  'can-i': undefined,
   scale: 'jobs',
+  status: 'jobs',
+  history: 'jobs',
+  undo: 'jobs',
+  restart: 'jobs',
+  token: 'serviceaccounts',
   drift: 'jobs',
   logs: 'tasks',
   exec: 'tasks',
@@ -36,6 +45,11 @@ const takesObjects: Readonly<Record<string, string | undefined>> = {
   release: 'serversets',
   purge: 'serversets',
 };
+
+/** Kinds whose objects a command takes by their names alone. */
+const bare = ['tasks', 'serviceaccounts'];
+
+const verbs = ['get', 'list', 'watch', 'create', 'update', 'patch', 'delete', 'deletecollection'];
 
 /** What may stand where the last of `words` is being typed; `words` follow the program's name. */
 export async function complete(
@@ -76,7 +90,15 @@ async function candidatesOf(situation: Situation): Promise<Completion> {
   if (command.name() === 'sync') return { candidates: [], files: true };
   if (command.name() === 'completion') return plain(['bash', 'zsh', 'fish']);
   if (!Object.hasOwn(takesObjects, command.name())) return plain([]);
+  if (command.name() === 'can-i') return access(situation);
   return objects(situation, takesObjects[command.name()]);
+}
+
+/** After a verb a kind, or an object of it; nothing after that. */
+async function access(situation: Situation): Promise<Completion> {
+  const [verb, ...resources] = situation.operands;
+  if (verb === undefined) return plain(verbs);
+  return resources.length > 0 ? plain([]) : objects({ ...situation, operands: [] }, undefined);
 }
 
 async function objects(
@@ -99,7 +121,9 @@ async function objects(
   if (only !== undefined) {
     const kind = kindOf(only);
     const names = kind === undefined || !isFirst ? [] : await lookups.names(kind);
-    const pairs = only === 'tasks' ? names : names.map((name) => `${kind?.singular ?? ''}/${name}`);
+    const pairs = bare.includes(only)
+      ? names
+      : names.map((name) => `${kind?.singular ?? ''}/${name}`);
     return plain(pairs);
   }
   if (isFirst) {
@@ -116,6 +140,7 @@ async function valuesOf(option: Option, lookups: Lookups): Promise<Completion> {
     case '--namespace':
       return plain(await lookups.namespaces());
     case '--filename':
+    case '--patch-file':
     case '--kubeconfig':
       return { candidates: [], files: true };
     case '--output':
@@ -123,7 +148,13 @@ async function valuesOf(option: Option, lookups: Lookups): Promise<Completion> {
         ['wide', 'json', 'yaml', 'name'].filter((each) => option.description.includes(each)),
       );
     case '--dry-run':
-      return plain(['server', 'client']);
+      return plain(['server', 'client'].filter((each) => option.description.includes(each)));
+    case '--type':
+      return plain(['strategic', 'merge', 'json']);
+    case '--subresource':
+      return plain(['status', 'scale', 'log', 'exec', 'attach']);
+    case '--bound-object-kind':
+      return plain(['Secret', 'Pod']);
     case '--for':
       return plain(['healthy', 'condition=Ready', 'delete', 'create', 'jsonpath=']);
     default:

@@ -14,12 +14,15 @@ export interface NamespaceChoice {
   namespaceChosen: boolean;
   /** What files may hold; what cosm was built with if absent. */
   kinds?: Kinds;
+  /** A generateName will do: the objects are made anew. */
+  mayGenerateNames?: boolean;
 }
 
 /** An object of a file whose kind and name are known. */
 export interface Item {
   manifest: Manifest;
   resource: Kind;
+  /** Empty if the server makes it from generateName. */
   name: string;
   namespace: string | undefined;
   /** The document as it is sent: with its namespace. */
@@ -41,8 +44,9 @@ export function identify(manifest: Manifest, choice: NamespaceChoice): Checked {
   if (resource === undefined) return refuse(...unknownKind(apiVersion, kind, kinds));
   const metadata = own(manifest.value, 'metadata');
   if (!isObject(metadata)) return refuse('metadata', 'Required value: must be an object');
-  const name = own(metadata, 'name');
-  if (typeof name !== 'string' || name === '') {
+  const generates = choice.mayGenerateNames === true && leavesName(metadata);
+  const name = generates ? '' : own(metadata, 'name');
+  if (typeof name !== 'string' || (name === '' && !generates)) {
     return refuse('metadata.name', 'Required value: must be a string; give the object a name');
   }
   const namespace = namespaceOf(resource, own(metadata, 'namespace'), choice);
@@ -52,6 +56,11 @@ export function identify(manifest: Manifest, choice: NamespaceChoice): Checked {
       ? manifest.value
       : { ...manifest.value, metadata: { ...metadata, namespace: namespace.value } };
   return { item: { manifest, resource, name, namespace: namespace.value, document }, problems: [] };
+}
+
+function leavesName(metadata: JsonObject): boolean {
+  const { name = '', generateName } = metadata;
+  return name === '' && typeof generateName === 'string' && generateName !== '';
 }
 
 /** Holds a document against the schema and the rules of its kind, if they are known on this side. */
@@ -82,6 +91,7 @@ function rulesOf({ resource: { gvk } }: Item): AnyResource | undefined {
 export function duplicates(items: readonly Item[]): Problem[] {
   const seen = new Map<string, Item>();
   return items.flatMap((item) => {
+    if (item.name === '') return [];
     const { plural, gvk } = item.resource;
     const key = [gvk.group, plural, item.namespace ?? '', item.name].join('/');
     const first = seen.get(key);

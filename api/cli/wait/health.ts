@@ -33,7 +33,7 @@ export interface HealthOptions {
  * A failure counts once it has stood for so long: what mends it may have been applied with the object a
  * moment ago, and its controller has not yet looked again.
  */
-const failureStandsMs = 10_000;
+export const failureStandsMs = 10_000;
 
 /**
  * Watches until every subject is as it should be, or one has failed for good, or time is up. Returns how
