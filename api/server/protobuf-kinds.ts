@@ -42,6 +42,7 @@ const time = (name: string): Field => ({ name, type: 'time' });
 const preciseTime = (name: string): Field => ({ name, type: 'precise time' });
 const textMap = (name: string): Field => ({ name, type: { values: 'text' } });
 const byteMap = (name: string): Field => ({ name, type: { values: 'bytes' } });
+const quantity = (name: string): Field => ({ name, type: 'quantity' });
 const quantities = (name: string): Field => ({ name, type: { values: 'quantity' } });
 const extra: Field = { name: 'extra', type: { values: 'texts' } };
 const one = (name: string, fields: Message['fields']): Field => ({ name, type: { fields } });
@@ -177,6 +178,54 @@ const core: Readonly<Record<string, Message['fields']>> = {
   },
 };
 
+const metricTarget = one('target', {
+  1: text('type'),
+  2: quantity('value'),
+  3: quantity('averageValue'),
+  4: givenNumber('averageUtilization'),
+});
+const scalingRules: Message['fields'] = {
+  1: text('selectPolicy'),
+  2: many('policies', { 1: text('type'), 2: number('value'), 3: number('periodSeconds') }),
+  3: givenNumber('stabilizationWindowSeconds'),
+  4: quantity('tolerance'),
+};
+const scaleTarget = one('scaleTargetRef', {
+  1: text('kind'),
+  2: text('name'),
+  3: text('apiVersion'),
+});
+
+/** What is not acted on is there too, so that it is refused and not skipped. */
+const autoscalers: Readonly<Record<string, Message['fields']>> = {
+  'autoscaling/v1/HorizontalPodAutoscaler': {
+    1: metadata,
+    2: one('spec', {
+      1: scaleTarget,
+      2: givenNumber('minReplicas'),
+      3: number('maxReplicas'),
+      4: givenNumber('targetCPUUtilizationPercentage'),
+    }),
+  },
+  'autoscaling/v2/HorizontalPodAutoscaler': {
+    1: metadata,
+    2: one('spec', {
+      1: scaleTarget,
+      2: givenNumber('minReplicas'),
+      3: number('maxReplicas'),
+      4: many('metrics', {
+        1: text('type'),
+        2: one('object', {}),
+        3: one('pods', {}),
+        4: one('resource', { 1: text('name'), 2: metricTarget }),
+        5: one('external', {}),
+        7: one('containerResource', { 1: text('name'), 2: metricTarget, 3: text('container') }),
+      }),
+      5: one('behavior', { 1: one('scaleUp', scalingRules), 2: one('scaleDown', scalingRules) }),
+    }),
+  },
+};
+
 const limits: Readonly<Record<string, Message['fields']>> = {
   'v1/ResourceQuota': {
     1: metadata,
@@ -204,15 +253,6 @@ const limits: Readonly<Record<string, Message['fields']>> = {
         5: quantities('defaultRequest'),
         6: quantities('maxLimitRequestRatio'),
       }),
-    }),
-  },
-  'autoscaling/v1/HorizontalPodAutoscaler': {
-    1: metadata,
-    2: one('spec', {
-      1: one('scaleTargetRef', { 1: text('kind'), 2: text('name'), 3: text('apiVersion') }),
-      2: givenNumber('minReplicas'),
-      3: number('maxReplicas'),
-      4: givenNumber('targetCPUUtilizationPercentage'),
     }),
   },
 };
@@ -313,7 +353,7 @@ const deleteOptions: Message = {
 };
 
 const kinds: ReadonlyMap<string, Message['fields']> = new Map(
-  Object.entries({ ...core, ...limits, ...roles, ...questions }),
+  Object.entries({ ...core, ...limits, ...autoscalers, ...roles, ...questions }),
 );
 
 /** The message of a kind, if it is taken as protobuf. Every group version has its own DeleteOptions. */

@@ -25,6 +25,7 @@ import { identityReviews } from './authentication/reviews.ts';
 import { tokenRequests } from './authentication/token-requests.ts';
 import { createAuthorization, type AuthorizationMode } from './authorization/authorization.ts';
 import type { Authorizer } from './authorizer.ts';
+import { autoscalersOf } from './autoscaler-view.ts';
 import { Catalog } from './catalog.ts';
 import { createCustomKinds } from './crd/serve.ts';
 import { admitStoredVersions } from './crd/status-rules.ts';
@@ -38,6 +39,7 @@ import { InProcessTransport } from './in-process.ts';
 import { OpenApi } from './openapi/openapi.ts';
 import type { AgentAccess } from './pods/agents.ts';
 import { podsOf } from './pods/endpoint.ts';
+import { podMetricsOf } from './resource-metrics/endpoint.ts';
 import type { Directory, User } from './registry/context.ts';
 import { UnreadableObjectError, type ItemCache } from './registry/item.ts';
 import { listPrefix, objectStorageKey, resourcePrefix } from './registry/keys.ts';
@@ -187,10 +189,13 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const endpoint = (of: Pick<EndpointOptions, 'resource' | 'store' | 'cache'>): Endpoint =>
     new Endpoint({ ...shared, ...of });
   const endpoints = resources.map((resource) => endpoint({ resource, store, cache }));
+  const tasksBehind = { ...options, storage, store, cache, stopping: stopping.signal };
   const catalog: Catalog = new Catalog([
     ...endpoints,
     ...eventsOf(resources, { store, cache }).map(endpoint),
-    ...podsOf(endpoints, { ...options, storage, store, cache, stopping: stopping.signal }),
+    ...autoscalersOf(resources, { store, cache }).map(endpoint),
+    ...podsOf(endpoints, tasksBehind),
+    ...podMetricsOf(endpoints, tasksBehind),
     ...authorization.served,
     ...identityReviews(identity.authentication),
   ]);
@@ -303,7 +308,7 @@ function lookupsOf(
     live: {
       get: async (plural, ref) => {
         const key = keyOf(plural, ref);
-        return key === undefined ? undefined : (await store.read(key))?.object;
+        return key === undefined ? undefined : (await store.newest(key))?.object;
       },
       list: async (plural, namespace) => {
         const prefix = prefixOf(plural, namespace);

@@ -5,6 +5,7 @@ import { configMapResource } from './config-map.ts';
 import { customResourceDefinitionResource } from './custom-resource-definition.ts';
 import { eventResource, leaseResource, namespaceResource } from './core.ts';
 import { frameworkResource } from './framework.ts';
+import { horizontalPodAutoscalerResource } from './horizontal-pod-autoscaler.ts';
 import { jobResource } from './job.ts';
 import { jobRevisionResource } from './job-revision.ts';
 import { limitRangeResource } from './limit-range.ts';
@@ -34,6 +35,7 @@ export const resources: readonly AnyResource[] = [
   limitRangeResource,
   eventResource,
   leaseResource,
+  horizontalPodAutoscalerResource,
   customResourceDefinitionResource,
   ...rbacResources,
 ];

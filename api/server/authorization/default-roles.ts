@@ -40,6 +40,8 @@ const viewRules = [
   on('', read, 'pods', 'pods/log', 'resourcequotas', 'resourcequotas/status'),
   on('', read, 'namespaces', 'namespaces/status'),
   on('coordination.k8s.io', read, 'leases'),
+  on('autoscaling', read, 'horizontalpodautoscalers', 'horizontalpodautoscalers/status'),
+  on('metrics.k8s.io', ['get', 'list'], 'pods'),
   on(ours, read, 'jobs', 'jobs/drift', 'jobs/scale', 'jobs/status', 'jobrevisions'),
   on(ours, read, 'serversets', 'serversets/status', 'tasks', 'tasks/status'),
 ];
@@ -51,6 +53,7 @@ const editRules = [
   on('', ['impersonate'], 'serviceaccounts'),
   on('', ['create'], 'serviceaccounts/token'),
   on('', ['delete'], 'pods'),
+  on('autoscaling', write, 'horizontalpodautoscalers'),
   on('', ['create'], 'pods/attach', 'pods/exec'),
   on(ours, write, 'jobs', 'serversets'),
   on(ours, ['patch', 'update'], 'jobs/scale'),
@@ -64,7 +67,7 @@ const adminRules = [
 
 /**
  * What the loops need. The collector and the emptying of namespaces are about every kind, those that
- * users define too; nothing of other groups is created.
+ * users define too; nothing of other groups is created. Autoscalers are about every kind that can be scaled.
  */
 const controllerRules = [
   on(ours, [...read, ...write], '*'),

@@ -1,14 +1,21 @@
 import { ApiError } from '../../machinery/errors.ts';
 import type { Clock } from '../../machinery/clock.ts';
-import type { Agent } from '../../v1/agent.ts';
+import { valueAt } from '../../machinery/json.ts';
+import { agentResource, type Agent } from '../../v1/agent.ts';
 import { agentFiles, type AgentFiles } from '../../../proto/mesos/agent-files.ts';
 import { runSession, type SessionOptions } from '../../../proto/mesos/agent-session.ts';
 import { CodecError } from '../../../proto/mesos/errors.ts';
+import type { AgentResponseGetContainersContainer } from '../../../proto/mesos/generated/messages.ts';
 import type { HttpOptions } from '../../../proto/mesos/http.ts';
+import { agentClient } from '../../../proto/mesos/operator-client.ts';
 import { MesosRequestError, type MesosAddress } from '../../../proto/mesos/transport.ts';
+import type { ItemCache } from '../registry/item.ts';
+import { resourcePrefix } from '../registry/keys.ts';
 
 /** How agents are asked, and as whom. */
 export type AgentAccess = Omit<HttpOptions, 'clock'>;
+
+type AgentsById = (ids: ReadonlySet<string>) => Iterable<Agent>;
 
 /** Every bound of what is relayed between clients and agents. */
 export const relayLimits = {
@@ -25,14 +32,10 @@ export const relayLimits = {
 export class PodAgents {
   readonly #access: AgentAccess | undefined;
   readonly #clock: Clock;
-  readonly #agents: () => Iterable<Agent>;
+  readonly #agents: AgentsById;
   #open = 0;
 
-  constructor(options: {
-    access: AgentAccess | undefined;
-    clock: Clock;
-    agents: () => Iterable<Agent>;
-  }) {
+  constructor(options: { access: AgentAccess | undefined; clock: Clock; agents: AgentsById }) {
     this.#access = options.access;
     this.#clock = options.clock;
     this.#agents = options.agents;
@@ -69,6 +72,36 @@ export class PodAgents {
     return runSession({ ...this.#options(), ...options, agent: this.#addressOf(agentId) });
   }
 
+  /** Where agents are; those that no Agent object has the address of are absent. Throws 503. */
+  addresses(ids: ReadonlySet<string>): Map<string, MesosAddress> {
+    this.#options();
+    const found = new Map<string, MesosAddress>();
+    for (const { status } of this.#agents(ids)) {
+      const hostname = status?.address?.ip ?? status?.hostname;
+      if (status?.id === undefined || status.address === undefined || hostname === undefined) {
+        continue;
+      }
+      found.set(status.id, { hostname, port: status.address.port });
+    }
+    return found;
+  }
+
+  /** What an agent tells of its containers, those within containers too. */
+  async containers(
+    agent: MesosAddress,
+    signal: AbortSignal,
+  ): Promise<readonly AgentResponseGetContainersContainer[]> {
+    const client = agentClient({ ...this.#options(), agent });
+    const answer = await client.call(
+      { type: 'GET_CONTAINERS', get_containers: { show_nested: true } },
+      signal,
+    );
+    if (answer?.get_containers === undefined) {
+      throw new MesosRequestError('BadAnswer', 'the answer has no get_containers');
+    }
+    return answer.get_containers.containers ?? [];
+  }
+
   #options(): HttpOptions {
     if (this.#access === undefined) {
       throw new ApiError(
@@ -80,16 +113,25 @@ export class PodAgents {
   }
 
   #addressOf(agentId: string): MesosAddress {
-    for (const { status } of this.#agents()) {
-      if (status?.id !== agentId || status.address === undefined) continue;
-      const hostname = status.address.ip ?? status.hostname;
-      if (hostname !== undefined) return { hostname, port: status.address.port };
-    }
+    const address = this.addresses(new Set([agentId])).get(agentId);
+    if (address !== undefined) return address;
     throw new ApiError(
       'ServiceUnavailable',
       `no Agent object has the address of agent ${agentId}: it has left, or has not been seen yet`,
     );
   }
+}
+
+/** The Agent objects with these ids of Mesos. */
+export function agentsIn(cache: ItemCache): AgentsById {
+  return function* (ids) {
+    for (const { object } of cache.snapshot(resourcePrefix(agentResource)).entries()) {
+      const id = valueAt(object, ['status', 'id']);
+      if (typeof id !== 'string' || !ids.has(id)) continue;
+      const parsed = agentResource.parse(object);
+      if (parsed.ok) yield parsed.value;
+    }
+  };
 }
 
 /** What a client is told of an agent that did not answer, or not well. */

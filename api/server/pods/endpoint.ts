@@ -4,7 +4,6 @@ import { isObject } from '../../machinery/json.ts';
 import type { Random } from '../../machinery/random.ts';
 import type { Resource, Verb } from '../../machinery/resource.ts';
 import type { Storage } from '../../storage/storage.ts';
-import { agentResource, type Agent } from '../../v1/agent.ts';
 import { podResource } from '../../v1/pod.ts';
 import { previousRun } from '../../v1/runs.ts';
 import { isDead, taskResource, type Task } from '../../v1/task.ts';
@@ -15,7 +14,7 @@ import { bodyFormat } from '../negotiation.ts';
 import * as queries from '../query.ts';
 import { erased } from '../registry/erase.ts';
 import type { Item, ItemCache } from '../registry/item.ts';
-import { listPrefix, resourcePrefix } from '../registry/keys.ts';
+import { listPrefix } from '../registry/keys.ts';
 import { Lister } from '../registry/lister.ts';
 import type { ItemStore } from '../registry/store.ts';
 import { Watcher } from '../registry/watcher.ts';
@@ -23,7 +22,7 @@ import { itemAnswer, listAnswer, watchAnswer, viewOf, type View } from '../repre
 import type { Answer, AuthenticatedRequest, ChannelConnection, Ending } from '../request.ts';
 import type { ResourceRequestInfo } from '../request-info.ts';
 import { bodyOf, refOf, writeContext } from '../write-request.ts';
-import { PodAgents, type AgentAccess } from './agents.ts';
+import { agentsIn, PodAgents, type AgentAccess } from './agents.ts';
 import { parseAttachOptions, parseExecOptions } from './exec-options.ts';
 import { chosenContainer, openLog, sandboxOf } from './log.ts';
 import { parseLogOptions } from './log-options.ts';
@@ -73,7 +72,7 @@ export class PodsEndpoint implements Served {
     this.#lister = new Lister(source);
     this.#watcher = new Watcher(source);
     const { cache, clock } = options;
-    this.#agents = new PodAgents({ access: options.agents, clock, agents: () => agentsIn(cache) });
+    this.#agents = new PodAgents({ access: options.agents, clock, agents: agentsIn(cache) });
   }
 
   serves({ namespace, name, subresource }: ResourceRequestInfo): boolean {
@@ -245,11 +244,4 @@ type Session = (connection: ChannelConnection) => Promise<Ending>;
 
 function* tasksIn(cache: ItemCache, prefix: string): Generator<Task> {
   for (const { object } of cache.snapshot(prefix).entries()) yield taskOf(object);
-}
-
-function* agentsIn(cache: ItemCache): Generator<Agent> {
-  for (const { object } of cache.snapshot(resourcePrefix(agentResource)).entries()) {
-    const parsed = agentResource.parse(object);
-    if (parsed.ok) yield parsed.value;
-  }
 }

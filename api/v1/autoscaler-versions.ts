@@ -1,0 +1,363 @@
+import { z } from 'zod';
+import { conditionSchema } from '../machinery/conditions.ts';
+import type { FieldError } from '../machinery/errors.ts';
+import { without } from '../machinery/json.ts';
+import type { ObjectMeta } from '../machinery/metadata.ts';
+import { ownersAsV1, ownersFromV1 } from './autoscaler-owners.ts';
+import {
+  autoscalerDefaults,
+  behaviorSchema,
+  cpuMetric,
+  measures,
+  type AutoscalerStatus,
+  type HorizontalPodAutoscaler,
+  type MetricSpec,
+  type MetricStatus,
+} from './horizontal-pod-autoscaler.ts';
+import type { HorizontalPodAutoscalerV1 } from './horizontal-pod-autoscaler-v1.ts';
+
+/** Kubernetes' names of what v1 has no field for. */
+export const autoscalerAnnotations = {
+  metrics: 'autoscaling.alpha.kubernetes.io/metrics',
+  behavior: 'autoscaling.alpha.kubernetes.io/behavior',
+  currentMetrics: 'autoscaling.alpha.kubernetes.io/current-metrics',
+  conditions: 'autoscaling.alpha.kubernetes.io/conditions',
+} as const;
+
+const amount = z.union([z.string(), z.number()]);
+const target = {
+  name: z.enum(measures),
+  targetAverageUtilization: z.int().optional(),
+  targetAverageValue: amount.optional(),
+};
+const current = {
+  name: z.enum(measures),
+  currentAverageUtilization: z.int().optional(),
+  currentAverageValue: amount.optional(),
+};
+
+/** How v1 writes a metric; a metric that is not acted on does not conform. */
+const oldMetrics = z.array(
+  z.strictObject({
+    type: z.enum(['Resource', 'ContainerResource']),
+    resource: z.strictObject(target).optional(),
+    containerResource: z.strictObject({ ...target, container: z.string().min(1) }).optional(),
+  }),
+);
+const oldStatuses = z.array(
+  z.strictObject({
+    type: z.enum(['Resource', 'ContainerResource']),
+    resource: z.strictObject(current).optional(),
+    containerResource: z.strictObject({ ...current, container: z.string().min(1) }).optional(),
+  }),
+);
+
+function oldTarget({
+  type,
+  averageUtilization,
+  averageValue,
+}: NonNullable<MetricSpec['resource']>['target']) {
+  return type === 'Utilization'
+    ? { targetAverageUtilization: averageUtilization }
+    : { targetAverageValue: averageValue };
+}
+
+function oldMetric({
+  type,
+  resource,
+  containerResource,
+}: MetricSpec): z.infer<typeof oldMetrics>[number] {
+  return {
+    type,
+    ...(resource === undefined
+      ? {}
+      : { resource: { name: resource.name, ...oldTarget(resource.target) } }),
+    ...(containerResource === undefined
+      ? {}
+      : {
+          containerResource: {
+            name: containerResource.name,
+            ...oldTarget(containerResource.target),
+            container: containerResource.container,
+          },
+        }),
+  };
+}
+
+function newTarget(source: {
+  targetAverageUtilization?: number | undefined;
+  targetAverageValue?: string | number | undefined;
+}): NonNullable<MetricSpec['resource']>['target'] {
+  const { targetAverageUtilization: averageUtilization, targetAverageValue: averageValue } = source;
+  return {
+    type: averageUtilization === undefined ? 'AverageValue' : 'Utilization',
+    ...(averageUtilization === undefined ? {} : { averageUtilization }),
+    ...(averageValue === undefined ? {} : { averageValue }),
+  };
+}
+
+function newMetric({
+  type,
+  resource,
+  containerResource,
+}: z.infer<typeof oldMetrics>[number]): MetricSpec {
+  return {
+    type,
+    ...(resource === undefined
+      ? {}
+      : { resource: { name: resource.name, target: newTarget(resource) } }),
+    ...(containerResource === undefined
+      ? {}
+      : {
+          containerResource: {
+            name: containerResource.name,
+            container: containerResource.container,
+            target: newTarget(containerResource),
+          },
+        }),
+  };
+}
+
+type Current = NonNullable<MetricStatus['resource']>['current'];
+
+function oldCurrent({ averageUtilization, averageValue }: Current) {
+  return {
+    ...(averageUtilization === undefined ? {} : { currentAverageUtilization: averageUtilization }),
+    ...(averageValue === undefined ? {} : { currentAverageValue: averageValue }),
+  };
+}
+
+function newCurrent(source: {
+  currentAverageUtilization?: number | undefined;
+  currentAverageValue?: string | number | undefined;
+}): Current {
+  const { currentAverageUtilization, currentAverageValue } = source;
+  return {
+    ...(currentAverageUtilization === undefined
+      ? {}
+      : { averageUtilization: currentAverageUtilization }),
+    ...(currentAverageValue === undefined ? {} : { averageValue: currentAverageValue }),
+  };
+}
+
+function oldStatus({
+  type,
+  resource,
+  containerResource,
+}: MetricStatus): z.infer<typeof oldStatuses>[number] {
+  return {
+    type,
+    ...(resource === undefined
+      ? {}
+      : { resource: { name: resource.name, ...oldCurrent(resource.current) } }),
+    ...(containerResource === undefined
+      ? {}
+      : {
+          containerResource: {
+            name: containerResource.name,
+            ...oldCurrent(containerResource.current),
+            container: containerResource.container,
+          },
+        }),
+  };
+}
+
+function newStatus({
+  type,
+  resource,
+  containerResource,
+}: z.infer<typeof oldStatuses>[number]): MetricStatus {
+  return {
+    type,
+    ...(resource === undefined
+      ? {}
+      : { resource: { name: resource.name, current: newCurrent(resource) } }),
+    ...(containerResource === undefined
+      ? {}
+      : {
+          containerResource: {
+            name: containerResource.name,
+            container: containerResource.container,
+            current: newCurrent(containerResource),
+          },
+        }),
+  };
+}
+
+/** The metric that v1 has a field for. */
+function isCpuUtilization({ type, resource }: MetricSpec): boolean {
+  return type === 'Resource' && resource?.name === 'cpu' && resource.target.type === 'Utilization';
+}
+
+/** What is stored, as v1 shows it. */
+export function asV1(stored: HorizontalPodAutoscaler): HorizontalPodAutoscalerV1 {
+  const { metadata, spec, status } = stored;
+  const { metrics = [], behavior, ...rest } = spec;
+  const cpu = metrics.find(isCpuUtilization);
+  const others = metrics.filter((metric) => metric !== cpu);
+  const percentage = cpu?.resource?.target.averageUtilization;
+  const { currentMetrics = [], conditions = [], ...counts } = status ?? {};
+  const used = currentMetrics.find(
+    ({ type, resource }) => type === 'Resource' && resource?.name === 'cpu',
+  );
+  const usedPercentage = used?.resource?.current.averageUtilization;
+  const noted = {
+    ...written('metrics', others.map(oldMetric)),
+    ...written('behavior', behavior),
+    ...written('currentMetrics', currentMetrics.map(oldStatus)),
+    ...written('conditions', conditions),
+  };
+  return {
+    apiVersion: 'autoscaling/v1',
+    kind: 'HorizontalPodAutoscaler',
+    metadata: withNotes(metadata, noted, percentage !== undefined),
+    spec: {
+      ...rest,
+      ...(percentage === undefined ? {} : { targetCPUUtilizationPercentage: percentage }),
+    },
+    ...(status === undefined
+      ? {}
+      : {
+          status: {
+            ...counts,
+            ...(usedPercentage === undefined
+              ? {}
+              : { currentCPUUtilizationPercentage: usedPercentage }),
+          },
+        }),
+  };
+}
+
+/** What v1 shows, as it is stored. */
+export function fromV1(shown: HorizontalPodAutoscalerV1): HorizontalPodAutoscaler {
+  const { metadata, spec, status } = shown;
+  const { targetCPUUtilizationPercentage: percentage, ...rest } = spec;
+  const noted = notesOf(metadata);
+  const metrics = [
+    ...(noted.metrics ?? []).map(newMetric),
+    ...(percentage === undefined ? [] : [cpuMetric(percentage)]),
+  ];
+  const currentMetrics = currentMetricsOf(noted, status);
+  const counts = without(status ?? {}, 'currentCPUUtilizationPercentage');
+  const newer: AutoscalerStatus = {
+    ...counts,
+    ...(currentMetrics.length === 0 ? {} : { currentMetrics }),
+    ...(noted.conditions === undefined ? {} : { conditions: noted.conditions }),
+  };
+  return {
+    apiVersion: 'autoscaling/v2',
+    kind: 'HorizontalPodAutoscaler',
+    metadata: withoutNotes(metadata),
+    spec: {
+      ...rest,
+      metrics: metrics.length === 0 ? [cpuMetric(autoscalerDefaults.cpuUtilization)] : metrics,
+      ...(noted.behavior === undefined ? {} : { behavior: noted.behavior }),
+    },
+    ...(Object.keys(newer).length === 0 && status === undefined ? {} : { status: newer }),
+  };
+}
+
+function currentMetricsOf(
+  noted: Notes,
+  status: HorizontalPodAutoscalerV1['status'],
+): MetricStatus[] {
+  if (noted.currentMetrics !== undefined) return noted.currentMetrics.map(newStatus);
+  const averageUtilization = status?.currentCPUUtilizationPercentage;
+  if (averageUtilization === undefined) return [];
+  return [{ type: 'Resource', resource: { name: 'cpu', current: { averageUtilization } } }];
+}
+
+type NoteName = keyof typeof autoscalerAnnotations;
+
+function written(name: NoteName, value: object | undefined): { [name in NoteName]?: string } {
+  const empty = value === undefined || (Array.isArray(value) && value.length === 0);
+  return empty ? {} : { [name]: JSON.stringify(value) };
+}
+
+function withNotes(
+  metadata: ObjectMeta,
+  noted: { [name in NoteName]?: string },
+  percentage: boolean,
+): ObjectMeta {
+  const names = noteNames.filter((name) => noted[name] !== undefined);
+  const added: Record<string, string> = {};
+  for (const name of names) added[autoscalerAnnotations[name]] = noted[name] ?? '';
+  const annotations = Object.fromEntries(names.map((name) => [name, autoscalerAnnotations[name]]));
+  const managedFields = ownersAsV1(metadata.managedFields, { percentage, annotations });
+  return {
+    ...metadata,
+    ...(names.length === 0 ? {} : { annotations: { ...metadata.annotations, ...added } }),
+    ...(managedFields === undefined ? {} : { managedFields }),
+  };
+}
+
+const notes = {
+  metrics: oldMetrics,
+  behavior: behaviorSchema,
+  currentMetrics: oldStatuses,
+  conditions: z.array(conditionSchema),
+} as const;
+const noteNames = ['metrics', 'behavior', 'currentMetrics', 'conditions'] as const;
+type Notes = { [name in keyof typeof notes]?: z.infer<(typeof notes)[name]> };
+
+function noteOf<T>({ annotations }: ObjectMeta, name: string, schema: z.ZodType<T>): T | undefined {
+  const text = annotations?.[name];
+  const value: unknown = text === undefined ? undefined : JSON.parse(text);
+  return value === undefined ? undefined : schema.parse(value);
+}
+
+/** What the annotations say; they have been checked. */
+function notesOf(metadata: ObjectMeta): Notes {
+  const metrics = noteOf(metadata, autoscalerAnnotations.metrics, notes.metrics);
+  const behavior = noteOf(metadata, autoscalerAnnotations.behavior, notes.behavior);
+  const statuses = noteOf(metadata, autoscalerAnnotations.currentMetrics, notes.currentMetrics);
+  const conditions = noteOf(metadata, autoscalerAnnotations.conditions, notes.conditions);
+  return {
+    ...(metrics === undefined ? {} : { metrics }),
+    ...(behavior === undefined ? {} : { behavior }),
+    ...(statuses === undefined ? {} : { currentMetrics: statuses }),
+    ...(conditions === undefined ? {} : { conditions }),
+  };
+}
+
+function withoutNotes({ annotations = {}, ...rest }: ObjectMeta): ObjectMeta {
+  const kept = without(annotations, ...Object.values(autoscalerAnnotations));
+  const managedFields = ownersFromV1(rest.managedFields, autoscalerAnnotations);
+  return {
+    ...rest,
+    ...(Object.keys(kept).length === 0 ? {} : { annotations: kept }),
+    ...(managedFields === undefined ? {} : { managedFields }),
+  };
+}
+
+/** What is wrong with an annotation that stands for a field. */
+export function noteErrors(metadata: ObjectMeta): FieldError[] {
+  return noteNames.flatMap((name): FieldError[] => {
+    const annotation = autoscalerAnnotations[name];
+    const schema = notes[name];
+    const text = metadata.annotations?.[annotation];
+    const why = text === undefined ? undefined : problemOf(text, schema);
+    if (why === undefined) return [];
+    const field = `metadata.annotations[${annotation}]`;
+    const message = `Invalid value: ${why}: use autoscaling/v2, which has a field for it`;
+    return [{ field, message, reason: 'FieldValueInvalid' }];
+  });
+}
+
+function problemOf(text: string, schema: z.ZodType): string | undefined {
+  const value = jsonOf(text);
+  if (value === undefined) return 'is no JSON';
+  const result = schema.safeParse(value);
+  if (result.success) return undefined;
+  const [issue] = result.error.issues;
+  return `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'has another shape'}`;
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,221 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { at, startHarness, type Harness } from './support/harness.ts';
+
+let api: Harness;
+beforeAll(async () => {
+  api = await startHarness();
+});
+afterAll(() => api.stop());
+
+const v1 = '/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers';
+const v2 = '/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers';
+const scaleTargetRef = { apiVersion: 'mesocosm.dev/v1', kind: 'Job', name: 'web' };
+const cpu = (averageUtilization: number) => ({
+  type: 'Resource',
+  resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization } },
+});
+const memory = {
+  type: 'Resource',
+  resource: { name: 'memory', target: { type: 'AverageValue', averageValue: '100Mi' } },
+};
+const ofMain = {
+  type: 'ContainerResource',
+  containerResource: {
+    name: 'memory',
+    container: 'main',
+    target: { type: 'Utilization', averageUtilization: 60 },
+  },
+};
+const newer = (name: string, spec: object) => ({
+  apiVersion: 'autoscaling/v2',
+  kind: 'HorizontalPodAutoscaler',
+  metadata: { name },
+  spec: { scaleTargetRef, maxReplicas: 5, ...spec },
+});
+const older = (name: string, spec: object, annotations?: Record<string, string>) => ({
+  apiVersion: 'autoscaling/v1',
+  kind: 'HorizontalPodAutoscaler',
+  metadata: { name, ...(annotations === undefined ? {} : { annotations }) },
+  spec: { scaleTargetRef, maxReplicas: 5, ...spec },
+});
+const note = (name: string) => `autoscaling.alpha.kubernetes.io/${name}`;
+
+describe('a HorizontalPodAutoscaler', () => {
+  it('has the defaults that Kubernetes documents', async () => {
+    const { code, body } = await api.send('POST', v2, {
+      body: newer('defaults', { behavior: { scaleDown: { selectPolicy: 'Disabled' } } }),
+    });
+    expect(code).toBe(201);
+    expect(at(body, 'spec')).toEqual({
+      scaleTargetRef,
+      minReplicas: 1,
+      maxReplicas: 5,
+      metrics: [cpu(80)],
+      behavior: {
+        scaleUp: {
+          stabilizationWindowSeconds: 0,
+          selectPolicy: 'Max',
+          policies: [
+            { type: 'Pods', value: 4, periodSeconds: 15 },
+            { type: 'Percent', value: 100, periodSeconds: 15 },
+          ],
+        },
+        scaleDown: {
+          stabilizationWindowSeconds: 300,
+          selectPolicy: 'Disabled',
+          policies: [{ type: 'Percent', value: 100, periodSeconds: 15 }],
+        },
+      },
+    });
+    const plain = await api.send('POST', v1, { body: older('defaults-1', {}) });
+    expect(at(plain.body, 'spec')).toEqual({
+      scaleTargetRef,
+      minReplicas: 1,
+      maxReplicas: 5,
+      targetCPUUtilizationPercentage: 80,
+    });
+  });
+
+  it('is the same in both versions, in annotations where v1 has no field', async () => {
+    const behavior = { scaleDown: { policies: [{ type: 'Pods', value: 1, periodSeconds: 60 }] } };
+    await api.send('POST', v2, {
+      body: newer('both', { metrics: [memory, cpu(50), ofMain], behavior }),
+    });
+    const seen = await api.send('GET', `${v1}/both`);
+    expect(at(seen.body, 'spec')).toEqual({
+      scaleTargetRef,
+      minReplicas: 1,
+      maxReplicas: 5,
+      targetCPUUtilizationPercentage: 50,
+    });
+    const annotations = new Map(Object.entries(at(seen.body, 'metadata.annotations') ?? {}));
+    expect(JSON.parse(String(annotations.get(note('metrics'))))).toEqual([
+      { type: 'Resource', resource: { name: 'memory', targetAverageValue: '100Mi' } },
+      {
+        type: 'ContainerResource',
+        containerResource: { name: 'memory', container: 'main', targetAverageUtilization: 60 },
+      },
+    ]);
+    const put = await api.send('PUT', `${v1}/both`, {
+      body: { ...older('both', { maxReplicas: 6 }), metadata: at(seen.body, 'metadata') },
+    });
+    expect(put.code).toBe(200);
+    const { body } = await api.send('GET', `${v2}/both`);
+    expect(at(body, 'spec.metrics')).toEqual([memory, ofMain]);
+    expect(at(body, 'spec.behavior.scaleDown.policies')).toEqual(behavior.scaleDown.policies);
+    expect(at(body, 'metadata')).not.toHaveProperty('annotations');
+  });
+
+  it('keeps its status in whichever version the rest is changed', async () => {
+    const made = await api.send('POST', v2, { body: newer('status', {}) });
+    const status = {
+      currentReplicas: 2,
+      desiredReplicas: 3,
+      currentMetrics: [
+        {
+          type: 'Resource',
+          resource: { name: 'cpu', current: { averageUtilization: 120, averageValue: '240m' } },
+        },
+      ],
+      conditions: [
+        {
+          type: 'AbleToScale',
+          status: 'True',
+          reason: 'ReadyForNewScale',
+          message: 'recommended size matches current size',
+          lastTransitionTime: '2026-01-01T00:00:00Z',
+        },
+      ],
+    };
+    const told = await api.send('PUT', `${v2}/status/status`, {
+      body: { ...newer('status', {}), metadata: at(made.body, 'metadata'), status },
+    });
+    expect(told.code).toBe(200);
+    await api.send('PATCH', `${v1}/status`, {
+      body: { spec: { targetCPUUtilizationPercentage: 70 } },
+      contentType: 'application/strategic-merge-patch+json',
+    });
+    const { body } = await api.send('GET', `${v2}/status`);
+    expect(at(body, 'status')).toEqual(status);
+    expect(at(body, 'spec.metrics')).toEqual([cpu(70)]);
+    const old = await api.send('GET', `${v1}/status`);
+    expect(at(old.body, 'status')).toEqual({
+      currentReplicas: 2,
+      desiredReplicas: 3,
+      currentCPUUtilizationPercentage: 120,
+    });
+    const table = await api.send('GET', v2, {
+      query: { fieldSelector: 'metadata.name=status' },
+      accept: 'application/json;as=Table;v=v1;g=meta.k8s.io',
+    });
+    expect(at(table.body, 'rows.0.cells')).toMatchObject([
+      'status',
+      'Job/web',
+      'cpu: 120%/70%',
+      '1',
+      5,
+      2,
+      expect.any(String),
+    ]);
+  });
+
+  it('has one set of owners for both versions', async () => {
+    const apply = (path: string, body: object, by: string) =>
+      api.send('PATCH', `${path}/owned`, {
+        body,
+        contentType: 'application/apply-patch+yaml',
+        query: { fieldManager: by },
+      });
+    expect(
+      (await apply(v1, older('owned', { targetCPUUtilizationPercentage: 60 }), 'a')).code,
+    ).toBe(201);
+    const refused = await apply(v2, newer('owned', { metrics: [cpu(70)] }), 'b');
+    expect(refused.code).toBe(409);
+    expect(JSON.stringify(refused.body)).toContain('.spec.metrics');
+    const before = await api.send('GET', `${v1}/owned`);
+    const again = await apply(v1, older('owned', { targetCPUUtilizationPercentage: 60 }), 'a');
+    expect(again.body).toEqual(before.body);
+  });
+
+  it.each([
+    [{ maxReplicas: 0 }, 'spec.maxReplicas', 'must be greater than 0'],
+    [{ minReplicas: 0 }, 'spec.minReplicas', 'must be greater than or equal to 1'],
+    [{ minReplicas: 9 }, 'spec.maxReplicas', 'must be greater than or equal to `minReplicas`'],
+    [{ metrics: [{ type: 'Pods' }] }, 'spec.metrics[0].type', 'supported values: "Resource"'],
+    [{ metrics: [{ type: 'Resource' }] }, 'spec.metrics[0].resource', 'Required value'],
+    [{ metrics: [cpu(0)] }, 'target.averageUtilization', 'must be greater than 0'],
+    [
+      {
+        metrics: [{ type: 'Resource', resource: { name: 'gpu', target: { type: 'Utilization' } } }],
+      },
+      'spec.metrics[0].resource.name',
+      'supported values: "cpu", "memory"',
+    ],
+    [
+      { behavior: { scaleUp: { policies: [] } } },
+      'spec.behavior.scaleUp.policies',
+      'must specify at least one Policy',
+    ],
+    [
+      { behavior: { scaleDown: { stabilizationWindowSeconds: 3601 } } },
+      'stabilizationWindowSeconds',
+      'must be less than or equal to 3600',
+    ],
+  ])('is refused with %j', async (spec, field, why) => {
+    const { code, body } = await api.send('POST', v2, { body: newer('bad', spec) });
+    expect(code).toBe(422);
+    expect(at(body, 'message')).toContain(field);
+    expect(at(body, 'message')).toContain(why);
+  });
+
+  it('is refused with what is not acted on, by its name', async () => {
+    const pods = { type: 'Resource', pods: { metric: { name: 'requests' } } };
+    const refused = await api.send('POST', v2, { body: newer('bad', { metrics: [pods] }) });
+    expect(refused.code).toBe(400);
+    expect(at(refused.body, 'message')).toContain('unknown field "spec.metrics[0].pods"');
+    const noted = { [note('metrics')]: '[{"type":"External","external":{"metricName":"q"}}]' };
+    const old = await api.send('POST', v1, { body: older('bad', {}, noted) });
+    expect(old.code).toBe(422);
+    expect(at(old.body, 'message')).toContain(note('metrics'));
+  });
+});
