@@ -1,10 +1,11 @@
 import { isApiError } from '../../machinery/errors.ts';
+import { CommandError } from '../errors.ts';
 import type { Item } from '../manifest/check.ts';
 import { isPrerequisite } from './order.ts';
 import type { ApplySet, Surplus } from './pruning.ts';
-import { refuse } from './refusal.ts';
+import { missingNamespace, refuse } from './refusal.ts';
 import { tryAll, type Done, type Trial, type Writing } from './trial.ts';
-import { writeTried, type Teller } from './write-all.ts';
+import { warnOf, writeTried, type Teller } from './write-all.ts';
 
 export interface RunOptions {
   /** What is no longer in the files is pruned from it. */
@@ -49,6 +50,7 @@ export async function applyItems(
 }
 
 async function rehearse(teller: Teller, trial: Trial, set: ApplySet | undefined): Promise<Outcome> {
+  warnOf(teller.context, trial.done);
   for (const { item, written } of trial.done) teller.said(item, `${written.outcome} (dry run)`);
   for (const item of trial.deferred) {
     teller.said(item, 'cannot be checked before what it needs exists (dry run)');
@@ -68,8 +70,11 @@ async function cover(set: ApplySet | undefined, trial: Trial): Promise<() => Pro
       ({ item, written }) =>
         item.resource.gvk.kind === 'Namespace' && written.outcome === 'created',
     );
-    if (!isApiError(error, 'NotFound') || !makesNamespace) throw error;
-    return later;
+    if (!isApiError(error, 'NotFound')) throw error;
+    if (makesNamespace) return later;
+    const mend = missingNamespace(error);
+    if (mend === undefined) throw error;
+    throw new CommandError('failed', `the set cannot be kept: ${mend}`, error);
   }
   return () => Promise.resolve();
 }

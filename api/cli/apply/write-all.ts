@@ -20,7 +20,7 @@ export function nameOf({ resource, name }: Pick<Item, 'resource' | 'name'>): str
   return qualifiedName(resource, name);
 }
 
-/** Tells `out` what becomes of each object, and standard error what the server warns of. */
+/** Tells `out` what becomes of each object. */
 export function tellerOf(context: Context, out: Context['stdout']): Teller {
   const said: Teller['said'] = (item, what) => {
     out.write(`${nameOf(item)} ${what}\n`);
@@ -28,15 +28,26 @@ export function tellerOf(context: Context, out: Context['stdout']): Teller {
   return {
     context,
     said,
-    written: (done) => {
-      warn(context, done);
-      said(done.item, done.written.outcome);
-    },
+    written: ({ item, written }) => said(item, written.outcome),
   };
 }
 
-function warn({ stderr }: Context, { item, written }: Done): void {
-  for (const warning of written.warnings) stderr.write(`Warning: ${nameOf(item)} ${warning}\n`);
+/** Objects that one warning names; the rest are counted. */
+const named = 5;
+
+/** Says each warning once, of all objects that it is about. */
+export function warnOf({ stderr }: Pick<Context, 'stderr'>, done: readonly Done[]): void {
+  const about = new Map<string, string[]>();
+  for (const { item, written } of done) {
+    for (const warning of written.warnings) {
+      about.set(warning, [...(about.get(warning) ?? []), nameOf(item)]);
+    }
+  }
+  for (const [warning, names] of about) {
+    const rest = names.length - named;
+    const more = rest > 0 ? ` and ${rest} more` : '';
+    stderr.write(`Warning: ${names.slice(0, named).join(', ')}${more}: ${warning}\n`);
+  }
 }
 
 /**
@@ -52,6 +63,7 @@ export async function writeTried(
 ): Promise<Done[]> {
   const { context } = teller;
   refuse(context, trial.problems);
+  warnOf(context, trial.done);
   const others = items.filter((item) => !isPrerequisite(item));
   const prerequisites = items.filter(isPrerequisite);
   const first = await writeAll(teller, connection, prerequisites, { before: 0, after: others });
@@ -61,6 +73,7 @@ export async function writeTried(
     const left = await undo(teller, connection, first);
     refuse(context, second.problems, left === 0 ? undefined : `${left} of the changes stay`);
   }
+  warnOf(context, second.done);
   await between();
   const rest = await writeAll(teller, connection, others, { before: first.length, after: [] });
   return [...first, ...rest];

@@ -14,6 +14,7 @@ export interface Written {
   before: JsonObject | undefined;
   /** The object as the server has it now, or would have it after a dry run. */
   after: JsonObject;
+  /** What a person should know, said once for all objects that it is about. */
   warnings: string[];
 }
 
@@ -134,9 +135,9 @@ function warningsAbout(live: JsonObject, original: JsonObject | undefined): stri
   return [
     ...(metadataText(live, 'deletionTimestamp') === ''
       ? []
-      : ['is being deleted; what is applied goes with it']),
+      : ['being deleted; what is applied goes with it']),
     ...(original === undefined
-      ? ['was not made with apply: fields that the file does not have stay as they are']
+      ? ['not made with apply: fields that the file does not have stay as they are']
       : []),
   ];
 }

@@ -91,7 +91,7 @@ describe('cosm apply', () => {
     const outcome = await apply(jobYaml('made'));
     expect(outcome).toMatchObject({ code: 0, stdout: 'job.mesocosm.dev/made configured\n' });
     expect(outcome.stderr).toBe(
-      'Warning: job.mesocosm.dev/made was not made with apply: fields that the file does not have stay as they are\n',
+      'Warning: job.mesocosm.dev/made: not made with apply: fields that the file does not have stay as they are\n',
     );
     expect((await job('made'))?.metadata.annotations).toHaveProperty([lastAppliedAnnotation]);
   });

@@ -114,6 +114,9 @@ describe('cosm replace', () => {
     const { code, stderr } = await cosm.run(['replace', '-f', '-'], { stdin: configMap('none') });
     expect(code).toBe(1);
     expect(stderr).toContain('configmaps "none" not found');
+    const stdin = 'apiVersion: v1\nkind: Namespace\nmetadata: {name: none}\n';
+    const namespace = await cosm.run(['replace', '-f', '-'], { stdin });
+    expect(namespace.stderr).toContain('stdin:1:1: namespaces "none" not found\n');
   });
 });
 

@@ -193,6 +193,31 @@ describe('cosm sync', () => {
     expect(await sync('--dry-run')).toMatchObject({ code: 0, stdout: '' });
   });
 
+  it('says what to do about a namespace that is not there', async () => {
+    const mend =
+      'namespaces "nowhere" not found: add it to the files (kind: Namespace, name: nowhere), or choose another with -n\n';
+    const inside = await sync('-n', 'nowhere');
+    expect(inside.code).toBe(2);
+    expect(inside.stderr).toContain(`deploy/a/settings.yaml:3:1: metadata.namespace: ${mend}`);
+    cosm.file(
+      'nets/net.yaml',
+      'apiVersion: mesocosm.dev/v1\nkind: Network\nmetadata: {name: n}\nspec: {}\n',
+    );
+    const set = await cosm.run(['sync', 'nets', '--applyset', 'nets', '-n', 'nowhere']);
+    expect(set).toMatchObject({ code: 2, stderr: `error: the set cannot be kept: ${mend}` });
+  });
+
+  it('leaves objects to apply, which warns once of all of them', async () => {
+    for (const name of ['one', 'two']) cosm.file(`left/${name}.yaml`, configMap(name, '{a: "1"}'));
+    await cosm.run(['sync', 'left', '--applyset', 'left']);
+    const taken = await cosm.run(['apply', '-f', 'left', '--prune', '--applyset', 'left']);
+    expect(taken).toMatchObject({
+      code: 0,
+      stderr:
+        'Warning: configmap/one, configmap/two: not made with apply: fields that the file does not have stay as they are\n',
+    });
+  });
+
   it('prunes what the directory has no more, and waits until it is gone', async () => {
     rmSync(join(cosm.directory, 'deploy/a'), { recursive: true });
     const outcome = await sync('-o', 'json');

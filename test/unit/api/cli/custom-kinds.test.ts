@@ -30,6 +30,20 @@ it('scales objects of a custom kind', async () => {
   expect(stdout).toContain('4');
 });
 
+it('points at the unknown fields of a custom object', async () => {
+  const stdin =
+    'apiVersion: scaled.test/v1\nkind: Widget\nmetadata: {name: x}\nspec:\n  color: red\n  colour: red\n  items:\n  - {name: a, bogus: 1}\n';
+  for (const flags of [[], ['--server-side']]) {
+    const { code, stderr } = await cosm.run(['apply', '-f', '-', ...flags], { stdin });
+    expect(code).toBe(1);
+    expect(stderr).toBe(
+      'stdin:6:11: spec.colour: unknown field: remove it or check its spelling\n' +
+        'stdin:8:22: spec.items[0].bogus: unknown field: remove it or check its spelling\n' +
+        'error: 2 mistakes; nothing was changed\n',
+    );
+  }
+});
+
 it('refuses a custom kind that does not scale', async () => {
   const { code, stderr } = await cosm.run(['scale', 'gadget/g', '--replicas=4']);
   expect(code).toBe(2);
