@@ -2,6 +2,7 @@ import type { Timer } from '../../../api/machinery/clock.ts';
 import type {
   FrameworkInfo,
   KillPolicy,
+  ResourceStatistics,
   Task,
   TaskInfo,
   TaskStatus,
@@ -10,6 +11,7 @@ import type {
 import { isTerminal } from '../master/state.ts';
 import { parseResources } from '../resources.ts';
 import type { ContainerSpec, LaunchFailure, LimitExceeded, StartedContainer } from './runtime.ts';
+import { statisticsOf } from './statistics.ts';
 import { TaskRun, terminationStatus, type ExecutorContext } from './task-run.ts';
 
 /** An executor as its agent sees it. */
@@ -29,6 +31,8 @@ export interface Executor {
   detach(): void;
   spec(): ContainerSpec;
   started(): StartedContainer | undefined;
+  /** What is used of its container, or of one within. */
+  statistics(spec: Pick<ContainerSpec, 'id' | 'memory'>): ResourceStatistics;
 }
 
 /** Mebibytes: Mesos runs a command task under an executor, which takes resources of its own. */
@@ -152,6 +156,10 @@ export class CommandExecutor implements Executor {
 
   spec(): ContainerSpec {
     return this.#spec;
+  }
+
+  statistics(spec: Pick<ContainerSpec, 'id' | 'memory'>): ResourceStatistics {
+    return statisticsOf(spec, this.#context);
   }
 
   started(): StartedContainer | undefined {

@@ -3,6 +3,7 @@ import type {
   ExecutorInfo,
   FrameworkInfo,
   KillPolicy,
+  ResourceStatistics,
   Task,
   TaskInfo,
   TaskStatus,
@@ -18,6 +19,7 @@ import type {
   LimitExceeded,
   StartedContainer,
 } from './runtime.ts';
+import { statisticsOf } from './statistics.ts';
 import { TaskRun, terminationStatus, type ExecutorContext } from './task-run.ts';
 
 export interface DefaultExecutorOptions {
@@ -129,6 +131,10 @@ export class DefaultExecutor implements Executor {
   detach(): void {
     for (const run of this.runs) run.stop();
     this.#timer?.cancel();
+  }
+
+  statistics(spec: Pick<ContainerSpec, 'id' | 'memory'>): ResourceStatistics {
+    return statisticsOf(spec, this.#context);
   }
 
   started(): StartedContainer | undefined {

@@ -20,6 +20,8 @@ export interface Runtime {
   resize(id: string, memory: number): void;
   /** Ends what is left, detaches the networks, forgets the container. Harmless if done twice. */
   destroy(id: string, done: () => void): void;
+  /** What the container and all within it have used so far; undefined once it is gone. */
+  usage(id: string): ContainerUsage | undefined;
   /** Looks once, from inside the container; the caller minds the timeout. */
   probe(id: string, probe: Probe, done: (result: ProbeResult) => void): void;
 }
@@ -37,6 +39,14 @@ export interface ContainerSpec {
   readonly user: string;
   /** The executor tells an agent that comes back how its command ended; others are gone by then. */
   readonly waitsForAgent?: boolean;
+}
+
+export interface ContainerUsage {
+  /** Seconds of one core. */
+  readonly userSeconds: number;
+  readonly systemSeconds: number;
+  /** Without caches of files. */
+  readonly memoryBytes: number;
 }
 
 export interface StartedContainer {

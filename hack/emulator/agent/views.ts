@@ -55,7 +55,8 @@ export function containersOf(
 ): AgentResponseGetContainersContainer[] {
   const started = executor.started();
   if (started === undefined) return [];
-  const { id } = executor.spec();
+  const spec = executor.spec();
+  const { id } = spec;
   const own: AgentResponseGetContainersContainer = {
     framework_id: { value: executor.frameworkId },
     executor_id: { value: executor.executorId },
@@ -66,6 +67,7 @@ export function containersOf(
       network_infos: [...started.networks],
       executor_pid: started.pid,
     },
+    resource_statistics: executor.statistics(spec),
   };
   if (!nested) return [own];
   const launched = (operators?.running(id.value) ?? []).map((container) => ({
@@ -75,6 +77,7 @@ export function containersOf(
       network_infos: [...container.networks],
       executor_pid: container.process.pid,
     },
+    resource_statistics: executor.statistics({ id: container.id }),
   }));
   if (!(executor instanceof DefaultExecutor)) return [own, ...launched];
   const inner = executor.runs.flatMap(({ containerId, started: container, over }) =>
@@ -89,6 +92,7 @@ export function containersOf(
               network_infos: [...container.networks],
               executor_pid: container.pid,
             },
+            resource_statistics: executor.statistics({ id: containerId }),
           },
         ],
   );

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { ContainerUsage } from '../runtime.ts';
 
 /** When a process started, in clock ticks since boot: with its pid it names it for good. */
 export function startTimeOf(pid: number): string | undefined {
@@ -21,6 +22,31 @@ export function childrenOf(pid: number): number[] {
 /** Children first, so that a shell does not see its child die before it is told itself. */
 export function descendantsOf(pid: number): number[] {
   return childrenOf(pid).flatMap((child) => [...descendantsOf(child), child]);
+}
+
+/** Clock ticks a second, and bytes of a page, on every Linux that this runs on. */
+const ticks = 100;
+const pageBytes = 4096;
+
+/**
+ * What processes and their descendants have used: those that have ended, too, once they were waited for.
+ * Memory that files are read into is shared, and not counted.
+ */
+export function usageOf(pids: readonly number[]): ContainerUsage {
+  const all = pids.flatMap((pid) => [pid, ...descendantsOf(pid)]);
+  const used = { userSeconds: 0, systemSeconds: 0, memoryBytes: 0 };
+  for (const pid of all) {
+    const stat = readProc(`${pid}/stat`);
+    const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
+    const [user = 0, system = 0, waitedUser = 0, waitedSystem = 0] = fields
+      .slice(11, 15)
+      .map(Number);
+    used.userSeconds += (user + waitedUser) / ticks;
+    used.systemSeconds += (system + waitedSystem) / ticks;
+    const [, resident = 0, shared = 0] = readProc(`${pid}/statm`)?.split(' ').map(Number) ?? [];
+    used.memoryBytes += Math.max(0, resident - shared) * pageBytes;
+  }
+  return used;
 }
 
 /** Signals a process that may have ended in the meantime. */

@@ -14,6 +14,7 @@ import type {
 import type {
   ContainerEvents,
   ContainerSpec,
+  ContainerUsage,
   LaunchFailure,
   Probe,
   ProbeResult,
@@ -33,7 +34,7 @@ import { executorScript } from './executor.ts';
 import { describeError, joinNetworks } from './networks.ts';
 import { containerDir, createSandbox, type AgentPaths } from './paths.ts';
 import { writeSecretFiles } from './secret-files.ts';
-import { childrenOf, descendantsOf, isAlive, signal, startTimeOf } from './proc.ts';
+import { childrenOf, descendantsOf, isAlive, signal, startTimeOf, usageOf } from './proc.ts';
 import { probeContainer } from './probe.ts';
 import {
   readRecord,
@@ -153,6 +154,14 @@ export class ProcessRuntime implements Runtime, ContainerEntry {
     const executor = this.#executorPid(id);
     if (executor === undefined) return;
     for (const pid of descendantsOf(executor)) signal(pid, name);
+  }
+
+  usage(id: string): ContainerUsage | undefined {
+    const alive = [...this.#containers.values()].flatMap(({ spec, record: { process: outer } }) => {
+      const within = spec.id.value === id || spec.id.parent?.value === id;
+      return within && outer !== undefined && isAlive(outer) ? [outer.pid] : [];
+    });
+    return alive.length === 0 ? undefined : usageOf(alive);
   }
 
   resize(id: string, memory: number): void {

@@ -5,6 +5,7 @@ import {
   exitStatus,
   type ContainerEvents,
   type ContainerSpec,
+  type ContainerUsage,
   type LaunchFailure,
   type Probe,
   type ProbeResult,
@@ -41,6 +42,8 @@ interface SimulatedContainer {
   timer: Timer | undefined;
   ignoresTerm: boolean;
   started: boolean;
+  /** On the monotonic clock. */
+  startedAt: number | undefined;
   over: boolean;
   /** A signal that ends it was sent. */
   dying: boolean;
@@ -69,6 +72,7 @@ export class SimulatedRuntime implements Runtime {
       timer: undefined,
       ignoresTerm: false,
       started: false,
+      startedAt: undefined,
       over: false,
       dying: false,
       ended: undefined,
@@ -123,6 +127,18 @@ export class SimulatedRuntime implements Runtime {
     container.timer = this.#options.clock.after(delay, () => {
       this.#exit(container, status);
     });
+  }
+
+  /** A twentieth of a core, and half of the memory. */
+  usage(id: string): ContainerUsage | undefined {
+    const container = this.#containers.get(id);
+    if (container?.startedAt === undefined || container.over) return undefined;
+    const seconds = (this.#options.clock.monotonic() - container.startedAt) / 1000;
+    return {
+      userSeconds: seconds * 0.04,
+      systemSeconds: seconds * 0.01,
+      memoryBytes: Math.floor((container.spec.memory ?? defaultMemory) / 2),
+    };
   }
 
   resize(): void {
@@ -254,6 +270,7 @@ export class SimulatedRuntime implements Runtime {
   #start(container: SimulatedContainer): void {
     container.timer = undefined;
     container.started = true;
+    container.startedAt = this.#options.clock.monotonic();
     const { spec } = container;
     container.events.started({ networks: container.networks, pid: this.#pids++ });
     if (spec.command === undefined) return;
@@ -343,6 +360,7 @@ export class SimulatedRuntime implements Runtime {
   }
 }
 
+const defaultMemory = 64 * 2 ** 20;
 const defaultLaunchDelay = 20;
 const commandDelay = 20;
 const defaultSignalDelay = 30;
