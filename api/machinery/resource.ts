@@ -47,6 +47,8 @@ export interface Connect {
   group?: string;
   version?: string;
   verbs: readonly Verb[];
+  /** Refused with what to do instead, and so not listed: clients ask for it all the same. */
+  unserved?: true;
 }
 
 /** A read-only subresource that is computed at every request: `jobs/drift`. */

@@ -140,7 +140,9 @@ function subresourcesOf(resource: Resource): Subresource[] {
     ...(subresources.status ? [{ ...gvk, name: 'status' }] : []),
     ...(subresources.scale === undefined ? [] : [scale]),
     ...(subresources.reports ?? []).map(({ name, kind }) => ({ ...gvk, name, kind })),
-    ...(subresources.connects ?? []).map((connect) => ({ ...gvk, ...connect })),
+    ...(subresources.connects ?? [])
+      .filter(({ unserved }) => unserved !== true)
+      .map((connect) => ({ ...gvk, ...connect })),
   ];
   return named.map((one) => ({ ...one, verbs: verbsOf(resource, one.name) }));
 }

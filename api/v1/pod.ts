@@ -183,6 +183,12 @@ export const podResource = defineResource<Pod>({
       { name: 'attach', kind: 'PodAttachOptions', verbs: ['create', 'get'] },
       { name: 'exec', kind: 'PodExecOptions', verbs: ['create', 'get'] },
       { name: 'log', kind: 'Pod', verbs: ['get'] },
+      {
+        name: 'portforward',
+        kind: 'PodPortForwardOptions',
+        verbs: ['create', 'get'],
+        unserved: true,
+      },
     ],
   },
   selectableFields: {

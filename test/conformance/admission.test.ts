@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createClient } from '../../api/client/resource-client.ts';
@@ -18,8 +17,8 @@ import { createNamespaceController } from '../../controllers/gc/namespaces.ts';
 import { createQuotaController } from '../../controllers/gc/quotas.ts';
 import { Informer } from '../../controllers/runtime/informer.ts';
 import { runAll } from '../../controllers/runtime/manager.ts';
-import { writeKubeconfig } from '../../hack/local/certificates.ts';
-import { Kubectl, kubectlVersions, type Outcome } from './support/kubectl.ts';
+import { kubectlVersions, type Kubectl, type Outcome } from './support/kubectl.ts';
+import { administrator } from './support/people.ts';
 import { startServer, type RunningServer } from './support/server.ts';
 
 const all = await kubectlVersions();
@@ -85,9 +84,7 @@ describe.each(versions)('kubectl 1.$minor', ({ file, minor }) => {
   beforeAll(async () => {
     running = await startServer(resources);
     stopLoops = startLoops(running);
-    const kubeconfig = join(running.directory, 'kubeconfig');
-    writeKubeconfig(kubeconfig, `https://127.0.0.1:${running.port}`, running.certificates);
-    kubectl = new Kubectl(file, join(running.directory, 'home'), kubeconfig);
+    kubectl = administrator(file, running);
   });
   afterAll(async () => {
     await stopLoops();

@@ -1,15 +1,16 @@
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createClient } from '../../api/client/resource-client.ts';
 import type { Client } from '../../api/client/client.ts';
+import type { Volume } from '../../api/v1/contents.ts';
 import { jobLabel } from '../../api/v1/job.ts';
 import { resources } from '../../api/v1/resources.ts';
 import { runAnnotation } from '../../api/v1/runs.ts';
 import { taskResource, type TaskStatus } from '../../api/v1/task.ts';
-import { writeKubeconfig } from '../../hack/local/certificates.ts';
+import type { Container } from '../../api/v1/template.ts';
 import { startFileAgent, type FileAgent } from '../support/file-agent.ts';
 import { makeAgent, makeTask, setTaskStatus } from '../unit/api/cli/support/objects.ts';
-import { Kubectl, kubectlVersions } from './support/kubectl.ts';
+import { kubectlVersions, type Kubectl } from './support/kubectl.ts';
+import { administrator } from './support/people.ts';
 import { startServer, type RunningServer } from './support/server.ts';
 
 const all = await kubectlVersions();
@@ -55,6 +56,24 @@ function on(name: string, more: Partial<TaskStatus> = {}): TaskStatus {
 
 const sandbox = (name: string): string => `/frameworks/F-1/executors/default.${name}/runs/latest`;
 
+/** Takes what it needs from Secrets and ConfigMaps. */
+const secretive: Container = {
+  name: 'main',
+  script: 'sleep 1000',
+  resources: { requests: { cpu: '100m', memory: '32Mi' } },
+  env: [
+    { name: 'PLAIN', value: 'hunter2' },
+    { name: 'DB_PASSWORD', valueFrom: { secretKeyRef: { name: 'db', key: 'password' } } },
+    { name: 'MODE', valueFrom: { configMapKeyRef: { name: 'web', key: 'mode', optional: true } } },
+  ],
+  envFrom: [{ prefix: 'WEB_', configMapRef: { name: 'web' } }, { secretRef: { name: 'all' } }],
+  volumeMounts: [{ name: 'tls', mountPath: 'etc/tls' }],
+};
+const volumes: Volume[] = [
+  { name: 'tls', secret: { secretName: 'web-tls', optional: true } },
+  { name: 'conf', configMap: { name: 'web' } },
+];
+
 beforeAll(async () => {
   agent = await startFileAgent();
   running = await startServer(resources, undefined, undefined, { agents: { format: 'json' } });
@@ -68,7 +87,7 @@ beforeAll(async () => {
     containers: ['main', 'side'],
     status: on('pair-0-a'),
   });
-  await makeTask(client, 'new-0-a', { job: 'new' });
+  await makeTask(client, 'new-0-a', { job: 'new', spec: { containers: [secretive], volumes } });
   const failed = { ...on('old-0-a').mesos!, message: 'Command exited with status 3' };
   await makeTask(client, 'old-0-a', {
     job: 'old',
@@ -100,9 +119,7 @@ afterAll(async () => {
 describe.each(versions)('kubectl 1.$minor', ({ file, minor }) => {
   let kubectl: Kubectl;
   beforeAll(() => {
-    const kubeconfig = join(running.directory, 'kubeconfig');
-    writeKubeconfig(kubeconfig, `https://127.0.0.1:${running.port}`, running.certificates);
-    kubectl = new Kubectl(file, join(running.directory, `home-${minor}`), kubeconfig);
+    kubectl = administrator(file, running);
   });
 
   it('lists tasks as pods', async () => {
@@ -147,6 +164,19 @@ describe.each(versions)('kubectl 1.$minor', ({ file, minor }) => {
     const text = await kubectl.run('describe', 'pod', 'old-0-a');
     expect(text).toMatch(/Status:\s+Failed/);
     expect(text).toMatch(/Exit Code:\s+3/);
+    const contents = (await kubectl.run('describe', 'pod', 'new-0-a')).replace(/ {2,}/g, '  ');
+    for (const line of [
+      "Environment Variables from:\n  web  ConfigMap with prefix 'WEB_'  Optional: false\n  all  Secret  Optional: false\n",
+      'PLAIN:  \n',
+      "DB_PASSWORD:  <set to the key 'password' in secret 'db'>  Optional: false\n",
+      "MODE:  <set to the key 'mode' of config map 'web'>  Optional: true\n",
+      'Mounts:\n  etc/tls from tls (ro)\n',
+      'tls:\n  Type:  Secret (a volume populated by a Secret)\n  SecretName:  web-tls\n  Optional:  true\n',
+      'conf:\n  Type:  ConfigMap (a volume populated by a ConfigMap)\n  Name:  web\n',
+    ]) {
+      expect(contents).toContain(line);
+    }
+    expect(contents).not.toContain('hunter2');
     const { stderr } = await kubectl.try(['get', 'pod', 'nope']);
     expect(stderr).toContain('pods "nope" not found');
   });
@@ -226,6 +256,9 @@ describe.each(versions)('kubectl 1.$minor', ({ file, minor }) => {
     );
     const exec = await told('exec', 'new-0-a', '--', 'true');
     expect(exec).toContain('does not run yet: it is Pending');
+    const forward = await told('port-forward', 'web-0-a', ':8080');
+    expect(forward).toContain('ports are not forwarded: tasks have addresses of their own');
+    expect(forward).toContain('Connect to 172.29.11.12');
     expect(await told('attach', 'web-0-a', '-i')).toContain('the container takes no input');
     if (minor < 30) {
       expect(await told('exec', 'web-0-a', '--', 'true')).toContain('use kubectl 1.30 or newer');

@@ -1,8 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
-import { join } from 'node:path';
 import { KubeConfig, makeInformer, type KubernetesListObject } from '@kubernetes/client-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../api/machinery/clock.ts';
@@ -13,7 +11,8 @@ import { resources } from '../../api/v1/resources.ts';
 import { startEtcd, type EtcdServer } from '../support/etcd.ts';
 import { at, textAt } from '../unit/api/server/support/harness.ts';
 import { exchange, type WireAnswer } from './golden/wire.ts';
-import { Kubectl, kubectlVersions } from './support/kubectl.ts';
+import { kubectlVersions } from './support/kubectl.ts';
+import { administrator, kubeconfigFile, withCertificate } from './support/people.ts';
 import { startServer, type RunningServer } from './support/server.ts';
 
 let etcd: EtcdServer;
@@ -236,32 +235,12 @@ describe('a server that stops', () => {
   });
 });
 
-/** Writes a kubeconfig for a server; its path. */
-async function kubeconfigOf(server: RunningServer): Promise<string> {
-  const { caFile, certFile, keyFile } = identityOf(server);
-  const file = join(server.directory, 'kubeconfig.json');
-  const cluster = { server: `https://127.0.0.1:${server.port}`, 'certificate-authority': caFile };
-  await writeFile(
-    file,
-    JSON.stringify({
-      apiVersion: 'v1',
-      kind: 'Config',
-      clusters: [{ name: 'x', cluster }],
-      users: [{ name: 'x', user: { 'client-certificate': certFile, 'client-key': keyFile } }],
-      contexts: [{ name: 'x', context: { cluster: 'x', user: 'x', namespace: 'default' } }],
-      'current-context': 'x',
-    }),
-  );
-  return file;
-}
-
 describe('clients that watch', () => {
   it('kubectl waits by WatchList where it can', async () => {
     const newest = (await kubectlVersions()).at(-1);
     if (newest === undefined) throw new Error('no kubectl is at hand');
     const [server] = servers;
-    const home = join(server.directory, 'home');
-    const kubectl = new Kubectl(newest.file, home, await kubeconfigOf(server));
+    const kubectl = administrator(newest.file, server);
     const waiting = kubectl.try(
       ['wait', 'cm/c00', '--for=jsonpath={.data.value}=done', '--timeout=30s', '-v=6'],
       { KUBE_FEATURE_WatchListClient: 'true' },
@@ -280,7 +259,7 @@ describe('clients that watch', () => {
   it('informers of @kubernetes/client-node follow every change', async () => {
     const [server, other] = servers;
     const config = new KubeConfig();
-    config.loadFromFile(await kubeconfigOf(server));
+    config.loadFromFile(kubeconfigFile(server, withCertificate(server.certificates.admin)));
     const list = async (): Promise<KubernetesListObject<{ metadata: { name: string } }>> => {
       const listed: unknown = valueOf(await send(server, 'GET', `${configMaps}?${mine}`));
       return listed as KubernetesListObject<{ metadata: { name: string } }>;

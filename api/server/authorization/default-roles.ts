@@ -54,7 +54,7 @@ const editRules = [
   on('', ['create'], 'serviceaccounts/token'),
   on('', ['delete'], 'pods'),
   on('autoscaling', write, 'horizontalpodautoscalers'),
-  on('', ['create'], 'pods/attach', 'pods/exec'),
+  on('', ['create'], 'pods/attach', 'pods/exec', 'pods/portforward'),
   on(ours, write, 'jobs', 'serversets'),
   on(ours, ['patch', 'update'], 'jobs/scale'),
   on(ours, ['delete'], 'tasks'),

@@ -1,5 +1,5 @@
 import type { Clock } from '../../machinery/clock.ts';
-import { isApiError } from '../../machinery/errors.ts';
+import { ApiError, isApiError } from '../../machinery/errors.ts';
 import { isObject } from '../../machinery/json.ts';
 import type { Random } from '../../machinery/random.ts';
 import type { Resource, Verb } from '../../machinery/resource.ts';
@@ -199,6 +199,7 @@ export class PodsEndpoint implements Served {
 
   async #connect(info: ResourceRequestInfo, request: AuthenticatedRequest): Promise<Answer> {
     const task = taskOf((await this.#find(info)).object);
+    if (info.subresource === 'portforward') throw noForwarding(task);
     const run =
       info.subresource === 'exec' ? this.#exec(task, request) : this.#attach(task, request);
     const leave = this.#agents.enter();
@@ -238,6 +239,16 @@ export class PodsEndpoint implements Served {
     };
     return { agents: this.#agents, clock: this.#options.clock, ended };
   }
+}
+
+/** In whatever protocol it is asked for: kubectl prints the message. */
+function noForwarding({ metadata, status }: Task): ApiError {
+  const { ip } = status ?? {};
+  const address = ip === undefined ? 'its own address' : ip;
+  return new ApiError(
+    'MethodNotAllowed',
+    `ports are not forwarded: tasks have addresses of their own. Connect to ${address}, or from inside: cosm exec ${metadata.name} -n ${metadata.namespace ?? ''} -- COMMAND`,
+  );
 }
 
 type Session = (connection: ChannelConnection) => Promise<Ending>;

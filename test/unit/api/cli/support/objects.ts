@@ -25,6 +25,8 @@ export interface TaskOptions {
   instance?: number;
   containers?: string[];
   networks?: string[];
+  /** What it has in its spec besides, or instead. */
+  spec?: Partial<Task['spec']>;
   status?: TaskStatus;
 }
 
@@ -45,7 +47,7 @@ export async function makeAgent(
 export async function makeTask(
   client: Client,
   name: string,
-  { job = 'web', instance = 0, containers = ['main'], networks, status }: TaskOptions = {},
+  { job = 'web', instance = 0, containers = ['main'], networks, spec, status }: TaskOptions = {},
 ): Promise<Task> {
   const tasks = client.of(taskResource);
   const created = await tasks.create({
@@ -65,6 +67,7 @@ export async function makeTask(
         script: 'sleep 1000',
         resources: { requests: { cpu: '100m', memory: '32Mi' } },
       })),
+      ...spec,
     },
   });
   return status === undefined ? created : tasks.updateStatus({ ...created, status });
