@@ -21,19 +21,24 @@ const namespaceSubresources = new Set(['status', 'finalize']);
 export function pathSegments(path: string): string[] | undefined {
   const segments: string[] = [];
   for (const part of path.replace(/\/$/, '').split('/').slice(1)) {
-    let segment: string;
-    try {
-      segment = decodeURIComponent(part);
-    } catch (error) {
-      if (error instanceof URIError) return undefined;
-      throw error;
-    }
+    const segment = decoded(part);
+    if (segment === undefined) return undefined;
     if (segment === '' || segment === '.' || segment === '..' || /[/\0-\x1f\x7f]/.test(segment)) {
       return undefined;
     }
     segments.push(segment);
   }
   return segments;
+}
+
+function decoded(part: string): string | undefined {
+  if (!part.includes('%')) return part;
+  try {
+    return decodeURIComponent(part);
+  } catch (error) {
+    if (error instanceof URIError) return undefined;
+    throw error;
+  }
 }
 
 /** The meaning of a path of Kubernetes' API. undefined: malformed. */
@@ -48,10 +53,11 @@ export function parsePath(path: string): RequestInfo | undefined {
   const rest = legacyWatch ? parts.slice(1) : parts;
   const [first, second, third, fourth, fifth, ...more] = rest;
   if (first === undefined || more.length > 0) return { kind: 'path', path };
-  const base = { kind: 'resource', group, version, legacyWatch } as const;
-  if (first === 'namespaces' && third !== undefined && !namespaceSubresources.has(third)) {
-    return { ...base, namespace: second, plural: third, name: fourth, subresource: fifth };
-  }
-  if (fourth !== undefined) return { kind: 'path', path };
-  return { ...base, namespace: undefined, plural: first, name: second, subresource: third };
+  const inNamespace =
+    first === 'namespaces' && third !== undefined && !namespaceSubresources.has(third);
+  if (!inNamespace && fourth !== undefined) return { kind: 'path', path };
+  const [namespace, plural, name, subresource] = inNamespace
+    ? [second, third, fourth, fifth]
+    : [undefined, first, second, third];
+  return { kind: 'resource', group, version, legacyWatch, namespace, plural, name, subresource };
 }

@@ -93,7 +93,6 @@ function versionedCache(cache: CachedItems, memo: Memo): CachedItems {
       return cache.revision;
     },
     waitFor: (...args) => cache.waitFor(...args),
-    catchUp: () => cache.catchUp(),
     snapshot: (prefix) => shown(cache.snapshot(prefix)),
     list: async (prefix) => shown(await cache.list(prefix)),
     subscribe: (...args) => followed(cache.subscribe(...args)),
@@ -116,6 +115,7 @@ function versionedStore(kind: StoredVersion, store: StoredItems, memo: Memo): St
   return {
     peek: (key) => shown(store.peek(key)),
     read: async (key) => shown(await store.read(key)),
+    newest: async (key) => shown(await store.newest(key)),
     itemOf: (value: StoredValue) => memo.item(store.itemOf(value)),
     create: async (outgoing, terms) => written(await store.create(stored(outgoing), terms)),
     update: async (outgoing, before, terms) =>

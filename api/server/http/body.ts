@@ -36,6 +36,7 @@ type BodySource = Pick<Incoming, 'headers' | 'complete' | 'iterator'>;
 export async function readBody(request: BodySource, memory: BodyMemory): Promise<Buffer> {
   const declared = Number(request.headers['content-length'] ?? '0');
   if (declared > limits.bodyBytes) throw tooLarge();
+  if (request instanceof IncomingMessage && !announcesBody(request)) return Buffer.alloc(0);
   const chunks: Buffer[] = [];
   let size = 0;
   let taken = 0;
@@ -56,6 +57,12 @@ export async function readBody(request: BodySource, memory: BodyMemory): Promise
     throw cutShort(error);
   }
   return Buffer.concat(chunks);
+}
+
+/** Whether there may be a body: in HTTP/1.1 only one that the headers tell of (RFC 9112, 6.3). */
+export function announcesBody({ headers }: Pick<Incoming, 'headers'>): boolean {
+  const { 'content-length': length = '0', 'transfer-encoding': coding } = headers;
+  return length !== '0' || coding !== undefined;
 }
 
 function cutShort(cause?: unknown): ApiError {

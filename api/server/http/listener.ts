@@ -11,7 +11,7 @@ import { toApiError } from '../errors.ts';
 import type { Answer } from '../request.ts';
 import type { ServerLogger } from '../server.ts';
 import type { Traffic } from '../traffic/traffic.ts';
-import { BodyMemory, decodeBody, drain, readBody } from './body.ts';
+import { announcesBody, BodyMemory, decodeBody, drain, readBody } from './body.ts';
 import { Http2Connections } from './http2.ts';
 import { limits } from './limits.ts';
 import type { Incoming, Outgoing } from './message.ts';
@@ -52,16 +52,18 @@ export class HttpsListener {
   readonly #server: Server;
   readonly #http2: Http2Connections;
   readonly #heads: RequestHeads;
-  /** Aborted when the server stops: ends watches. */
+  /** Aborted when the server stops: ends sessions. */
   readonly #stopping = new AbortController();
   readonly #refused = new WeakSet<Duplex>();
+  /** Of each request under way: aborted when its client goes, or the server stops. */
+  readonly #open = new Set<AbortController>();
   readonly #underWay = new Set<Promise<void>>();
   readonly #turns: Turns;
   readonly #bodies = new BodyMemory();
 
   constructor(options: HttpsListenerOptions) {
     this.#options = options;
-    // Every request under way listens to it.
+    // Every session under way listens to it.
     setMaxListeners(0, this.#stopping.signal);
     this.#turns = new Turns(options.clock);
     this.#heads = new RequestHeads(options);
@@ -136,6 +138,7 @@ export class HttpsListener {
   /** Ends watches at once, lets other requests finish for a while, then closes what is left. */
   async stop(): Promise<void> {
     this.#stopping.abort();
+    for (const open of this.#open) open.abort();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
     this.#http2.leave();
@@ -173,9 +176,11 @@ export class HttpsListener {
 
   async #serve(request: Incoming, response: Outgoing): Promise<void> {
     const gone = new AbortController();
-    const end = (): void => gone.abort();
-    response.once('close', end);
-    this.#stopping.signal.addEventListener('abort', end, { once: true });
+    this.#open.add(gone);
+    // Nobody listens any more once it is answered, and most connections live on.
+    response.once('close', () => {
+      if (this.#open.has(gone)) gone.abort();
+    });
     const exchange = {
       response,
       head: request.method === 'HEAD',
@@ -184,7 +189,7 @@ export class HttpsListener {
       turns: this.#turns,
     };
     try {
-      if (this.#stopping.signal.aborted) end();
+      if (this.#stopping.signal.aborted) gone.abort();
       await this.#answer(request, gone.signal, (answer) => writeAnswer(exchange, answer));
     } catch (error) {
       // The answer has begun or cannot be written: all that is left is to cut the connection.
@@ -196,7 +201,7 @@ export class HttpsListener {
         response.destroy();
       }
     } finally {
-      this.#stopping.signal.removeEventListener('abort', end);
+      this.#open.delete(gone);
     }
   }
 
@@ -241,11 +246,6 @@ export class HttpsListener {
 }
 
 type Send = (answer: Answer) => Promise<void>;
-
-function announcesBody({ headers }: Incoming): boolean {
-  const { 'content-length': length = '0', 'transfer-encoding': coding } = headers;
-  return length !== '0' || coding !== undefined;
-}
 
 /** The answer to a request of which something is left that nobody will read. */
 function unread(answer: Answer): Answer {

@@ -43,14 +43,16 @@ export async function writeAnswer(exchange: Exchange, answer: Answer): Promise<v
       return writeWatch(exchange, answer);
     case 'bytes':
       response.setHeader('Content-Type', answer.contentType);
-      return writeTexts(exchange, [answer.bytes]);
+      return writeText(exchange, answer.bytes);
     case 'value':
     case 'list':
       // Discovery names the form of its answers itself.
       if (!response.hasHeader('Content-Type')) {
         response.setHeader('Content-Type', `application/${answer.format}`);
       }
-      return writeTexts(exchange, answer.kind === 'list' ? listTexts(answer) : [valueText(answer)]);
+      return answer.kind === 'list'
+        ? writeTexts(exchange, listTexts(answer))
+        : writeText(exchange, valueText(answer));
     case 'stream':
       return writeStream(exchange, answer);
     case 'connect':
@@ -69,6 +71,9 @@ function valueText({ value, format, json }: ValueAnswer): Uint8Array {
   if (format === 'yaml') return yamlText(value);
   return json?.() ?? Buffer.from(`${JSON.stringify(value)}\n`);
 }
+
+/** What an answer depends on besides its path. */
+const varying = 'Accept, Accept-Encoding';
 
 const comma = Buffer.from(',');
 
@@ -129,32 +134,44 @@ function* slicesOf(text: Uint8Array): Generator<Uint8Array> {
     }
 }
 
+async function writeText(exchange: Exchange, text: Uint8Array): Promise<void> {
+  if (text.length > limits.chunkBytes) return writeTexts(exchange, [text]);
+  exchange.response.setHeader('Vary', varying);
+  return writeWhole(exchange, text);
+}
+
 /** Sends what fits a chunk as one, with its length; the rest chunk by chunk as the client takes it. */
 async function writeTexts(exchange: Exchange, texts: Iterable<Uint8Array>): Promise<void> {
   const { response, head } = exchange;
-  response.setHeader('Vary', 'Accept, Accept-Encoding');
+  response.setHeader('Vary', varying);
   const chunks = chunksOf(texts, exchange);
   const first = await chunks.next();
-  const second = first.done === true ? first : await chunks.next();
-  const small = second.done === true;
-  const begin = first.done === true ? [] : [first.value];
-  if (small) response.setHeader('Content-Length', begin[0]?.length ?? 0);
-  const zip = !small && takesGzip(exchange.acceptEncoding);
+  if (first.done === true) return writeWhole(exchange, Buffer.alloc(0));
+  const second = await chunks.next();
+  if (second.done === true) return writeWhole(exchange, first.value);
+  const zip = takesGzip(exchange.acceptEncoding);
   if (zip) response.setHeader('Content-Encoding', 'gzip');
   if (head) {
     response.end();
     return;
   }
-  if (small) {
-    const finished = taken(exchange, ['finish', 'close']);
-    response.end(begin[0]);
-    return finished;
-  }
-  const all = rejoined([...begin, second.value], chunks);
+  const all = rejoined([first.value, second.value], chunks);
   if (zip) await zipped(exchange, all);
   else for await (const chunk of all) await written(exchange, chunk);
   const finished = taken(exchange, ['finish', 'close']);
   response.end();
+  return finished;
+}
+
+async function writeWhole(exchange: Exchange, bytes: Uint8Array): Promise<void> {
+  const { response, head } = exchange;
+  response.setHeader('Content-Length', bytes.length);
+  if (head) {
+    response.end();
+    return;
+  }
+  const finished = taken(exchange, ['finish', 'close']);
+  response.end(bytes);
   return finished;
 }
 

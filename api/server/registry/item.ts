@@ -15,7 +15,7 @@ export type ItemCache = WatchCache<KubeObject>;
 /** What those who read one kind ask of the cache. */
 export type CachedItems = Pick<
   ItemCache,
-  'revision' | 'waitFor' | 'catchUp' | 'snapshot' | 'list' | 'subscribe'
+  'revision' | 'waitFor' | 'snapshot' | 'list' | 'subscribe'
 >;
 
 export function itemOf(key: string, object: KubeObject, modRevision: Revision): Item {

@@ -96,8 +96,7 @@ export class Lister {
   async #newestItem(key: string): Promise<Item | undefined> {
     const { group, kind } = this.#resource.gvk;
     const fences = group === 'coordination.k8s.io' && kind === 'Lease';
-    if (!fences && (await this.#cache.catchUp())) return this.#store.peek(key);
-    return this.#store.read(key);
+    return fences ? this.#store.read(key) : this.#store.newest(key);
   }
 
   async #newest(portion: Portion): Promise<ItemList> {

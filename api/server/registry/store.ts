@@ -25,13 +25,13 @@ export interface WriteTerms {
 /** What those who read and write one kind ask of the store. */
 export type StoredItems = Pick<
   ItemStore,
-  'peek' | 'read' | 'itemOf' | 'create' | 'update' | 'delete' | 'holds' | 'outdated'
+  'peek' | 'read' | 'newest' | 'itemOf' | 'create' | 'update' | 'delete' | 'holds' | 'outdated'
 >;
 
 /** Storage in terms of Items: every single-object read and write of the registries goes through here. */
 export class ItemStore {
   readonly #storage: Storage;
-  readonly #cache: Pick<ItemCache, 'get'>;
+  readonly #cache: Pick<ItemCache, 'get' | 'catchUp'>;
   readonly #outbox: Outbox;
   readonly #leasePrefix: string;
   readonly #onWritten: (key: string, revision: Revision) => void;
@@ -39,7 +39,7 @@ export class ItemStore {
   /** `leasePrefix` is the storage prefix of Lease objects, which fences refer to. */
   constructor(options: {
     storage: Storage;
-    cache: Pick<ItemCache, 'get'>;
+    cache: Pick<ItemCache, 'get' | 'catchUp'>;
     /** The cache decodes by it. */
     outbox: Outbox;
     leasePrefix: string;
@@ -68,6 +68,11 @@ export class ItemStore {
   async read(key: string): Promise<Item | undefined> {
     const stored = await this.#storage.get(key);
     return stored === undefined ? undefined : this.itemOf(stored);
+  }
+
+  /** The newest object, from the cache as soon as that is as new as this call. */
+  async newest(key: string): Promise<Item | undefined> {
+    return (await this.#cache.catchUp()) ? this.#cache.get(key) : this.read(key);
   }
 
   async create(outgoing: Outgoing, terms: WriteTerms): Promise<Written> {

@@ -130,6 +130,8 @@ function connect(url: string, options: EtcdClientOptions, timeout: () => CallOpt
       'grpc.max_reconnect_backoff_ms': 1_000,
       'grpc.max_receive_message_length': maxReplyBytes,
       'grpc.max_send_message_length': maxReplyBytes,
+      // No call is repeated behind our back; and the layer that would costs time in every call.
+      'grpc.enable_retries': 0,
       // A connection a service: a long list does not hold up the watch, and a call that ran into its
       // deadline on a dead link makes the next one connect anew instead of waiting for the keepalive.
       'grpc.use_local_subchannel_pool': 1,
