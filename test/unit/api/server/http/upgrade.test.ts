@@ -180,6 +180,34 @@ describe('an upgrade', () => {
   });
 });
 
+describe('a port-forward', () => {
+  const path = '/api/v1/namespaces/default/pods/web-0-a/portforward';
+  const tunnel = { ...webSocket, 'sec-websocket-protocol': 'SPDY/3.1+portforward.k8s.io' };
+  const spdy = { connection: 'Upgrade', upgrade: 'SPDY/3.1' };
+
+  it.each<[string, string, string, Record<string, string>]>([
+    ['WebSocket', 'GET', `${path}?ports=8080`, tunnel],
+    ['SPDY', 'POST', path, spdy],
+    ['HTTP', 'POST', path, {}],
+  ])('by %s is told what to do instead', async (_, method, place, headers) => {
+    const { code, message } = await ask(method, place, headers);
+    expect(code).toBe(405);
+    expect(message).toContain('cosm exec web-0-a -n default -- COMMAND');
+  });
+
+  it('is refused to who may only read, and to whom we do not know', async () => {
+    await expect(connect('viewer', path)).rejects.toMatchObject({ reason: 'Forbidden' });
+    await expect(connect(undefined, path)).rejects.toMatchObject({ reason: 'Unauthorized' });
+  });
+
+  it('is in no list of what is served', async () => {
+    const api = running.server.transport({ name: 'x', groups: ['system:masters'] });
+    const { body } = await api.request({ method: 'GET', path: '/api/v1' });
+    expect(JSON.stringify(body)).toContain('pods/exec');
+    expect(JSON.stringify(body)).not.toContain('portforward');
+  });
+});
+
 it('changes nothing by a request that asks to upgrade', async () => {
   await makeTask(client, 'kept-0-a');
   const path = '/api/v1/namespaces/default/pods/kept-0-a';
