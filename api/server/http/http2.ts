@@ -64,6 +64,7 @@ class Http2Connection {
   readonly #broken: Allowance;
   #streams = 0;
   #idle: { cancel(): void };
+  #pulse: { cancel(): void };
 
   constructor(socket: TLSSocket, options: Http2Options) {
     const { clock } = options;
@@ -72,6 +73,7 @@ class Http2Connection {
     this.#broken = new Allowance({ ...limits.brokenStreams, clock });
     this.#session = performServerHandshake(socket, sessionOptions);
     this.#idle = clock.after(limits.headersMs, () => this.leave());
+    this.#pulse = clock.after(limits.pingMs, () => this.#ping());
     this.#session.on(
       'stream',
       (
@@ -85,7 +87,10 @@ class Http2Connection {
     this.#session.on('error', () => undefined);
     socket.on('error', () => this.#session.destroy());
     socket.once('close', () => this.#session.destroy());
-    this.onceClosed(() => this.#idle.cancel());
+    this.onceClosed(() => {
+      this.#idle.cancel();
+      this.#pulse.cancel();
+    });
   }
 
   onceClosed(run: () => void): void {
@@ -106,6 +111,18 @@ class Http2Connection {
     this.#session.destroy();
   }
 
+  /** Whoever does not answer has gone, or reads nothing, or broke the rules so that nothing is read of it. */
+  #ping(): void {
+    const { clock } = this.#options;
+    if (this.#session.destroyed) return;
+    this.#pulse = clock.after(limits.stalledMs, () => this.destroy());
+    this.#session.ping((error) => {
+      if (error !== null) return;
+      this.#pulse.cancel();
+      this.#pulse = clock.after(limits.pingMs, () => this.#ping());
+    });
+  }
+
   #serve(
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
@@ -124,7 +141,7 @@ class Http2Connection {
       late?.cancel();
       this.#closed(stream);
     });
-    serve(request, new Http2Response(stream, request));
+    serve(request, new Http2Response(stream, request, clock));
   }
 
   #closed({ writableFinished }: ServerHttp2Stream): void {
@@ -140,10 +157,15 @@ class Http2Connection {
     });
   }
 
-  /** Whoever gives up what it asks for all the time makes us work for nothing (CVE-2023-44487). */
+  /**
+   * Whoever gives up what it asks for all the time makes us work for nothing (CVE-2023-44487). Not at once:
+   * Node breaks down when a session is destroyed while it takes in a frame.
+   */
   #calmDown(): void {
-    if (!this.#session.destroyed)
+    this.#options.clock.after(0, () => {
+      if (this.#session.destroyed) return;
       this.#session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    });
   }
 }
 
@@ -191,11 +213,13 @@ class Http2Response implements Outgoing {
   statusCode = 200;
   readonly #stream: ServerHttp2Stream;
   readonly #request: Incoming;
+  readonly #clock: Clock;
   readonly #headers: OutgoingHttpHeaders = {};
 
-  constructor(stream: ServerHttp2Stream, request: Incoming) {
+  constructor(stream: ServerHttp2Stream, request: Incoming, clock: Clock) {
     this.#stream = stream;
     this.#request = request;
+    this.#clock = clock;
   }
 
   get destroyed(): boolean {
@@ -233,7 +257,7 @@ class Http2Response implements Outgoing {
     const stream = this.#stream;
     // RFC 9113 8.1: what is left of the request is not wanted.
     stream.once('finish', () => {
-      if (!this.#request.complete) stream.close(constants.NGHTTP2_NO_ERROR);
+      if (!this.#request.complete) this.#reset(constants.NGHTTP2_NO_ERROR);
     });
     if (chunk === undefined || chunk.length === 0) {
       if (!this.#begin(true)) stream.end();
@@ -244,8 +268,16 @@ class Http2Response implements Outgoing {
   }
 
   destroy(): void {
-    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
-    this.#stream.destroy();
+    this.#reset(constants.NGHTTP2_INTERNAL_ERROR);
+  }
+
+  /** Not at once: this may be while a frame is taken in. */
+  #reset(code: number): void {
+    this.#clock.after(0, () => {
+      if (this.#stream.destroyed) return;
+      this.#stream.close(code);
+      if (code !== constants.NGHTTP2_NO_ERROR) this.#stream.destroy();
+    });
   }
 
   on(event: 'drain' | 'finish' | 'close', listener: () => void): void {
