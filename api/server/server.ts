@@ -47,6 +47,7 @@ import { Outbox } from './registry/outbox.ts';
 import { ItemStore } from './registry/store.ts';
 import { ensureNamespaces } from './start.ts';
 import { measuredStorage, tellStoredObjects } from './storage-metrics.ts';
+import type { StreamBounds } from './traffic/open-streams.ts';
 import { Traffic } from './traffic/traffic.ts';
 import { versionInfo } from './version.ts';
 
@@ -87,6 +88,8 @@ export interface ApiServerOptions {
   agents?: AgentAccess | undefined;
   /** HTTPS; without it the server is reached in process only. */
   https?: ListenOptions & { tls: TlsOptions };
+  /** How many watches and sessions may be open; the default bounds if absent. */
+  streams?: StreamBounds;
   /**
    * How long /readyz says that the server is about to stop while it serves as before, so that load
    * balancers take notice; 0 if absent.
@@ -245,7 +248,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       : new HttpsListener({
           ...options.https,
           dispatcher,
-          traffic: new Traffic({ dispatcher, catalog, clock, metrics }),
+          traffic: new Traffic({ ...options, dispatcher, catalog }),
+          metrics,
           authentication: identity.authentication,
           clock,
           logger,

@@ -38,6 +38,7 @@ export function apiServerOf({ config, logger, ...context }: ApiContext): ApiServ
     identity: identityOptions(api),
     ...(audit === undefined ? {} : { audit }),
     shutdownDelaySeconds: api.shutdownDelaySeconds,
+    streams: api.limits,
     ...(config.mesos === undefined ? {} : { mesosRoles: config.mesos.roles }),
     containerNetworking: config.featureGates.ContainerNetworking,
     serverSetRoots: (config.serverSetRoots ?? [{ prefix: `${serverSetRoot}/<namespace>` }]).map(
@@ -50,6 +51,7 @@ export function apiServerOf({ config, logger, ...context }: ApiContext): ApiServ
     https: {
       host,
       port,
+      http2: api.http2,
       tls: {
         cert: readBytes(api.certFile, 'api.certFile'),
         key: readBytes(api.keyFile, 'api.keyFile'),

@@ -193,6 +193,24 @@ export const configSchema = z.strictObject({
         .enum(['RBAC', 'AlwaysAllow'])
         .default('RBAC')
         .describe('AlwaysAllow: everybody whom we know may do everything; on loopback only.'),
+      http2: z
+        .boolean()
+        .default(true)
+        .describe('Whether clients may choose HTTP/2, which shares a connection among requests.'),
+      limits: z
+        .strictObject({
+          watches: z.int().min(1).default(10_000).describe('Watches that may be open at a time.'),
+          watchesPerUser: z.int().min(1).default(1_000).describe('And of one user.'),
+          sessionsPerUser: z
+            .int()
+            .min(1)
+            .default(100)
+            .describe('Logs that are read, commands and attachments of one user at a time.'),
+        })
+        .prefault({})
+        .describe(
+          'What users may hold open; system:masters and controllers have no bound of their own.',
+        ),
       shutdownDelaySeconds: z
         .number()
         .min(0)

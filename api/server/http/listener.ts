@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { sleep, type Clock } from '../../machinery/clock.ts';
 import { ApiError } from '../../machinery/errors.ts';
+import type { Metrics } from '../../machinery/metrics.ts';
 import type { Authentication } from '../authentication/authentication.ts';
 import type { Dispatcher } from '../dispatcher.ts';
 import { toApiError } from '../errors.ts';
@@ -43,6 +44,7 @@ export interface HttpsListenerOptions extends ListenOptions {
   dispatcher: Pick<Dispatcher, 'refused'>;
   authentication: Authentication;
   clock: Clock;
+  metrics?: Metrics | undefined;
   logger: ServerLogger;
 }
 
@@ -50,6 +52,8 @@ export interface HttpsListenerOptions extends ListenOptions {
 export class HttpsListener {
   readonly #options: HttpsListenerOptions;
   readonly #server: Server;
+  /** Connections that speak HTTP/1.1. */
+  readonly #http1 = new Set<TLSSocket>();
   readonly #http2: Http2Connections;
   readonly #heads: RequestHeads;
   /** Aborted when the server stops: ends sessions. */
@@ -106,6 +110,15 @@ export class HttpsListener {
       serve: (request, response) => this.#track(this.#serve(request, response)),
     });
     this.#divertHttp2();
+    options.metrics?.collect(
+      'gauge',
+      'mesocosm_api_connections',
+      'Connections over TLS, by what they speak.',
+      () => [
+        { labels: { protocol: 'http/1.1' }, value: this.#http1.size },
+        { labels: { protocol: 'h2' }, value: this.#http2.size },
+      ],
+    );
   }
 
   /** Connections go to whoever speaks what their ends have agreed on: the server itself speaks HTTP/1.1. */
@@ -113,8 +126,13 @@ export class HttpsListener {
     const [speakHttp1 = () => undefined] = this.#server.listeners('secureConnection');
     this.#server.removeAllListeners('secureConnection');
     this.#server.on('secureConnection', (socket: TLSSocket) => {
-      if (socket.alpnProtocol === 'h2') this.#http2.accept(socket);
-      else Reflect.apply(speakHttp1, this.#server, [socket]);
+      if (socket.alpnProtocol === 'h2') {
+        this.#http2.accept(socket);
+        return;
+      }
+      this.#http1.add(socket);
+      socket.once('close', () => this.#http1.delete(socket));
+      Reflect.apply(speakHttp1, this.#server, [socket]);
     });
   }
 
