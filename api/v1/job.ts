@@ -2,6 +2,15 @@ import { z } from 'zod';
 import { conditionSchema, findCondition } from '../machinery/conditions.ts';
 import type { FieldError } from '../machinery/errors.ts';
 import type { KubeObject } from '../machinery/metadata.ts';
+import {
+  batchSpecDefaults,
+  batchSpecFields,
+  batchStatusFields,
+  finishOf,
+  isBatch,
+  mendOfBatch,
+  validateType,
+} from './batch.ts';
 import { jobDriftReport } from './drift.ts';
 import { group, version } from './group.ts';
 import { keyedBy } from './list-types.ts';
@@ -39,8 +48,18 @@ const jobServerSetSchema = z.strictObject({
 });
 
 export const jobSpecSchema = z.strictObject({
-  type: z.enum(['Service']).optional().describe('Service: instances that are kept running.'),
-  replicas: z.int().min(0).max(10_000).optional().describe('Number of instances; 1 if absent.'),
+  type: z
+    .enum(['Service', 'Batch'])
+    .optional()
+    .describe(
+      'Service: instances that are kept running. Batch: each runs until it has succeeded once. Never changes.',
+    ),
+  replicas: z
+    .int()
+    .min(0)
+    .max(10_000)
+    .optional()
+    .describe('Number of instances; 1 if absent. Of a Batch Job it never changes.'),
   template: templateSchema.describe('What every instance runs; compared as submitted.'),
   updateStrategy: z
     .strictObject({
@@ -68,6 +87,7 @@ export const jobSpecSchema = z.strictObject({
     .optional()
     .describe('What happens when Mesos loses sight of an instance.'),
   serverSet: jobServerSetSchema.optional().describe('Publishes the ready instances in ZooKeeper.'),
+  ...batchSpecFields,
 });
 export type JobSpec = z.infer<typeof jobSpecSchema>;
 
@@ -80,6 +100,7 @@ const jobStatusSchema = z.strictObject({
   unreachableReplicas: z.int().optional().describe('Tasks that Mesos lost sight of.'),
   currentRevision: z.string().optional().describe('JobRevision of the current template.'),
   selector: z.string().optional().describe('Label selector of the tasks, in text.'),
+  ...batchStatusFields,
   networks: z
     .array(
       z.strictObject({
@@ -96,7 +117,9 @@ const jobStatusSchema = z.strictObject({
     .array(conditionSchema)
     .meta(keyedBy('type'))
     .optional()
-    .describe('Ready, Reconciling, Stalled; Contradicted if a Network has changed against it.'),
+    .describe(
+      'Ready, Reconciling, Stalled; Contradicted if a Network has changed against it; Complete or Failed once a Batch Job has ended.',
+    ),
 });
 export type JobStatus = z.infer<typeof jobStatusSchema>;
 
@@ -126,10 +149,7 @@ function withDefaults(job: Job): Job {
       ...spec,
       type: spec.type ?? jobDefaults.type,
       replicas: spec.replicas ?? jobDefaults.replicas,
-      updateStrategy: {
-        maxUnavailable: spec.updateStrategy?.maxUnavailable ?? jobDefaults.maxUnavailable,
-        minReadySeconds: spec.updateStrategy?.minReadySeconds ?? jobDefaults.minReadySeconds,
-      },
+      ...(isBatch(job) ? batchSpecDefaults(spec) : serviceSpecDefaults(spec)),
       unreachable: {
         replaceAfterSeconds:
           spec.unreachable?.replaceAfterSeconds ?? jobDefaults.replaceAfterSeconds,
@@ -138,10 +158,20 @@ function withDefaults(job: Job): Job {
   };
 }
 
-function validate(job: Job): FieldError[] {
+function serviceSpecDefaults({ updateStrategy }: JobSpec): Pick<JobSpec, 'updateStrategy'> {
+  return {
+    updateStrategy: {
+      maxUnavailable: updateStrategy?.maxUnavailable ?? jobDefaults.maxUnavailable,
+      minReadySeconds: updateStrategy?.minReadySeconds ?? jobDefaults.minReadySeconds,
+    },
+  };
+}
+
+function validate(job: Job, { old }: { old?: KubeObject }): FieldError[] {
   const { spec } = job;
   const replicas = spec.replicas ?? jobDefaults.replicas;
   const errors = [
+    ...validateType(job, old),
     ...validateLaunch(spec.template.spec, 'spec.template.spec'),
     ...validateAddressCounts(spec.template.spec, replicas, 'spec.template.spec'),
   ];
@@ -207,12 +237,23 @@ const jobColumns = [
     priority: 1,
     cell: (job: Job) => job.spec.serverSet?.zkPath ?? '<none>',
   },
+  {
+    name: 'Completions',
+    type: 'string' as const,
+    description: 'Instances of a Batch Job that have succeeded, and all of them.',
+    priority: 1,
+    cell: (job: Job) =>
+      isBatch(job) ? `${job.status?.succeeded ?? 0}/${job.spec.replicas ?? 0}` : '<none>',
+  },
 ];
 
 /** One word for the state of a Job, after kstatus. */
 export function jobState(job: Job): string {
   if (job.metadata.deletionTimestamp !== undefined) return 'Terminating';
   const conditions = job.status?.conditions;
+  if (finishOf(job) === 'Complete') return 'Complete';
+  const failed = findCondition(conditions, 'Failed');
+  if (failed?.status === 'True') return `Failed:${failed.reason}`;
   const stalled = findCondition(conditions, 'Stalled');
   if (stalled?.status === 'True') return `Stalled:${stalled.reason}`;
   if (job.status?.observedGeneration !== job.metadata.generation) return 'Reconciling';
@@ -228,7 +269,8 @@ export const jobResource = defineResource<Job>({
   shortNames: ['mj'],
   categories: ['all', 'mesocosm'],
   namespaced: true,
-  description: 'Desired tasks: a template, how many, how they are updated and published.',
+  description:
+    'Desired tasks: a template, how many, and how they are updated and published, or run to completion.',
   fields: {
     spec: jobSpecSchema.describe(
       'What is to run, how many times, and how it is updated and published.',
@@ -245,7 +287,7 @@ export const jobResource = defineResource<Job>({
     reports: [jobDriftReport],
   },
   columns: jobColumns,
-  mendOf: mendOfProbe,
+  mendOf: (path) => mendOfBatch(path) ?? mendOfProbe(path),
   defaults: withDefaults,
   validate,
 });

@@ -1,6 +1,9 @@
+import { z } from 'zod';
+import { conditionSchema } from '../machinery/conditions.ts';
 import type { GroupVersionKind, KubeObject } from '../machinery/metadata.ts';
 import { group } from './group.ts';
-import { jobDefaults, jobSpecSchema, type JobSpec } from './job.ts';
+import { finishOf, mostActive, type BatchFinish } from './batch.ts';
+import { jobSpecSchema, type JobSpec } from './job.ts';
 import { addressesPrefix, amountOf, countNamesOf } from './quota-names.ts';
 import { deadPhases } from './task.ts';
 import { valueAt } from '../machinery/json.ts';
@@ -33,7 +36,7 @@ export function usageOf(of: Counted, object: KubeObject): Usage {
   for (const name of countNamesOf(countedName(of))) usage[name] = 1;
   if (ours !== 'Job') return usage;
   const spec = jobSpecSchema.safeParse(valueAt(object, ['spec']));
-  return spec.success ? { ...usage, ...demandOf(spec.data) } : usage;
+  return spec.success ? { ...usage, ...demandOf(spec.data, finishAsStored(object)) } : usage;
 }
 
 function isDeadTask(object: KubeObject): boolean {
@@ -44,10 +47,17 @@ function isDeadTask(object: KubeObject): boolean {
 const sizes = ['cpu', 'memory', 'ephemeral-storage'] as const;
 type Size = (typeof sizes)[number];
 
-/** Replicas times template: what the Job may come to use. */
-function demandOf(spec: JobSpec): Usage {
+const statusSchema = z.object({ conditions: z.array(conditionSchema).optional() });
+
+function finishAsStored(object: KubeObject): BatchFinish | undefined {
+  const status = statusSchema.safeParse(valueAt(object, ['status']));
+  return status.success ? finishOf({ status: status.data }) : undefined;
+}
+
+/** Instances times template: what the Job may come to use at a time. */
+function demandOf(spec: JobSpec, finish: BatchFinish | undefined): Usage {
   const { containers, networks = [] } = spec.template.spec;
-  const replicas = spec.replicas ?? jobDefaults.replicas;
+  const replicas = mostActive(spec, finish);
   const usage: Record<string, number> = {};
   for (const size of sizes) {
     const requests = replicas * sum(containers, (container) => requestOf(container, size));

@@ -36,7 +36,17 @@ export const taskDefaults = {
 
 const stopSchema = z.strictObject({
   reason: z
-    .enum(['ScaleDown', 'Update', 'Deleted', 'Replaced', 'Unhealthy', 'Maintenance', 'Requested'])
+    .enum([
+      'ScaleDown',
+      'Update',
+      'Deleted',
+      'Replaced',
+      'Unhealthy',
+      'Maintenance',
+      'Requested',
+      'Completed',
+      'JobFailed',
+    ])
     .describe('Why the task is to stop.'),
   message: z.string().optional().describe('The reason in a sentence.'),
   deadline: z.string().optional().describe('When patience with draining ends (RFC 3339).'),

@@ -6,7 +6,7 @@ import { countedFrom, isStopping, timeOf } from './instances.ts';
 const baseMs = 1_000;
 const capMs = 300_000;
 /** A run as long as this was a healthy one: deaths before it are forgotten. */
-const healthyRunMs = 600_000;
+export const healthyRunMs = 600_000;
 
 /** When and with what history the next run of an instance may begin. */
 export interface NextRun {

@@ -13,7 +13,7 @@ import type { Task } from '../../api/v1/task.ts';
 import type { Informer } from '../runtime/informer.ts';
 import { attachmentsOf, type Offers } from './networks.ts';
 import type { OutOfSight } from './out-of-sight.ts';
-import type { JobState } from './plan.ts';
+import type { JobState } from './plan-parts.ts';
 
 /** What the loop reads. Informers must have the indexers below, as far as there are some for their kind. */
 export interface JobCaches {

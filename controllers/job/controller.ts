@@ -10,7 +10,7 @@ import type { Change } from '../runtime/object-store.ts';
 import { jobKeyOfLabel, jobKeyOfTask, stateOf } from './caches.ts';
 import { isMissed } from './instances.ts';
 import { cachedOffers, concernsJob, currentOffers } from './networks.ts';
-import type { Plan } from './plan.ts';
+import type { Plan } from './plan-parts.ts';
 import { OutOfSight } from './out-of-sight.ts';
 import { planJob } from './plan.ts';
 import type { JobWriterOptions } from './writer.ts';
@@ -41,6 +41,7 @@ export function createJobController(options: JobControllerOptions): Controller {
   const reconcile = async (key: string): Promise<Result> => {
     const job = caches.jobs.get(key);
     if (job === undefined) {
+      await writer.releaseLeftOver(key, caches.tasks.byIndex('job', key));
       writer.forget(key);
       return {};
     }
@@ -123,6 +124,9 @@ async function isHeldInStore({ client }: JobControllerOptions): Promise<boolean>
   return items.some(isReplacingHeld);
 }
 
+/** Timers take no more than 24 days; looking again once a day costs nothing. */
+const longestWaitMs = 24 * 3600 * 1000;
+
 /** At least 10 ms: clocks round, and planning a moment too early would spin. */
 function soonest(
   putOffMs: number | undefined,
@@ -131,5 +135,5 @@ function soonest(
 ): number | undefined {
   const waits = [putOffMs, wakeAt === undefined ? undefined : wakeAt - now];
   const known = waits.filter((wait) => wait !== undefined);
-  return known.length === 0 ? undefined : Math.max(10, Math.min(...known));
+  return known.length === 0 ? undefined : Math.max(10, Math.min(longestWaitMs, ...known));
 }

@@ -9,11 +9,10 @@ import type { Task } from '../../api/v1/task.ts';
 import { isReady, phaseOf } from '../../api/v1/task.ts';
 import { wantsAddresses } from '../network/claims.ts';
 import { killedAsUnhealthy, unhealthyText } from '../scheduler/readiness.ts';
-import { nextRun } from './backoff.ts';
+import type { NextRun } from './backoff.ts';
 import type { Instance } from './instances.ts';
 import { missingAddress } from './missing-address.ts';
 import {
-  availableFrom,
   countedFrom,
   isBelievable,
   isMissed,
@@ -93,8 +92,6 @@ export interface Decision {
   wakeAt: number | undefined;
 }
 
-/** Deaths in a row from which on an instance counts as crash-looping. */
-const crashLoopRestarts = 3;
 /** Time after which a Task that finds no agent stalls its Job. */
 const unschedulableMs = 60_000;
 
@@ -112,6 +109,12 @@ export interface DecideContext {
   outOfSightMs: (task: Task) => number;
   /** The older revision that the instance of a run that is over goes on with; see rollout.ts. */
   keptRevision: (last: Task) => JobRevision | undefined;
+  /** From when on a run is as it should be, in milliseconds since the epoch; undefined if it is not. */
+  availableFrom: (task: Task) => number | undefined;
+  /** When and with what history the run after `last` begins; `kept`: on an older revision. */
+  nextRun: (last: Task | undefined, kept: JobRevision | undefined) => NextRun;
+  /** Deaths in a row from which on an instance stalls its Job. */
+  crashLoopRestarts: number;
   now: number;
 }
 
@@ -141,15 +144,16 @@ export function decide(instance: Instance, context: DecideContext): Decision {
 type Judgement = Pick<Decision, 'available' | 'start' | 'blocker' | 'wakeAt' | 'unhealthy'>;
 
 /** An instance that has a run: is it available, and if not, why? */
-function judge(index: number, keeper: Task, { numbers, now }: DecideContext): Judgement {
-  const since = availableFrom(keeper, 0);
+function judge(index: number, keeper: Task, context: DecideContext): Judgement {
+  const { numbers, now } = context;
+  const since = context.availableFrom(keeper);
   const from =
     since === undefined ? undefined : countedFrom(since, now) + numbers.minReadySeconds * 1000;
   if (from !== undefined && from <= now) {
     const done = { start: undefined, blocker: undefined, wakeAt: undefined };
     return { available: true, unhealthy: undefined, ...done };
   }
-  return withoutAddress(index, keeper, now) ?? unavailable(index, keeper, from, now);
+  return withoutAddress(index, keeper, now) ?? unavailable(index, keeper, from, context);
 }
 
 /** An instance that runs without its addresses, though onMissingAddress does not let it wait. */
@@ -174,7 +178,7 @@ function unavailable(
   index: number,
   keeper: Task,
   from: number | undefined,
-  now: number,
+  { now, crashLoopRestarts }: DecideContext,
 ): Judgement {
   const { name } = keeper.metadata;
   const scheduled = findCondition(keeper.status?.conditions, 'Scheduled');
@@ -222,15 +226,11 @@ function succeed(
   if (context.replacingHeld && last !== undefined && isMissed(last)) return held(index, last);
   if (live.length > 0) return replaceUnreachable(instance, context);
   const kept = last === undefined ? undefined : context.keptRevision(last);
-  const { restarts, notBefore } = nextRun(
-    last,
-    last !== undefined && (kept !== undefined || context.isCurrent(last)),
-    context.now,
-  );
+  const { restarts, notBefore } = context.nextRun(last, kept);
   if (notBefore > context.now) {
-    const reason = restarts >= crashLoopRestarts ? 'CrashLoop' : 'BackOff';
+    const reason = restarts >= context.crashLoopRestarts ? 'CrashLoop' : 'BackOff';
     const message =
-      `instance ${index} died ${times(restarts)}${lastWords(last)}; ` +
+      `instance ${index} ${restarts === 0 ? 'was lost' : `died ${times(restarts)}`}${lastWords(last)}; ` +
       `next run at ${rfc3339(notBefore)}`;
     const blocker: Blocker = { instance: index, reason, message, stalled: reason === 'CrashLoop' };
     return { start: undefined, blocker, wakeAt: notBefore };

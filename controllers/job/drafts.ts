@@ -1,6 +1,7 @@
 import type { Draft } from '../../api/machinery/metadata.ts';
 import { controllerReference } from '../../api/machinery/metadata.ts';
 import { apiVersion } from '../../api/v1/group.ts';
+import { isBatch, trackingFinalizer } from '../../api/v1/batch.ts';
 import type { Job } from '../../api/v1/job.ts';
 import { instanceLabel, jobLabel } from '../../api/v1/job.ts';
 import type { JobRevision } from '../../api/v1/job-revision.ts';
@@ -13,8 +14,8 @@ import { heldBackAnnotation } from './rollout.ts';
 
 /**
  * The Task of a run. It is born with the finalizer of the scheduler: whoever deletes it before Mesos
- * has heard of it must not let the record go while a launch may be under way. `revision` is the one of
- * the Job's present template.
+ * has heard of it must not let the record go while a launch may be under way. One of a Batch Job stays
+ * until the Job has taken down what became of it. `revision` is the one of the Job's present template.
  */
 export function taskDraft(
   job: Job,
@@ -38,7 +39,7 @@ export function taskDraft(
         [runAnnotation]: String(start.run),
         ...(start.kept === undefined ? {} : { [heldBackAnnotation]: revision }),
       },
-      finalizers: [mesosFinalizer],
+      finalizers: [mesosFinalizer, ...(isBatch(job) ? [trackingFinalizer] : [])],
       ownerReferences: [controllerReference(job)],
     },
     spec: {

@@ -1,97 +1,49 @@
-import { rfc3339 } from '../../api/machinery/clock.ts';
 import { controllerOf, hasFinalizer } from '../../api/machinery/metadata.ts';
-import type { Job, JobStatus } from '../../api/v1/job.ts';
+import { isBatch } from '../../api/v1/batch.ts';
 import { tasksFinalizer } from '../../api/v1/job.ts';
 import type { JobRevision } from '../../api/v1/job-revision.ts';
-import type { ServerSet } from '../../api/v1/serverset.ts';
-import { serverSetDefaults, serverSetFinalizer } from '../../api/v1/serverset.ts';
-import type { Task, TaskSpec } from '../../api/v1/task.ts';
+import type { Task } from '../../api/v1/task.ts';
 import { isDead } from '../../api/v1/task.ts';
 import { killedAsUnhealthy, unhealthyText } from '../scheduler/readiness.ts';
-import type { DecideContext, Decision, TaskStart } from './decide.ts';
+import { nextRun } from './backoff.ts';
+import { planBatch } from './batch.ts';
+import type { DecideContext, Decision } from './decide.ts';
 import { decide, numbersOf } from './decide.ts';
-import { instancesOf, isStopping, endedContainer } from './instances.ts';
-import type { Offers } from './networks.ts';
+import { availableFrom, endedContainer, instancesOf, isStopping } from './instances.ts';
+import {
+  awaitingRelease,
+  earliest,
+  isAdoptable,
+  isOursOf,
+  nothing,
+  stopOf,
+  type JobState,
+  type Plan,
+  type TaskStop,
+} from './plan-parts.ts';
 import { prunableTasks } from './retention.ts';
-import type { RevisionPlan } from './revisions.ts';
 import { planRevision, prunableRevisions } from './revisions.ts';
 import { isExhausted, keptRevision, runsToUpdate } from './rollout.ts';
-import type { ServerSetPlan } from './serverset.ts';
 import { planServerSet } from './serverset.ts';
 import type { StatusInput } from './status.ts';
 import { deletingStatus, jobStatus } from './status.ts';
 
-/** All that a plan looks at. */
-export interface JobState {
-  job: Job;
-  /** Every Task of the namespace that names the Job, whoever controls it. */
-  tasks: readonly Task[];
-  /** Every JobRevision that the Job controls, and those of its name that nobody does. */
-  revisions: readonly JobRevision[];
-  /** The ServerSet of the Job's name, and others that it controls. */
-  serverSets: readonly ServerSet[];
-  /** Whether the Framework says that what a reconciliation missed is not replaced for now. */
-  replacingHeld: boolean;
-  /** Whether the agent of a Task goes into maintenance. */
-  isLeaving: (task: Task) => boolean;
-  /** For how long this process has known a Task to be unreachable, in milliseconds. */
-  outOfSightMs: (task: Task) => number;
-  offers: Offers;
-  /** Wall time in milliseconds. */
-  now: number;
-}
-
-export type Stop = NonNullable<TaskSpec['stop']>;
-
-export interface TaskStop {
-  task: Task;
-  stop: Stop;
-}
-
-/**
- * What to write, in the order of the fields. Cutting it off anywhere is harmless: the next plan, made
- * of what was written, contains the rest.
- */
-export interface Plan {
-  finalizer: 'keep' | 'add' | 'remove';
-  /** Objects of the Job's name that nobody controls, as after a delete that orphaned them. */
-  adopt: { tasks: readonly Task[]; revisions: readonly JobRevision[] };
-  revision: RevisionPlan | undefined;
-  serverSet: ServerSetPlan;
-  stop: readonly TaskStop[];
-  start: readonly TaskStart[];
-  prune: { tasks: readonly Task[]; revisions: readonly JobRevision[] };
-  status: JobStatus;
-  /** Wall time at which to plan again though nothing changes. */
-  wakeAt: number | undefined;
-}
-
-const nothing: Omit<Plan, 'status'> = {
-  finalizer: 'keep',
-  adopt: { tasks: [], revisions: [] },
-  revision: undefined,
-  serverSet: { action: 'none' },
-  stop: [],
-  start: [],
-  prune: { tasks: [], revisions: [] },
-  wakeAt: undefined,
-};
+/** Deaths in a row from which on an instance counts as crash-looping. */
+const crashLoopRestarts = 3;
 
 /** Decides everything about one Job. A pure function of its argument. */
 export function planJob(state: JobState): Plan {
   if (state.job.metadata.deletionTimestamp !== undefined) return planDeletion(state);
-  return planService(state);
-}
-
-function isOursOf(job: Job): (object: Task | JobRevision) => boolean {
-  return (object) => controllerOf(object)?.uid === job.metadata.uid;
+  return isBatch(state.job) ? planBatch(state) : planService(state);
 }
 
 /** Stops every Task; the Job may go once none lives. Orphaning is the garbage collector's: it comes first. */
 function planDeletion({ job, tasks, now }: JobState): Plan {
   const live = tasks.filter(isOursOf(job)).filter((task) => !isDead(task));
   const status = deletingStatus(job, live, now);
-  if (hasFinalizer(job, 'orphan')) return { ...nothing, status };
+  if (hasFinalizer(job, 'orphan')) {
+    return { ...nothing, release: awaitingRelease(tasks), status };
+  }
   const mayGo = live.length === 0 && hasFinalizer(job, tasksFinalizer);
   const message = 'the Job is being deleted';
   return {
@@ -100,6 +52,7 @@ function planDeletion({ job, tasks, now }: JobState): Plan {
     stop: live
       .filter((task) => !isStopping(task))
       .map((task) => stopOf(job, task, 'Deleted', message, now)),
+    release: awaitingRelease(tasks),
     status,
   };
 }
@@ -120,6 +73,10 @@ function planService(state: JobState): Plan {
     replacingHeld,
     outOfSightMs,
     keptRevision: () => undefined,
+    availableFrom: (task) => availableFrom(task, 0),
+    nextRun: (last, kept) =>
+      nextRun(last, last !== undefined && (kept !== undefined || isCurrent(last)), now),
+    crashLoopRestarts,
     now,
   });
   const serverSet = planServerSet(job, state.serverSets);
@@ -141,6 +98,8 @@ function planService(state: JobState): Plan {
     stop: stopsOf(view),
     start: decisions.map(({ start }) => start).filter((start) => start !== undefined),
     prune: { tasks: retention.prune, revisions: prunableRevisions(job, state.revisions, used) },
+    release: awaitingRelease(state.tasks),
+    expire: false,
     status: jobStatus({ ...view, tasks: ours }),
     wakeAt: earliest([retention.wakeAt, ...decisions.map(({ wakeAt }) => wakeAt)]),
   };
@@ -159,10 +118,6 @@ function sorted({ job, tasks }: JobState): { ours: Task[]; orphans: Task[] } {
     }
   }
   return { ours, orphans };
-}
-
-function isAdoptable(object: Task | JobRevision): boolean {
-  return controllerOf(object) === undefined && object.metadata.deletionTimestamp === undefined;
 }
 
 /** About every wanted instance. Dead Tasks of others say nothing about ours. */
@@ -217,29 +172,4 @@ function endedReason(keeper: Task): string | undefined {
   const killed = killedAsUnhealthy(keeper, keeper.status);
   if (killed !== undefined) return unhealthyText(keeper, killed);
   return `container ${ended.name} ended (${ended.state ?? ''}); the task is started anew as a whole`;
-}
-
-/** Time beyond drainSeconds in which a member is expected to be withdrawn. */
-const withdrawMarginSeconds = 30;
-
-function stopOf(
-  job: Job,
-  task: Task,
-  reason: Stop['reason'],
-  message: string,
-  now: number,
-): TaskStop {
-  const isPublished = job.spec.serverSet !== undefined || hasFinalizer(task, serverSetFinalizer);
-  if (!isPublished) return { task, stop: { reason, message } };
-  const drainSeconds = job.spec.serverSet?.drainSeconds ?? serverSetDefaults.drainSeconds;
-  const deadline = rfc3339(now + (drainSeconds + withdrawMarginSeconds) * 1000);
-  return { task, stop: { reason, message, deadline } };
-}
-
-function earliest(times: readonly (number | undefined)[]): number | undefined {
-  let first: number | undefined;
-  for (const time of times) {
-    if (time !== undefined && (first === undefined || time < first)) first = time;
-  }
-  return first;
 }

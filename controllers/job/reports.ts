@@ -1,11 +1,12 @@
 import { findCondition, isConditionTrue } from '../../api/machinery/conditions.ts';
+import { isBatch } from '../../api/v1/batch.ts';
 import type { Job, JobStatus } from '../../api/v1/job.ts';
 import type { Task } from '../../api/v1/task.ts';
 import { phaseOf } from '../../api/v1/task.ts';
 import type { EventRecorder } from '../runtime/event-recorder.ts';
 import type { TaskStart } from './decide.ts';
 import { lastWords } from './decide.ts';
-import type { TaskStop } from './plan.ts';
+import type { TaskStop } from './plan-parts.ts';
 import { listed } from './status.ts';
 
 /** What people are told about a Job: few Events, each about many Tasks if many did the same. */
@@ -73,6 +74,10 @@ export function reportStatus(recorder: EventRecorder, job: Job, status: JobStatu
   ) {
     recorder.record(job, 'Warning', contradicted.reason, contradicted.message);
   }
+  if (isBatch(job)) {
+    reportCompletion(recorder, job, status);
+    return;
+  }
   const isDone =
     isConditionTrue(status.conditions, 'Ready') &&
     !isConditionTrue(status.conditions, 'Reconciling');
@@ -80,4 +85,10 @@ export function reportStatus(recorder: EventRecorder, job: Job, status: JobStatu
     const message = `revision ${status.currentRevision ?? ''} is available in ${status.availableReplicas ?? 0} instances`;
     recorder.record(job, 'Normal', 'RolledOut', message);
   }
+}
+
+function reportCompletion(recorder: EventRecorder, job: Job, status: JobStatus): void {
+  const complete = findCondition(status.conditions, 'Complete');
+  if (complete?.status !== 'True' || isConditionTrue(job.status?.conditions, 'Complete')) return;
+  recorder.record(job, 'Normal', complete.reason, complete.message);
 }

@@ -51,7 +51,7 @@ export function jobStatus(input: StatusInput): JobStatus {
 }
 
 /** One pass: a Job may have ten thousand Tasks, and is planned for again and again. */
-function countsOf(
+export function countsOf(
   tasks: readonly Task[],
   isCurrent: (task: Task) => boolean,
 ): Pick<JobStatus, 'replicas' | 'readyReplicas' | 'updatedReplicas' | 'unreachableReplicas'> {
@@ -77,8 +77,13 @@ function readyCondition(available: number, replicas: number, blockers: Blocker[]
   return { type: 'Ready', status: 'False', reason, message };
 }
 
+type ProgressInput = Pick<
+  StatusInput,
+  'decisions' | 'surplus' | 'revision' | 'numbers' | 'serverSet'
+>;
+
 /** Reconciling and Stalled exclude each other: a client that sees Stalled need not wait on. */
-function progressConditions(input: StatusInput): ConditionInput[] {
+export function progressConditions(input: ProgressInput): ConditionInput[] {
   const stall = stallOf(input);
   const work = stall === undefined ? workOf(input) : undefined;
   return [
@@ -96,7 +101,7 @@ export interface Because {
   message: string;
 }
 
-function stallOf({ decisions, serverSet, revision, numbers }: StatusInput): Because | undefined {
+function stallOf({ decisions, serverSet, revision, numbers }: ProgressInput): Because | undefined {
   if (serverSet.action === 'blocked') {
     return { reason: 'ServerSetBlocked', message: serverSet.message };
   }
@@ -118,7 +123,7 @@ function workOf({
   revision,
   numbers,
   serverSet,
-}: StatusInput): Because | undefined {
+}: ProgressInput): Because | undefined {
   const outdated = decisions.filter(({ outdated }) => outdated);
   const blockers = blockersOf(decisions);
   const waits = blockers.length === 0 ? '' : `; ${summary(blockers)}`;
@@ -186,7 +191,7 @@ export function stalledStatus(job: Job, status: JobStatus, why: Because, now: nu
   };
 }
 
-function withConditions(
+export function withConditions(
   job: Job,
   now: number,
   inputs: readonly ConditionInput[],
@@ -198,11 +203,11 @@ function withConditions(
   );
 }
 
-function blockersOf(decisions: readonly Decision[]): Blocker[] {
+export function blockersOf(decisions: readonly Decision[]): Blocker[] {
   return decisions.map(({ blocker }) => blocker).filter((blocker) => blocker !== undefined);
 }
 
-function summary(blockers: readonly Blocker[]): string {
+export function summary(blockers: readonly Blocker[]): string {
   const shown = blockers.slice(0, namedInstances).map(({ message }) => message);
   const rest = blockers.length - shown.length;
   return shown.join('; ') + (rest > 0 ? `; and ${rest} more` : '');

@@ -6,6 +6,7 @@ import { jsonEqual } from '../../api/machinery/json.ts';
 import type { KubeObject } from '../../api/machinery/metadata.ts';
 import { controllerOf, controllerReference, objectKey } from '../../api/machinery/metadata.ts';
 import type { Random } from '../../api/machinery/random.ts';
+import { trackingFinalizer } from '../../api/v1/batch.ts';
 import type { Job, JobStatus } from '../../api/v1/job.ts';
 import { jobLabel, jobResource, tasksFinalizer } from '../../api/v1/job.ts';
 import type { JobRevision } from '../../api/v1/job-revision.ts';
@@ -21,7 +22,7 @@ import { WriteBarrier } from '../runtime/write-barrier.ts';
 import type { JobCaches } from './caches.ts';
 import { jobKeyOfTask } from './caches.ts';
 import { revisionDraft } from './drafts.ts';
-import type { Plan, TaskStop } from './plan.ts';
+import { awaitingRelease, type Plan, type TaskStop } from './plan-parts.ts';
 import { reportStarts, reportStatus, reportStops } from './reports.ts';
 import type { ServerSetPlan } from './serverset.ts';
 import { stalledStatus } from './status.ts';
@@ -96,6 +97,11 @@ export class JobWriter {
     await this.#stop(key, job, plan.stop);
     const refused = await this.#start(key, job, plan);
     await this.#prune(plan.prune);
+    await this.#release(key, plan.release);
+    if (plan.expire) {
+      await this.#expire(key, job);
+      return undefined;
+    }
     if (plan.finalizer === 'remove') {
       await this.#removeFinalizer(key, job);
       return undefined;
@@ -251,6 +257,44 @@ export class JobWriter {
   async #prune({ tasks, revisions }: Plan['prune']): Promise<void> {
     await concurrently(tasks, deleteConcurrency, (task) => this.#delete(this.#tasks, task));
     for (const revision of revisions) await this.#delete(this.#revisions, revision);
+  }
+
+  /** Nobody else holds them for the Job: what they have to tell is told. */
+  async #release(key: string, tasks: readonly Task[]): Promise<void> {
+    const { caches } = this.#options;
+    await concurrently(tasks, deleteConcurrency, async (task) => {
+      const finalizers = task.metadata.finalizers?.filter((one) => one !== trackingFinalizer);
+      const metadata = { ...task.metadata, finalizers: finalizers ?? [] };
+      try {
+        this.#wrote(key, caches.tasks, await this.#tasks.update({ ...task, metadata }));
+      } catch (error) {
+        if (!isApiError(error, 'NotFound')) throw error;
+      }
+    });
+  }
+
+  /** Of a Job that is gone, by the store itself, nobody takes down any more what became of its Tasks. */
+  async releaseLeftOver(key: string, tasks: readonly Task[]): Promise<void> {
+    for (const task of awaitingRelease(tasks)) {
+      const { namespace } = task.metadata;
+      const job = await this.#jobs.find({ namespace, name: task.spec.job });
+      if (job === undefined) await this.#release(key, [task]);
+    }
+  }
+
+  /** As Kubernetes does it: its Tasks go first. One that has changed since is looked at again. */
+  async #expire(key: string, job: Job): Promise<void> {
+    const { uid, resourceVersion } = job.metadata;
+    try {
+      await this.#jobs.delete(job.metadata, {
+        propagationPolicy: 'Foreground',
+        preconditions: { uid, resourceVersion },
+      });
+    } catch (error) {
+      if (!isApiError(error, 'NotFound')) throw error;
+    }
+    const after = job.spec.ttlSecondsAfterFinished ?? 0;
+    this.#options.logger.info({ job: key, ttlSeconds: after }, 'deleted, as it has ended');
   }
 
   async #delete<T extends KubeObject>(client: ResourceClient<T>, object: T): Promise<void> {

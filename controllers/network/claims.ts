@@ -3,6 +3,7 @@ import type { AddressClaim, ClaimHolder } from '../../api/v1/address-claim.ts';
 import { claimName, wireKey } from '../../api/v1/address-claim.ts';
 import { canonicalAddress, familyOf } from '../../api/v1/addresses.ts';
 import type { Job } from '../../api/v1/job.ts';
+import { isOpen } from '../../api/v1/batch.ts';
 import { jobDefaults } from '../../api/v1/job.ts';
 import { isDead, type Task } from '../../api/v1/task.ts';
 import type { NetworkAttachment } from '../../api/v1/template.ts';
@@ -196,7 +197,7 @@ export function isKeptBy(
   const { network, ip, holder } = claim.spec;
   if (job?.metadata.uid !== holder.jobUid || isLeaving(job.metadata)) return false;
   const { replicas = jobDefaults.replicas, template } = job.spec;
-  if (holder.instance >= replicas) return false;
+  if (holder.instance >= replicas || !isOpen(job, holder.instance)) return false;
   const attachment = template.spec.networks?.find(({ name }) => name === network);
   if (attachment === undefined) return false;
   const { ips = [], ipsByInstance = [], sticky } = attachment;

@@ -12,6 +12,7 @@ import {
   type FrameworkDrift,
   type JobDrift,
 } from '../../../api/v1/drift.ts';
+import { isOpen, mostActive } from '../../../api/v1/batch.ts';
 import { jobDefaults, type Job } from '../../../api/v1/job.ts';
 import type { ServerSet } from '../../../api/v1/serverset.ts';
 import { isDead, mesosTaskIds, phaseOf, type Task } from '../../../api/v1/task.ts';
@@ -113,7 +114,8 @@ interface Scene {
 
 /** Those that are wanted, and those that something is left of. */
 function numbersOf(own: readonly Task[], { job, observed, published, members }: Scene): number[] {
-  const wanted = Array.from({ length: replicasOf(job) }, (_, index) => index);
+  const all = Array.from({ length: replicasOf(job) }, (_, index) => index);
+  const wanted = all.filter((index) => isWanted(index, job));
   const left = own.filter(
     (task) =>
       !isDead(task) ||
@@ -127,7 +129,7 @@ function numbersOf(own: readonly Task[], { job, observed, published, members }: 
 function instanceOf(number: number, scene: Scene): DriftInstance {
   const { job, stored, observed, published, members } = scene;
   const tasks = scene.byInstance.get(number) ?? [];
-  const findings = specFindings(number, tasks, job);
+  const findings = specFindings(number, tasks, scene);
   const runs = tasks.flatMap((task) => {
     const { uid } = task.metadata;
     const about = [...runFindings(task, observed), ...(published.get(uid) ?? [])];
@@ -185,7 +187,8 @@ function isAbout(sets: readonly ServerSet[], { serverSets }: Stored, path?: stri
 }
 
 /** Between the Job and its Tasks. */
-function specFindings(number: number, tasks: readonly Task[], job: Job): DriftFinding[] {
+function specFindings(number: number, tasks: readonly Task[], scene: Scene): DriftFinding[] {
+  const { job } = scene;
   const verdict = isJobMoving(job) ? 'Moving' : 'Drift';
   const live = tasks.filter((task) => !isDead(task));
   const kept = live.filter((task) => !isUnwanted(task));
@@ -196,7 +199,7 @@ function specFindings(number: number, tasks: readonly Task[], job: Job): DriftFi
     return kept.length === 0 ? [] : [{ verdict, reason: 'NotWanted', message }];
   }
   const findings: DriftFinding[] = [];
-  if (live.length === 0) {
+  if (live.length === 0 && !mayWait(scene)) {
     const message = `the Job wants instance ${number}, and there is no Task`;
     findings.push({ verdict, reason: 'NoTask', message });
   }
@@ -216,7 +219,15 @@ function replicasOf({ metadata, spec }: Job): number {
 }
 
 function isWanted(number: number, job: Job): boolean {
-  return number < replicasOf(job);
+  return number < replicasOf(job) && isOpen(job, number);
+}
+
+/** Whether as many instances of a Batch Job live as may at a time: the others wait. */
+function mayWait({ job, byInstance }: Scene): boolean {
+  const most = mostActive(job.spec, undefined);
+  if (most >= replicasOf(job)) return false;
+  const busy = [...byInstance.values()].filter((tasks) => tasks.some((task) => !isDead(task)));
+  return busy.length >= most;
 }
 
 /** What the Job says of itself: then its Tasks may differ from its spec. */

@@ -152,6 +152,34 @@ describe('cosm describe', () => {
     expect(stdout).not.toContain('last-applied');
   });
 
+  it('shows how far a job that runs to completion is', async () => {
+    const text = jobText
+      .replace('name: web', 'name: report')
+      .replace('replicas: 3', 'type: Batch\n  replicas: 3\n  ttlSecondsAfterFinished: 60')
+      .replace(/\n {2}serverSet:.*/, '');
+    expect(await cosm.run(['apply', '-f', '-'], { stdin: text })).toMatchObject({ code: 0 });
+    const jobs = cosm.client.of(jobResource);
+    const job = await jobs.get({ namespace: 'default', name: 'report' });
+    const failures = [{ instance: 1, failed: 2 }];
+    const told = { succeeded: 2, completedIndexes: '0,2', failed: 2, failures };
+    await jobs.updateStatus({ ...job, status: { ...told, startTime: '2026-01-01T00:00:00Z' } });
+    const { stdout } = await cosm.run(['describe', 'job/report']);
+    const compact = stdout.replace(/ {2,}/g, '  ');
+    for (const line of [
+      'Completions:  2 of 3 (0,2)',
+      'Parallelism:  3',
+      'Failures:  2 (of instance 1: 2), at most 6 are outlived',
+      'Started:  2026-01-01T00:00:00Z',
+      'Deleted:  60s after it has ended',
+    ]) {
+      expect(compact).toContain(line);
+    }
+    expect(compact).not.toContain('Update:');
+    const wide = (await cosm.run(['get', 'job/report', '-o', 'wide'])).stdout;
+    expect(wide).toMatch(/COMPLETIONS[^]*2\/3/);
+    await jobs.delete(job.metadata);
+  });
+
   it('shows a task with its networks and what Mesos said', async () => {
     const { stdout } = await cosm.run(['describe', 'task', 'web-0-a']);
     const compact = stdout.replace(/ {2,}/g, '  ');

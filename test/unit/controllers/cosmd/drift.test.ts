@@ -216,6 +216,22 @@ describe('an instance', () => {
     ]);
   });
 
+  it('of a Batch Job may wait for its turn, and is not wanted once it has succeeded', () => {
+    const made = world(4);
+    Object.assign(made.job.spec, { type: 'Batch', parallelism: 2 });
+    for (const instance of [0, 3]) {
+      made.tasks = made.tasks.filter(({ spec }) => spec.instance !== instance);
+      made.master.delete(taskIdOf(instance));
+      made.nodes = made.nodes.filter(({ ours }) => ours?.taskUid !== `uid-web-${instance}`);
+    }
+    made.job.status = { ...made.job.status, completedIndexes: '0' };
+    expect(findings(made)).toEqual([]);
+    made.job.spec.parallelism = 3;
+    expect(findings(made)).toEqual(['3 Drift NoTask']);
+    made.job.status = { ...made.job.status, completedIndexes: '0-1' };
+    expect(findings(made)).toEqual(['1 Drift NotWanted', '3 Drift NoTask']);
+  });
+
   it('may differ from a spec that has not been acted on, or of which the Job says that it is not done', () => {
     const made = world(2);
     made.job.spec.replicas = 3;

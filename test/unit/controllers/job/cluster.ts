@@ -10,7 +10,13 @@ import { jobRevisionResource } from '../../../../api/v1/job-revision.ts';
 import { networkResource } from '../../../../api/v1/network.ts';
 import { serverSetResource } from '../../../../api/v1/serverset.ts';
 import type { Task, TaskPhase } from '../../../../api/v1/task.ts';
-import { isDead, phaseOf, taskResource } from '../../../../api/v1/task.ts';
+import {
+  deadPhases,
+  isDead,
+  mesosFinalizer,
+  phaseOf,
+  taskResource,
+} from '../../../../api/v1/task.ts';
 import {
   agentIndexers,
   jobIndexers,
@@ -105,7 +111,7 @@ export async function report(
       phase,
       ...(phase === 'Running' ? { startTime: now } : {}),
       ...(phase === 'Unreachable' ? { unreachableTime: now } : {}),
-      ...(phase === 'Failed' || phase === 'Killed' ? { finishTime: now } : {}),
+      ...(deadPhases.includes(phase) ? { finishTime: now } : {}),
       conditions: [
         {
           type: 'Ready',
@@ -125,7 +131,9 @@ export async function obey(api: TestApi): Promise<void> {
   for (const task of await tasksOf(api.client)) {
     const { deletionTimestamp } = task.metadata;
     if (deletionTimestamp !== undefined && isDead(task)) {
-      await tasks.update({ ...task, metadata: { ...task.metadata, finalizers: [] } });
+      const finalizers = task.metadata.finalizers?.filter((one) => one !== mesosFinalizer);
+      if (finalizers?.length === task.metadata.finalizers?.length) continue;
+      await tasks.update({ ...task, metadata: { ...task.metadata, finalizers } });
     } else if (isDead(task)) {
       continue;
     } else if (task.spec.stop !== undefined || deletionTimestamp !== undefined) {

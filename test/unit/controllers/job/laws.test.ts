@@ -4,7 +4,7 @@ import type { Task } from '../../../../api/v1/task.ts';
 import { isDead } from '../../../../api/v1/task.ts';
 import { numbersOf } from '../../../../controllers/job/decide.ts';
 import { availableFrom, timeOf } from '../../../../controllers/job/instances.ts';
-import type { Plan } from '../../../../controllers/job/plan.ts';
+import type { Plan } from '../../../../controllers/job/plan-parts.ts';
 import { isQuiet, template, World } from './world.ts';
 
 const pick = fc.nat(1000);

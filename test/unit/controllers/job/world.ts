@@ -1,7 +1,8 @@
 import type { Condition } from '../../../../api/machinery/conditions.ts';
 import { isConditionTrue } from '../../../../api/machinery/conditions.ts';
-import { controllerReference } from '../../../../api/machinery/metadata.ts';
+import { controllerReference, hasFinalizer } from '../../../../api/machinery/metadata.ts';
 import type { Draft, KubeObject } from '../../../../api/machinery/metadata.ts';
+import { trackingFinalizer } from '../../../../api/v1/batch.ts';
 import type { Job, JobSpec } from '../../../../api/v1/job.ts';
 import { tasksFinalizer } from '../../../../api/v1/job.ts';
 import type { JobRevision } from '../../../../api/v1/job-revision.ts';
@@ -10,7 +11,7 @@ import type { ServerSet } from '../../../../api/v1/serverset.ts';
 import type { Task, TaskPhase, TaskStatus } from '../../../../api/v1/task.ts';
 import { isDead, isReady } from '../../../../api/v1/task.ts';
 import { revisionDraft, taskDraft } from '../../../../controllers/job/drafts.ts';
-import type { JobState, Plan } from '../../../../controllers/job/plan.ts';
+import type { JobState, Plan } from '../../../../controllers/job/plan-parts.ts';
 import { planJob } from '../../../../controllers/job/plan.ts';
 
 export const start = Date.UTC(2026, 0, 1);
@@ -109,16 +110,28 @@ export class World {
       const draft = taskDraft(this.job, wanted, { name, revision: revision?.current.name ?? '' });
       this.tasks.push(this.#stored(draft));
     });
-    each(plan.prune.tasks, (task) => {
-      this.tasks = this.tasks.filter((other) => other !== task);
-    });
+    each(plan.prune.tasks, (task) => this.deleteTask(task));
+    each(plan.release, (task) => this.#remove(task));
     each(plan.prune.revisions, (old) => {
       this.revisions = this.revisions.filter((other) => other !== old);
     });
+    if (plan.expire) {
+      each([this.job], () => this.delete());
+      return plan;
+    }
     each([plan.status], (status) => {
       this.job = { ...this.job, status };
     });
     return plan;
+  }
+
+  /** As the store does it: what the Job holds stays until it is released. */
+  deleteTask(task: Task): void {
+    if (isDead(task) && !hasFinalizer(task, trackingFinalizer)) this.#remove(task);
+    else {
+      const metadata = { ...task.metadata, deletionTimestamp: iso(this.now) };
+      this.#change(task, { metadata });
+    }
   }
 
   edit(spec: Partial<JobSpec>): void {
@@ -164,8 +177,13 @@ export class World {
   }
 
   die(task: Task, phase: 'Failed' | 'Killed' | 'Finished' = 'Failed', message = ''): void {
+    this.end(task, phase, { message });
+  }
+
+  /** As Mesos says it. */
+  end(task: Task, phase: TaskPhase, said: Omit<NonNullable<TaskStatus['mesos']>, 'taskId'>): void {
     const taskId = `prod.${task.metadata.name}`;
-    this.set(task, phase, false, { finishTime: iso(this.now), mesos: { taskId, message } });
+    this.set(task, phase, false, { finishTime: iso(this.now), mesos: { taskId, ...said } });
   }
 
   /** Everything that is asked for happens: what is to stop stops, what is to run runs and is Ready. */
@@ -187,6 +205,10 @@ export class World {
       this.now = Math.max(this.now + 1000, Math.min(plan.wakeAt ?? 0, this.now + 600_000));
     }
     throw new Error(`not quiet after ${limit} rounds`);
+  }
+
+  #remove({ metadata: { name } }: Task): void {
+    this.tasks = this.tasks.filter((other) => other.metadata.name !== name);
   }
 
   #condition(task: Task, type: string, status: Condition['status']): Condition {
@@ -228,7 +250,9 @@ export function isQuiet(plan: Plan): boolean {
     plan.revision?.renumber === undefined &&
     plan.serverSet.action === 'none' &&
     plan.stop.length + plan.start.length === 0 &&
-    plan.prune.tasks.length + plan.prune.revisions.length === 0
+    plan.prune.tasks.length + plan.prune.revisions.length === 0 &&
+    plan.release.length === 0 &&
+    !plan.expire
   );
 }
 

@@ -313,10 +313,25 @@ describe('a Job keeps an address', () => {
     ['another instance has it', joining({ ipsByInstance: [['10.0.0.2'], [ip]] }, 2), {}, false],
     ['the network is left', joining({ name: 'data-net', ips: [ip] }), {}, false],
     ['it is scaled down', joining({ ips: [ip] }, 0), {}, false],
+    ['its instance has yet to succeed', { ...joining({ ips: [ip] }), type: 'Batch' }, {}, true],
     ['it is another Job of the name', joining({ ips: [ip] }), { uid: 'other' }, false],
     ['it is being deleted', joining({ ips: [ip] }), { deletionTimestamp: rfc3339(began) }, false],
   ])('if %s', (_what, spec, metadata, expected) => {
     expect(isKeptBy(job(spec, metadata), claim, [claim])).toBe(expected);
     expect(isKeptBy(undefined, claim, [claim])).toBe(false);
+  });
+
+  it('until the instance has succeeded, or the Job has failed', () => {
+    const batch = job({ ...joining({ ips: [ip] }), type: 'Batch' });
+    const failed = {
+      type: 'Failed',
+      status: 'True' as const,
+      reason: 'DeadlineExceeded',
+      message: '',
+      lastTransitionTime: rfc3339(began),
+    };
+    for (const status of [{ completedIndexes: '0' }, { conditions: [failed] }]) {
+      expect(isKeptBy({ ...batch, status }, claim, [claim])).toBe(false);
+    }
   });
 });
