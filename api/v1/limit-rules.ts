@@ -34,6 +34,7 @@ export function withGivenResources(
   ranges: readonly LimitRange[],
 ): KubeObject {
   const before = givenIn(stored);
+  if (ranges.length === 0 && before.length === 0) return marked(job, []);
   const old = new Map(containersOf(stored).map((container) => [container.name, container]));
   const items = itemsOf(ranges);
   const given: string[] = [];
@@ -116,6 +117,7 @@ export function limitProblems(
   stored: KubeObject | undefined,
   ranges: readonly LimitRange[],
 ): FieldError[] {
+  if (ranges.length === 0) return [];
   const old = new Map(containersOf(stored).map((container) => [container.name, container]));
   const items = itemsOf(ranges);
   return containersOf(job).flatMap((container, index) => {

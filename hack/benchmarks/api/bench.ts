@@ -2,8 +2,9 @@ import type { EtcdClient } from '../../../api/storage/etcd/client.ts';
 import { plainPuts } from '../etcd-baseline.ts';
 import { load, verdict } from '../verdict.ts';
 import type { ApiCluster } from './cluster.ts';
-import { measureApi, type ApiBenchOptions, type ApiFigures } from './measure.ts';
+import { measureApi, type ApiBenchOptions, type ApiFigures, type Speed } from './measure.ts';
 import { defineJobs } from './objects.ts';
+import type { Target } from './target.ts';
 
 /** About what a Job takes in etcd. */
 const valueBytes = 1_200;
@@ -15,34 +16,36 @@ interface EtcdFigures {
   gets: number;
 }
 
-/** The API's requests, beside those of etcd itself and of a kube-apiserver on the same etcd. */
+/** The requests of the API, beside those of etcd itself and of a kube-apiserver on the same etcd. */
 export async function benchApi(
   { etcd, cosmd, kubeApiserver }: ApiCluster,
   options: ApiBenchOptions,
   say: (line: string) => void,
 ): Promise<void> {
-  await defineJobs(cosmd);
+  const measured = async (target: Target): Promise<ApiFigures> => {
+    await defineJobs(target);
+    return measureApi(target, options, say);
+  };
   // The client's code is compiled by then.
   await measureEtcd(etcd, options);
   const before = await measureEtcd(etcd, options);
-  const ours = await measureApi(cosmd, options, say);
+  const ours = await cosmd(measured);
   const after = await measureEtcd(etcd, options);
   const puts = (before.puts + after.puts) / 2;
   const gets = (before.gets + after.gets) / 2;
   say(`etcd alone: ${puts.toFixed(0)} puts/s, ${gets.toFixed(0)} gets/s of ${valueBytes} bytes`);
-  const { rates } = ours;
+  const { speeds } = ours;
+  const share = ({ perSecond }: Speed, of: number): string => (perSecond / of).toFixed(2);
   say(
-    `of etcd's own: create ${(rates.create / puts).toFixed(2)}, merge patch ${(rates.patch / puts).toFixed(2)}, ` +
-      `server-side apply ${(rates.apply / puts).toFixed(2)}, delete ${(rates.delete / puts).toFixed(2)}, ` +
-      `get ${(rates.get / gets).toFixed(2)}`,
+    `of etcd's own: create ${share(speeds.create, puts)}, merge patch ${share(speeds.patch, puts)}, ` +
+      `server-side apply ${share(speeds.apply, puts)}, delete ${share(speeds.delete, puts)}, ` +
+      `get ${share(speeds.get, gets)}`,
   );
   const blocked = Math.max(...ours.lists.map(({ blockedMs }) => blockedMs));
   say(
     `api: lists held the event loop for ${blocked.toFixed(0)} ms at most; ${load()}; ${verdict('≤ 50 ms', blocked <= 50)}`,
   );
-  if (kubeApiserver === undefined) return;
-  await defineJobs(kubeApiserver);
-  compare(ours, await measureApi(kubeApiserver, options, say), say);
+  if (kubeApiserver !== undefined) compare(ours, await kubeApiserver(measured), say);
 }
 
 async function measureEtcd(
@@ -72,10 +75,14 @@ function compare(ours: ApiFigures, theirs: ApiFigures, say: (line: string) => vo
       `${what}: ${ratio.toFixed(2)} of kube-apiserver; ${verdict(`${most ? '≤' : '≥'} ${aim}`, met)}`,
     );
   };
-  tell('create', ours.rates.create / theirs.rates.create, 1.5);
-  tell('merge patch', ours.rates.patch / theirs.rates.patch, 1.5);
-  tell('server-side apply', ours.rates.apply / theirs.rates.apply, 1.5);
-  tell('get', ours.rates.get / theirs.rates.get, 3);
+  const tellSpeed = (what: string, our: Speed, their: Speed, aim: number): void => {
+    tell(what, our.perSecond / their.perSecond, aim);
+    say(`${what}: ${(our.cpuMicroseconds / their.cpuMicroseconds).toFixed(2)} of its CPU`);
+  };
+  tellSpeed('create', ours.speeds.create, theirs.speeds.create, 1.5);
+  tellSpeed('merge patch', ours.speeds.patch, theirs.speeds.patch, 1.5);
+  tellSpeed('server-side apply', ours.speeds.apply, theirs.speeds.apply, 1.5);
+  tellSpeed('get', ours.speeds.get, theirs.speeds.get, 3);
   for (const [index, list] of ours.lists.entries()) {
     const other = theirs.lists[index];
     if (other === undefined) continue;
@@ -84,8 +91,7 @@ function compare(ours: ApiFigures, theirs: ApiFigures, say: (line: string) => vo
   for (const [index, fanOut] of ours.fanOuts.entries()) {
     const other = theirs.fanOuts[index];
     if (other === undefined) continue;
-    const ratio = fanOut.eventsPerSecond / other.eventsPerSecond;
-    tell(`events to ${fanOut.watchers} watchers`, ratio, 20);
+    tellSpeed(`events to ${fanOut.watchers} watchers`, fanOut, other, 20);
   }
   tell('peak memory', ours.peakRssBytes / theirs.peakRssBytes, 0.5, true);
 }

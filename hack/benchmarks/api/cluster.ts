@@ -23,13 +23,15 @@ export interface ApiClusterOptions {
 
 export interface ApiCluster {
   etcd: EtcdClient;
-  cosmd: Target;
-  kubeApiserver: Target | undefined;
+  /** A server each while `work` lasts, one after the other: what one does at rest would slow the other. */
+  cosmd: <T>(work: (target: Target) => Promise<T>) => Promise<T>;
+  /** The same on the same etcd; undefined if there is no kube-apiserver. */
+  kubeApiserver: (<T>(work: (target: Target) => Promise<T>) => Promise<T>) | undefined;
 }
 
 /**
- * etcd that syncs to the disk under the checkout, and cosmd with the API alone; beside it a kube-apiserver
- * on the same etcd if there is one. Removed again whatever comes of `work`.
+ * etcd that syncs to the disk under the checkout, and the API servers to measure on it: cosmd with the API
+ * alone, and a kube-apiserver if there is one. Removed again whatever comes of `work`.
  */
 export async function withApiCluster<T>(
   options: ApiClusterOptions,
@@ -54,23 +56,31 @@ async function start(
   const endpoint = await startEtcd(launch, directory);
   const certificates = ensureCertificates(join(directory, 'certificates'));
   const world = { directory, endpoint, certificates, options };
-  const targets = [await startCosmd(launch, world)];
-  if (options.kubeApiserver !== undefined) {
-    targets.push(await startKubeApiserver(launch, options.kubeApiserver, world));
-  }
-  undo.push(async () => {
-    for (const target of targets) await target.close();
-  });
   const etcd = new EtcdClient({
     endpoints: [endpoint],
     clock: systemClock(),
     random: systemRandom(),
   });
   undo.push(() => etcd.close());
-  for (const target of targets) await target.ready();
-  const [cosmd, kubeApiserver] = targets;
-  if (cosmd === undefined) throw new Error('there is no cosmd');
-  return { etcd, cosmd, kubeApiserver };
+  const during =
+    (serve: () => Promise<Target>): ApiCluster['cosmd'] =>
+    async (work) => {
+      const target = await serve();
+      try {
+        await target.ready();
+        return await work(target);
+      } finally {
+        await target.close();
+        await target.process.stop();
+      }
+    };
+  const { kubeApiserver: program } = options;
+  return {
+    etcd,
+    cosmd: during(() => startCosmd(launch, world)),
+    kubeApiserver:
+      program === undefined ? undefined : during(() => startKubeApiserver(launch, program, world)),
+  };
 }
 
 type Launch = (
