@@ -56,6 +56,8 @@ export interface Scale {
   replicas: number;
   statusReplicas: number;
   selector: string;
+  /** Version of the object that it is of. */
+  resourceVersion: string;
 }
 
 /** Typed access to one kind. Refusals are ApiErrors, lost answers TransportErrors. */
@@ -81,7 +83,12 @@ export interface ResourceClient<T extends KubeObject> {
   /** Replaces spec.finalizers of a Namespace, which nothing else can; other kinds answer 404. */
   finalize(object: T, query?: WriteQuery): Promise<T>;
   getScale(ref: ObjectRef): Promise<Scale>;
-  setScale(ref: ObjectRef, replicas: number): Promise<Scale>;
+  /** The newest wish wins, unless it is for one version of the object: a newer one is a Conflict. */
+  setScale(
+    ref: ObjectRef,
+    replicas: number,
+    options?: WriteQuery & { resourceVersion?: string },
+  ): Promise<Scale>;
 }
 
 export interface Client {

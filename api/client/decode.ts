@@ -19,6 +19,7 @@ const listSchema = z.object({
 });
 
 const scaleSchema = z.object({
+  metadata: z.object({ resourceVersion: z.string().optional() }).optional(),
   spec: z.object({ replicas: z.number().optional() }).optional(),
   status: z.object({ replicas: z.number().optional(), selector: z.string().optional() }).optional(),
 });
@@ -169,11 +170,12 @@ export function decodeScale(document: unknown): Scale {
   if (!scale.success) {
     throw new TransportError(`the answer is no Scale: ${issueText(scale.error)}`, { sent: true });
   }
-  const { spec, status } = scale.data;
+  const { metadata, spec, status } = scale.data;
   return {
     replicas: spec?.replicas ?? 0,
     statusReplicas: status?.replicas ?? 0,
     selector: status?.selector ?? '',
+    resourceVersion: metadata?.resourceVersion ?? '',
   };
 }
 

@@ -9,7 +9,6 @@ import type {
   ObjectRef,
   PatchType,
   ResourceClient,
-  Scale,
   WatchQuery,
   WriteQuery,
 } from './client.ts';
@@ -121,27 +120,15 @@ function resourceClient<T extends KubeObject>(
     },
     getScale: async (ref) =>
       decodeScale((await send(wiring, { method: 'GET', path: at(ref, 'scale') })).body),
-    setScale: async (ref, replicas) =>
-      decodeScale((await writeScale(write, at, ref, replicas)).body),
+    setScale: async (ref, replicas, { resourceVersion, ...query } = {}) => {
+      const metadata = resourceVersion === undefined ? {} : { metadata: { resourceVersion } };
+      const answer = await write('PATCH', at(ref, 'scale'), query, {
+        body: { ...metadata, spec: { replicas } },
+        contentType: patchTypes.merge,
+      });
+      return decodeScale(answer.body);
+    },
   };
-}
-
-/** A merge patch, so that no version is needed: the newest wish for replicas wins. */
-function writeScale(
-  write: (
-    method: Method,
-    path: string,
-    query: undefined,
-    rest: Pick<ApiRequest, 'body' | 'contentType'>,
-  ) => Promise<ApiResponse>,
-  at: (ref: ObjectRef, subresource: string) => string,
-  ref: ObjectRef,
-  replicas: Scale['replicas'],
-): Promise<ApiResponse> {
-  return write('PATCH', at(ref, 'scale'), undefined, {
-    body: { spec: { replicas } },
-    contentType: patchTypes.merge,
-  });
 }
 
 async function send(wiring: Wiring, request: ApiRequest): Promise<ApiResponse> {

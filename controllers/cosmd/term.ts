@@ -10,6 +10,7 @@ import { configMapResource } from '../../api/v1/config-map.ts';
 import { customResourceDefinitionResource } from '../../api/v1/custom-resource-definition.ts';
 import { frameworkResource } from '../../api/v1/framework.ts';
 import { namespaceResource } from '../../api/v1/core.ts';
+import { horizontalPodAutoscalerResource } from '../../api/v1/horizontal-pod-autoscaler.ts';
 import { jobRevisionResource } from '../../api/v1/job-revision.ts';
 import { jobResource } from '../../api/v1/job.ts';
 import { networkResource } from '../../api/v1/network.ts';
@@ -21,6 +22,7 @@ import { taskResource } from '../../api/v1/task.ts';
 import type { MasterClient } from '../../proto/mesos/operator-client.ts';
 import type { SchedulerTransport } from '../../proto/mesos/transport.ts';
 import type { ZooKeeperClient } from '../../proto/zookeeper/client.ts';
+import { autoscalingIndexers, createAutoscalingController } from '../autoscaling/controller.ts';
 import { Caches, ownerIndexers } from '../gc/caches.ts';
 import { createCollector } from '../gc/collector.ts';
 import { KindFollower, Kinds } from '../gc/kinds.ts';
@@ -104,6 +106,7 @@ export function createTerm(options: TermOptions): Term {
       ...memberTaskIndexers,
       ...claimTaskIndexers,
       ...observerIndexers,
+      ...autoscalingIndexers,
     }),
     revisions: informer(jobRevisionResource, revisionIndexers),
     serverSets: informer(serverSetResource, serverSetIndexers),
@@ -116,6 +119,7 @@ export function createTerm(options: TermOptions): Term {
     definitions: informer(customResourceDefinitionResource),
   };
   // Only what refers to them depends on them: a Secret that cannot be read must stop nothing else.
+  const autoscalers = informer(horizontalPodAutoscalerResource);
   const contents = { secrets: informer(secretResource), configMaps: informer(configMapResource) };
   const recorder = (component: string): EventRecorder =>
     new EventRecorder({ client, component, clock, random, logger: log });
@@ -186,7 +190,7 @@ export function createTerm(options: TermOptions): Term {
     logger: log.child({ component: 'network' }),
   });
   const garbage = { client, clock, logger: log.child({ component: 'gc' }) };
-  const caches = new Caches(Object.values(informers));
+  const caches = new Caches([...Object.values(informers), autoscalers]);
   const kinds = new Kinds({ client, own: resources });
   const follower = new KindFollower({
     ...garbage,
@@ -207,6 +211,16 @@ export function createTerm(options: TermOptions): Term {
     caches,
     kinds,
   });
+  const autoscaling = createAutoscalingController({
+    client,
+    autoscalers,
+    tasks: informers.tasks,
+    definitions: informers.definitions,
+    own: resources,
+    events: recorder('horizontal-pod-autoscaler'),
+    clock,
+    logger: log.child({ component: 'autoscaling' }),
+  });
   const loops = [
     job,
     claimLoop,
@@ -218,6 +232,7 @@ export function createTerm(options: TermOptions): Term {
     collector,
     namespace,
     quota,
+    autoscaling,
     follower,
   ];
   registerTermMetrics({
@@ -227,6 +242,6 @@ export function createTerm(options: TermOptions): Term {
     duplicates: conflicts.duplicates,
     signal: leadership.signal,
   });
-  const caching = [...Object.values(informers), ...Object.values(contents)];
+  const caching = [...Object.values(informers), autoscalers, ...Object.values(contents)];
   return { runnables: [...caching, ...loops], scheduler };
 }

@@ -40,7 +40,7 @@ export class Kinds {
 const anyObject = z.custom<KubeObject>((value) => isObject(value) && isObject(value['metadata']));
 
 /** As much of a kind as is needed to list, watch and delete its objects whatever is in them. */
-function bare({
+export function bare({
   gvk,
   plural,
   namespaced,

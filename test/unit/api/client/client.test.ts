@@ -71,6 +71,7 @@ describe('createClient', () => {
       replicas: 4,
       statusReplicas: 2,
       selector: 'a=b',
+      resourceVersion: '',
     });
 
     const group = '/apis/mesocosm.dev/v1';
