@@ -7,7 +7,8 @@ import type { HealthCheck } from '../../api/server/health.ts';
 import { createApiServer, type ApiServer } from '../../api/server/server.ts';
 import type { Storage } from '../../api/storage/storage.ts';
 import { resources } from '../../api/v1/resources.ts';
-import { ConfigError, readBytes, type Config } from './config.ts';
+import { ConfigError, type Config } from './config.ts';
+import { splitAddress, tlsOf } from './listen.ts';
 import { accessOf } from './masters.ts';
 import { auditOptions, identityOptions } from './identity.ts';
 import { version } from './version.ts';
@@ -52,20 +53,7 @@ export function apiServerOf({ config, logger, ...context }: ApiContext): ApiServ
       host,
       port,
       http2: api.http2,
-      tls: {
-        cert: readBytes(api.certFile, 'api.certFile'),
-        key: readBytes(api.keyFile, 'api.keyFile'),
-        clientCa: readBytes(api.clientCaFile, 'api.clientCaFile'),
-      },
+      tls: tlsOf('api', api),
     },
   });
-}
-
-/** `host:port`, the host in brackets if it is an IPv6 address. */
-function splitAddress(address: string): { host: string; port: number } {
-  const colon = address.lastIndexOf(':');
-  return {
-    host: address.slice(0, colon).replace(/^\[(.*)\]$/, '$1'),
-    port: Number(address.slice(colon + 1)),
-  };
 }

@@ -220,6 +220,21 @@ export const configSchema = z.strictObject({
     })
     .optional()
     .describe('Needed where the API runs.'),
+  controllers: z
+    .strictObject({
+      listen: hostPort
+        .optional()
+        .describe('Where health and metrics of the controllers are served; nowhere if absent.'),
+      certFile: path
+        .optional()
+        .describe('PEM certificate for it; without one plain HTTP is spoken, on loopback only.'),
+      keyFile: path.optional().describe('PEM key of that certificate.'),
+      clientCaFile: path
+        .optional()
+        .describe('PEM of the authority that signs the certificates of who may read metrics.'),
+    })
+    .prefault({})
+    .describe('What a process shows of the controllers in it.'),
   kubeconfig: path
     .optional()
     .describe('How controllers reach the API when it runs in another process.'),
@@ -293,6 +308,7 @@ function absentSections(config: Config, roles: readonly Role[]): string[] {
     (mesos?.tls?.certFile === undefined) === (mesos?.tls?.keyFile === undefined),
     'mesos.tls.keyFile: certFile and keyFile go together',
   );
+  faults.push(...controllersFaults(config.controllers));
   faults.push(...zooKeeperFaults(config.zookeeper));
   need(
     (etcd?.certFile === undefined) === (etcd?.keyFile === undefined),
@@ -303,6 +319,21 @@ function absentSections(config: Config, roles: readonly Role[]): string[] {
     'etcd.passwordFile: username and passwordFile go together',
   );
   return faults;
+}
+
+function controllersFaults({ listen, ...tls }: Config['controllers']): string[] {
+  const files = [tls.certFile, tls.keyFile, tls.clientCaFile];
+  const given = files.filter((file) => file !== undefined).length;
+  if (given > 0 && listen === undefined) {
+    return ['controllers.listen: is needed for a certificate to be shown'];
+  }
+  if (given > 0 && given < files.length) {
+    return ['controllers.certFile: certFile, keyFile and clientCaFile go together'];
+  }
+  if (listen === undefined || given > 0 || isLoopback(listen)) return [];
+  return [
+    'controllers.certFile: is needed, with keyFile and clientCaFile, where listen is no address of loopback',
+  ];
 }
 
 /** Whether only this machine can reach `host:port`. */

@@ -11,9 +11,11 @@ import type { HealthCheck } from '../../api/server/health.ts';
 import { runAll } from '../runtime/manager.ts';
 import type { Runnable } from '../runtime/runnable.ts';
 import { apiServerOf } from './api.ts';
+import { optionalTlsOf, splitAddress } from './listen.ts';
 import type { Config, Role } from './config.ts';
 import { Controllers } from './controllers.ts';
 import { driftReporters } from './drift/reporters.ts';
+import { HealthListener } from './health-listener.ts';
 import { maintenanceOf } from './maintenance.ts';
 import { tellProcess } from './process-metrics.ts';
 import { openStorage } from './storage.ts';
@@ -30,9 +32,7 @@ export interface Process {
 /** Runs the roles of this process until the signal aborts; throws if one of them fails. */
 export async function runCosmd(process: Process, signal: AbortSignal): Promise<void> {
   if (!process.roles.includes('api')) {
-    const transport = await remoteTransport(process);
-    await runAll([controllersOf(process, transport, new Metrics())], signal, process.logger);
-    await transport.close();
+    await runControllers(process, signal);
     return;
   }
   const { config, logger, clock, random } = process;
@@ -65,8 +65,9 @@ export async function runCosmd(process: Process, signal: AbortSignal): Promise<v
     const client = createClient(server.transport(controllerUser));
     const parts: Runnable[] = maintenanceOf({ ...process, storage, client, metrics });
     if (process.roles.includes('controllers')) {
-      controllers = controllersOf(process, server.transport(controllerUser), metrics);
-      parts.push(controllers);
+      const transport = server.transport(controllerUser);
+      controllers = controllersOf(process, transport, metrics);
+      parts.push(controllers, ...healthOf(process, { controllers, transport, metrics }));
     }
     await runAll(parts, signal, logger);
   } finally {
@@ -75,6 +76,68 @@ export async function runCosmd(process: Process, signal: AbortSignal): Promise<v
     await storage.close();
     endMeasuring();
   }
+}
+
+/** The controllers alone, with an API server elsewhere. */
+async function runControllers(process: Process, signal: AbortSignal): Promise<void> {
+  const transport = await remoteTransport(process);
+  const metrics = new Metrics();
+  const endMeasuring = tellProcess(metrics, process.clock);
+  try {
+    const controllers = controllersOf(process, transport, metrics);
+    const health = healthOf(process, { controllers, transport, metrics });
+    await runAll([controllers, ...health], signal, process.logger);
+  } finally {
+    await transport.close();
+    endMeasuring();
+  }
+}
+
+/** Where health and metrics of the controllers are served, if anywhere. */
+function healthOf(
+  { config, clock, logger }: Process,
+  { controllers, transport, metrics }: HealthSubject,
+): Runnable[] {
+  const { listen, ...files } = config.controllers;
+  if (listen === undefined) return [];
+  return [
+    new HealthListener({
+      listen: splitAddress(listen),
+      tls: optionalTlsOf('controllers', files),
+      checks: [
+        apiCheck(transport, clock),
+        { name: 'framework', check: () => Promise.resolve(controllers.problem()) },
+      ],
+      metrics,
+      clock,
+      logger: logger.child({ component: 'health' }),
+    }),
+  ];
+}
+
+interface HealthSubject {
+  controllers: Controllers;
+  transport: Transport;
+  metrics: Metrics;
+}
+
+const apiCheckMs = 5_000;
+
+/** Whether the API answers, and knows who we are. */
+function apiCheck(transport: Transport, clock: Clock): HealthCheck {
+  return {
+    name: 'api',
+    check: async () => {
+      const over = new AbortController();
+      const timer = clock.after(apiCheckMs, () => over.abort());
+      try {
+        const { code } = await transport.request({ method: 'GET', path: '/api' }, over.signal);
+        return code < 400 ? undefined : `the API answers ${code}`;
+      } finally {
+        timer.cancel();
+      }
+    },
+  };
 }
 
 /** The identity of the loops where they share the process of the API; the role of that name is theirs. */

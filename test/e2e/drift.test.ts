@@ -7,14 +7,15 @@ import { mesosTaskId, taskResource, type Task } from '../../api/v1/task.ts';
 import { eventually, TestCluster } from '../support/cluster.ts';
 import { namespace, pathOf, running, service } from './support/jobs.ts';
 
-// One cosmd serves the API, another runs the controllers, so that these can be away.
+// One cosmd serves the API, another runs the controllers alone, by a certificate of their own, so that
+// these can be away.
 let cluster: TestCluster;
 const path = pathOf('web');
 
 beforeAll(async () => {
   cluster = await TestCluster.start({
     cosmds: 2,
-    roles: ['api', 'api,controllers'],
+    roles: ['api', 'controllers'],
     zookeeperProxied: true,
     // Only these agents can be asked what their containers have.
     emulator: { mode: 'process', agents: 2 },
@@ -87,6 +88,23 @@ async function memberOf({ metadata }: Task): Promise<{ node: string; body: strin
   }
   throw new Error(`no member of ${metadata.name}`);
 }
+
+describe('controllers without the API', () => {
+  it('work under their own role, and tell how they are', async () => {
+    const controllers = cluster.cosmds[1];
+    const ask = async (path: string): Promise<string> =>
+      (await fetch(`http://127.0.0.1:${controllers?.port}${path}`)).text();
+    expect(await ask('/livez')).toBe('ok');
+    expect(await ask('/readyz?verbose')).toBe(
+      '[+]ping ok\n[+]api ok\n[+]framework ok\nreadyz check passed\n',
+    );
+    const metrics = await ask('/metrics');
+    expect(metrics).toMatch(/^mesocosm_leading 1$/m);
+    expect(metrics).toMatch(/^mesocosm_tasks\{phase="Running"\} 3$/m);
+    expect(metrics).toMatch(/^process_resident_memory_bytes /m);
+    expect(controllers?.log).not.toMatch(/forbidden/i);
+  });
+});
 
 describe('cosm drift', { timeout: 60_000 }, () => {
   it('shows for each instance what spec, etcd, master, agent and ZooKeeper say, and ends with 0', async () => {

@@ -9,6 +9,7 @@ import { systemRandom } from '../../api/machinery/random.ts';
 import { leaseResource } from '../../api/v1/core.ts';
 import { networkResource } from '../../api/v1/network.ts';
 import {
+  clientCertificate,
   ensureCertificates,
   writeKubeconfig,
   type Certificates,
@@ -28,7 +29,7 @@ export interface TestClusterOptions {
   emulator?: EmulatorOptions;
   /** How many cosmd share the cluster; 1 if absent. */
   cosmds?: number;
-  /** What each of them does, as on its command line; both if absent. */
+  /** What each of them does, as on its command line; both if absent. The first serves the API. */
   roles?: readonly string[];
   /** More of cosmd.yaml. */
   config?: Readonly<Record<string, unknown>>;
@@ -122,6 +123,14 @@ export class TestCluster {
       const { host, port } = zookeeperProxy ?? { host: zookeeper.host, port: secured };
       const certificates = ensureCertificates(join(directory, 'certificates'));
       const ports = await freePorts(options.cosmds ?? 1);
+      const kubeconfig = join(directory, 'controllers.kubeconfig');
+      const server = `https://127.0.0.1:${ports[0] ?? 0}`;
+      const admin = clientCertificate(
+        join(directory, 'certificates'),
+        'system:mesocosm-controllers',
+        [],
+      );
+      writeKubeconfig(kubeconfig, server, { ...certificates, admin });
       while (options.tapped === true && taps.length < ports.length) {
         const tap = await MesosTap.start(emulator.master);
         undo.push(() => tap.stop());
@@ -129,6 +138,8 @@ export class TestCluster {
       }
       const config = {
         clusterName: 'test',
+        // Of controllers without the API: they reach that of the first.
+        kubeconfig,
         etcd: { endpoints: [etcd.endpoint] },
         zookeeper: {
           connect: `${host}:${port}`,

@@ -9,8 +9,9 @@ import type { Certificates } from '../../hack/local/certificates.ts';
 import { accepts, until } from '../../hack/local/wait.ts';
 
 export interface CosmdOptions {
-  /** What `cosmd.yaml` says besides `api`. */
+  /** What `cosmd.yaml` says besides `api`, or besides `controllers` where these are alone. */
   config: Readonly<Record<string, unknown>>;
+  /** Of the API; of health and metrics where the controllers are alone. */
   port: number;
   certificates: Certificates;
   /** As on the command line; both if absent. */
@@ -31,13 +32,15 @@ export class Cosmd {
     this.port = port;
     this.#directory = mkdtempSync(join(tmpdir(), 'mesocosm-cosmd-'));
     this.#file = join(this.#directory, 'cosmd.yaml');
+    const listen = `127.0.0.1:${port}`;
     const api = {
-      listen: `127.0.0.1:${port}`,
+      listen,
       certFile: certificates.server.certFile,
       keyFile: certificates.server.keyFile,
       clientCaFile: certificates.caFile,
     };
-    writeFileSync(this.#file, stringify({ ...config, api }));
+    const own = roles === 'controllers' ? { controllers: { listen } } : { api };
+    writeFileSync(this.#file, stringify({ ...config, ...own }));
   }
 
   /** What it logged since it was first started. */
