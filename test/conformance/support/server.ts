@@ -32,7 +32,10 @@ export async function startServer(
   storage: Storage = new MemoryStorage({ clock: systemClock() }),
   clock: Clock = systemClock(),
   more: Partial<
-    Pick<ApiServerOptions, 'reporters' | 'agents' | 'authorization' | 'identity' | 'audit'>
+    Pick<
+      ApiServerOptions,
+      'reporters' | 'agents' | 'authorization' | 'identity' | 'audit' | 'metrics' | 'streams'
+    >
   > = {},
 ): Promise<RunningServer> {
   const directory = await mkdtemp(join(tmpdir(), 'mesocosm-api-'));
