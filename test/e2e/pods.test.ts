@@ -174,3 +174,55 @@ describe('the newest kubectl', { timeout: 60_000 }, () => {
     expect(await kubectl().run('get', 'pods')).toContain(next?.metadata.name);
   });
 });
+
+describe('a Job that runs to completion', { timeout: 60_000 }, () => {
+  const manifest = (name: string, script: string, spec: string): string => `
+apiVersion: mesocosm.dev/v1
+kind: Job
+metadata: {name: ${name}}
+spec:
+  type: Batch
+  ${spec}
+  template:
+    spec:
+      containers:
+      - name: main
+        script: ${JSON.stringify(script)}
+        resources: {requests: {cpu: 10m, memory: 32Mi}}
+`;
+  const job = (name: string): string => `jobs.mesocosm.dev/${name}`;
+  const create = async (name: string, script: string, spec: string): Promise<Kubectl> => {
+    if (newest === undefined) throw new Error('there is no kubectl');
+    const kubectl = kubectlOf(newest);
+    const file = join(directory, `${name}.yaml`);
+    await writeFile(file, manifest(name, script, spec));
+    await kubectl.run('apply', '-f', file);
+    return kubectl;
+  };
+
+  it('runs each instance until it has succeeded, and goes when its time is up', async () => {
+    const tried = join(directory, 'tried');
+    // Instance 1 fails the first time.
+    const fails = `test "$COSM_INSTANCE" = 1 && mkdir ${tried}-once`;
+    const script = `echo "$COSM_INSTANCE" >>${tried}; ! { ${fails}; } 2>/dev/null`;
+    const spec = 'replicas: 3\n  parallelism: 2\n  ttlSecondsAfterFinished: 2';
+    const kubectl = await create('report', script, spec);
+    await kubectl.run('wait', '--for=condition=Complete', '--timeout=40s', job('report'));
+    const path = '{.status.succeeded} {.status.failed} {.status.completedIndexes}';
+    const told = await kubectl.run('get', job('report'), '-o', `jsonpath=${path}`);
+    expect(told).toBe('3 1 0-2');
+    const runs = (await readFile(tried, 'utf8')).trim().split('\n').sort();
+    expect(runs).toEqual(['0', '1', '1', '2']);
+    expect(await kubectl.run('get', 'pods')).toMatch(/report-0-\w+ .*Completed/);
+    await kubectl.run('wait', '--for=delete', '--timeout=20s', job('report'));
+    expect(await kubectl.run('get', 'pods')).not.toContain('report-');
+  });
+
+  it('fails with more failed tasks than backoffLimit', async () => {
+    const kubectl = await create('broken', 'exit 3', 'backoffLimit: 0');
+    await kubectl.run('wait', '--for=condition=Failed', '--timeout=30s', job('broken'));
+    const path = '{.status.conditions[?(@.type=="Stalled")].reason}';
+    const why = await kubectl.run('get', job('broken'), '-o', `jsonpath=${path}`);
+    expect(why).toBe('BackoffLimitExceeded');
+  });
+});
