@@ -21,21 +21,48 @@ interface Metric {
   read: () => Iterable<Sample>;
 }
 
+/** The count of one set of labels. */
+export class Count {
+  readonly labels: Labels;
+  #value = 0;
+
+  constructor(labels: Labels) {
+    this.labels = labels;
+  }
+
+  get value(): number {
+    return this.#value;
+  }
+
+  /** Throws RangeError for what is negative or no number. */
+  inc(by = 1): void {
+    if (!(by >= 0)) throw new RangeError(`a counter cannot grow by ${by}`);
+    this.#value += by;
+  }
+}
+
 /** Counts what happens; it never goes down. Each set of labels has a count of its own, kept for good. */
 export class Counter {
-  readonly #samples = new Map<string, { labels: Labels; value: number }>();
+  readonly #counts = new Map<string, Count>();
+
+  /** The count of these labels, for those who count often. */
+  of(labels: Labels): Count {
+    const key = textOf(labels);
+    let count = this.#counts.get(key);
+    if (count === undefined) {
+      count = new Count(labels);
+      this.#counts.set(key, count);
+    }
+    return count;
+  }
 
   /** Throws RangeError for what is negative or no number. */
   inc(labels: Labels = {}, by = 1): void {
-    if (!(by >= 0)) throw new RangeError(`a counter cannot grow by ${by}`);
-    const key = textOf(labels);
-    const sample = this.#samples.get(key);
-    if (sample === undefined) this.#samples.set(key, { labels, value: by });
-    else sample.value += by;
+    this.of(labels).inc(by);
   }
 
   samples(): Iterable<Sample> {
-    return this.#samples.values();
+    return this.#counts.values();
   }
 }
 

@@ -262,25 +262,27 @@ export class WatchCache<T> {
   ): AsyncGenerator<CacheBatch<T>, void> {
     let after = start;
     let bookmarkAt = this.#clock.monotonic() + (bookmarkMs ?? 0);
-    while (!signal.aborted) {
-      if (resource.replaced) throw compactedError(after);
-      const logged = resource.log.read(after, batchEvents);
-      const all = logged.at(-1) === resource.log.newest || logged.length === 0;
-      after = Math.max(after, all ? this.revision : (logged.at(-1)?.modRevision ?? 0));
-      const events = logged.filter((event) => event.key.startsWith(prefix)).map(sound);
-      // A subscriber may begin at a revision that is yet to come; it cannot have reached it.
-      const reached = after <= this.revision;
-      const due = bookmarkMs !== undefined && reached && this.#clock.monotonic() >= bookmarkAt;
-      if (events.length > 0 || due) {
-        yield { revision: after, events };
-        bookmarkAt = this.#clock.monotonic() + (bookmarkMs ?? 0);
-      } else if (all) {
-        const ms = Math.max(bookmarkAt - this.#clock.monotonic(), reached ? 0 : 1_000);
-        await resource.changed.wait(
-          signal,
-          bookmarkMs === undefined ? undefined : { clock: this.#clock, ms },
-        );
+    const changes = resource.changed.listen(signal);
+    try {
+      while (!signal.aborted) {
+        if (resource.replaced) throw compactedError(after);
+        const logged = resource.log.read(after, batchEvents);
+        const all = logged.at(-1) === resource.log.newest || logged.length === 0;
+        after = Math.max(after, all ? this.revision : (logged.at(-1)?.modRevision ?? 0));
+        const events = logged.filter((event) => event.key.startsWith(prefix)).map(sound);
+        // A subscriber may begin at a revision that is yet to come; it cannot have reached it.
+        const reached = after <= this.revision;
+        const due = bookmarkMs !== undefined && reached && this.#clock.monotonic() >= bookmarkAt;
+        if (events.length > 0 || due) {
+          yield { revision: after, events };
+          bookmarkAt = this.#clock.monotonic() + (bookmarkMs ?? 0);
+        } else if (all) {
+          const ms = Math.max(bookmarkAt - this.#clock.monotonic(), reached ? 0 : 1_000);
+          await changes.next(bookmarkMs === undefined ? undefined : { clock: this.#clock, ms });
+        }
       }
+    } finally {
+      changes.end();
     }
   }
 

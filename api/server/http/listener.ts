@@ -14,6 +14,7 @@ import type { ServerLogger } from '../server.ts';
 import type { Traffic } from '../traffic/traffic.ts';
 import { announcesBody, BodyMemory, decodeBody, drain, readBody } from './body.ts';
 import { Http2Connections } from './http2.ts';
+import { Flushes } from './flushes.ts';
 import { limits } from './limits.ts';
 import type { Incoming, Outgoing } from './message.ts';
 import { RequestHeads } from './request-head.ts';
@@ -63,6 +64,7 @@ export class HttpsListener {
   readonly #open = new Set<AbortController>();
   readonly #underWay = new Set<Promise<void>>();
   readonly #turns: Turns;
+  readonly #flushes: Flushes;
   readonly #bodies = new BodyMemory();
 
   constructor(options: HttpsListenerOptions) {
@@ -70,6 +72,7 @@ export class HttpsListener {
     // Every session under way listens to it.
     setMaxListeners(0, this.#stopping.signal);
     this.#turns = new Turns(options.clock);
+    this.#flushes = new Flushes(options.clock);
     this.#heads = new RequestHeads(options);
     const { tls } = options;
     this.#server = createServer(
@@ -205,6 +208,7 @@ export class HttpsListener {
       acceptEncoding: request.headers['accept-encoding'],
       clock: this.#options.clock,
       turns: this.#turns,
+      flushes: this.#flushes,
     };
     try {
       if (this.#stopping.signal.aborted) gone.abort();

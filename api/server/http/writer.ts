@@ -9,6 +9,7 @@ import { statusAnswer } from '../dispatcher.ts';
 import { takesGzip, warningHeader } from './headers.ts';
 import { limits } from './limits.ts';
 import type { Outgoing } from './message.ts';
+import type { Flushes } from './flushes.ts';
 import type { Turns } from './turns.ts';
 import { writeStream } from './stream.ts';
 
@@ -21,6 +22,8 @@ export interface Exchange {
   clock: Clock;
   /** Those of all long answers of a server. */
   turns: Turns;
+  /** Those of all its watches. */
+  flushes: Flushes;
 }
 
 /** The client stopped reading: its connection is cut. */
@@ -224,14 +227,14 @@ async function taken(
 
 /** Streams events; those of one moment are written at once. The pace is the client's. */
 async function writeWatch(exchange: Exchange, answer: WatchAnswer): Promise<void> {
-  const { response, clock } = exchange;
+  const { response } = exchange;
   response.setHeader('Content-Type', 'application/json');
   response.flushHeaders();
   if (exchange.head) {
     response.end();
     return;
   }
-  const waiting = new Coalescer(response, clock);
+  const waiting = new Coalescer(response, exchange.flushes);
   try {
     for await (const frames of answer.frames) {
       for (const frame of frames) {
@@ -253,14 +256,13 @@ async function writeWatch(exchange: Exchange, answer: WatchAnswer): Promise<void
 /** Collects pieces and writes them together, a moment later or when there are enough. */
 class Coalescer {
   readonly #response: Outgoing;
-  readonly #clock: Clock;
+  readonly #flushes: Flushes;
   #pieces: Uint8Array[] = [];
   #bytes = 0;
-  #timer: { cancel(): void } | undefined;
 
-  constructor(response: Outgoing, clock: Clock) {
+  constructor(response: Outgoing, flushes: Flushes) {
     this.#response = response;
-    this.#clock = clock;
+    this.#flushes = flushes;
   }
 
   /** Whether it is time to write, and to wait for the client if it does not keep up. */
@@ -269,25 +271,25 @@ class Coalescer {
   }
 
   push(pieces: readonly Uint8Array[]): void {
+    if (this.#pieces.length === 0) this.#flushes.add(this.flush);
     for (const piece of pieces) {
       this.#pieces.push(piece);
       this.#bytes += piece.length;
     }
-    this.#timer ??= this.#clock.after(0, () => this.flush());
   }
 
   /** Whether the client keeps up. */
-  flush(): boolean {
+  readonly flush = (): boolean => {
     this.stop();
     if (this.#pieces.length === 0) return !this.#response.writableNeedDrain;
+    if (this.#response.destroyed) return false;
     const bytes = Buffer.concat(this.#pieces, this.#bytes);
     this.#pieces = [];
     this.#bytes = 0;
     return this.#response.write(bytes);
-  }
+  };
 
   stop(): void {
-    this.#timer?.cancel();
-    this.#timer = undefined;
+    this.#flushes.remove(this.flush);
   }
 }

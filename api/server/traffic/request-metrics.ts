@@ -1,4 +1,11 @@
-import type { Counter, Histogram, Labels, Metrics, Sample } from '../../machinery/metrics.ts';
+import type {
+  Count,
+  Counter,
+  Histogram,
+  Labels,
+  Metrics,
+  Sample,
+} from '../../machinery/metrics.ts';
 import type { Verb } from '../../machinery/resource.ts';
 import type { Catalog } from '../catalog.ts';
 import type { RequestInfo } from '../request-info.ts';
@@ -176,8 +183,9 @@ export class RequestMetrics {
     return this.#watchers.enter({ ...of });
   }
 
-  event(of: WatchedKind): void {
-    this.#events.inc({ ...of });
+  /** The count of what is sent to watchers of this kind. */
+  eventsOf(watched: WatchedKind): Count {
+    return this.#events.of({ ...watched });
   }
 }
 

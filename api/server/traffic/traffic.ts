@@ -156,10 +156,11 @@ export class Traffic {
       const kind = this.#options.catalog.find(info)?.resource.gvk.kind ?? '';
       const watched = { group, version, kind };
       unwatched = metrics.watches(watched);
+      const events = metrics.eventsOf(watched);
       const counted: WatchAnswer = {
         ...answer,
         line: (frame) => {
-          metrics.event(watched);
+          events.inc();
           return answer.line(frame);
         },
       };

@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { systemClock, type Clock } from '../../../../../api/machinery/clock.ts';
 import { limits } from '../../../../../api/server/http/limits.ts';
+import { Flushes } from '../../../../../api/server/http/flushes.ts';
 import { Turns } from '../../../../../api/server/http/turns.ts';
 import { StalledClientError, writeAnswer } from '../../../../../api/server/http/writer.ts';
 import {
@@ -31,10 +32,10 @@ interface Serving {
 async function serve(answer: () => Answer, clock: Clock = systemClock()): Promise<Serving> {
   let settle: (outcome: unknown) => void = () => undefined;
   const outcome = new Promise<unknown>((resolve) => (settle = resolve));
-  const turns = new Turns(clock);
+  const shared = { clock, turns: new Turns(clock), flushes: new Flushes(clock) };
   server = createServer((incoming, response) => {
     const acceptEncoding = incoming.headers['accept-encoding'];
-    const exchange = { response, head: incoming.method === 'HEAD', acceptEncoding, clock, turns };
+    const exchange = { ...shared, response, head: incoming.method === 'HEAD', acceptEncoding };
     writeAnswer(exchange, answer()).then(settle, (error: unknown) => {
       response.destroy();
       settle(error);
@@ -234,4 +235,36 @@ it('long works go on one at a time, each in a turn of its own', async () => {
   };
   await Promise.all([work('a'), work('b')]);
   expect(order).toEqual(['a1@1', 'b1@2', 'a2@3', 'b2@4', 'a3@5', 'b3@6']);
+});
+
+it('what many watches write is written in one turn, and goes on in the next if it takes long', () => {
+  let ms = 0;
+  const timers: (() => void)[] = [];
+  const clock: Clock = {
+    now: () => ms,
+    monotonic: () => ms,
+    after: (_ms, run) => {
+      timers.push(run);
+      return { cancel: () => undefined };
+    },
+  };
+  const flushes = new Flushes(clock);
+  const order: string[] = [];
+  const flush = (name: string, takes: number) => (): void => {
+    order.push(`${name}@${ms}`);
+    ms += takes;
+  };
+  const dropped = flush('dropped', 0);
+  flushes.add(flush('a', 4));
+  flushes.add(dropped);
+  flushes.add(flush('b', 7));
+  flushes.add(flush('c', 0));
+  flushes.remove(dropped);
+  expect(timers).toHaveLength(1);
+  timers.shift()?.();
+  expect(order).toEqual(['a@0', 'b@4']);
+  expect(timers).toHaveLength(1);
+  timers.shift()?.();
+  expect(order).toEqual(['a@0', 'b@4', 'c@11']);
+  expect(timers).toEqual([]);
 });
