@@ -111,6 +111,29 @@ describe('the health check for Argo CD', () => {
     ]);
   });
 
+  it('waits for a Job of type Batch to run to completion, as for that of Kubernetes', () => {
+    const batch = (type: string, status = 'True', observedGeneration = 1): JsonObject => ({
+      kind: 'Job',
+      metadata: { name: 'report', generation: 1 },
+      spec: { type: 'Batch' },
+      status: {
+        observedGeneration,
+        conditions: [
+          { type: 'Ready', status: 'True' },
+          { type, status },
+        ],
+      },
+    });
+    const said = [batch('Complete'), batch('Failed'), batch('Stalled')];
+    const still = [batch('Reconciling'), batch('Reconciling', 'False'), batch('Failed', 'False')];
+    expect(checked([...said, ...still, batch('Complete', 'True', -1)])).toEqual([
+      ...['Healthy', 'Degraded', 'Degraded'],
+      ...['Progressing', 'Progressing', 'Progressing', 'Progressing'],
+    ]);
+    const service = { ...batch('Reconciling', 'False'), spec: { type: 'Service' } };
+    expect(checked([service])).toEqual(['Healthy']);
+  });
+
   it('is about all of our kinds, by the group that they are in', () => {
     expect(Object.keys(customizations)).toEqual(['mesocosm.dev/*']);
   });
