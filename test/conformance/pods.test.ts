@@ -1,8 +1,10 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createClient } from '../../api/client/resource-client.ts';
 import type { Client } from '../../api/client/client.ts';
 import type { Volume } from '../../api/v1/contents.ts';
-import { jobLabel } from '../../api/v1/job.ts';
+import { jobLabel, jobResource } from '../../api/v1/job.ts';
 import { resources } from '../../api/v1/resources.ts';
 import { runAnnotation } from '../../api/v1/runs.ts';
 import { taskResource, type TaskStatus } from '../../api/v1/task.ts';
@@ -104,6 +106,17 @@ beforeAll(async () => {
   agent.files.set(`${sandbox('web-0-a')}/stderr`, Buffer.from('oops\n'));
   agent.files.set(`${sandbox('old-0-a')}/stdout`, Buffer.from('the first run\n'));
   agent.files.set(`${sandbox('old-0-a')}/stderr`, Buffer.from(''));
+  const some = { requests: { cpu: '100m', memory: '32Mi' } };
+  await client.of(jobResource).create({
+    apiVersion: 'mesocosm.dev/v1',
+    kind: 'Job',
+    metadata: { namespace: 'default', name: 'busy' },
+    spec: {
+      template: { spec: { containers: [{ name: 'main', script: 'true', resources: some }] } },
+    },
+  });
+  agent.used.set('default.web-0-a', { cores: 0.25, bytes: 48 * 2 ** 20 });
+  agent.used.set('default.pair-0-a', { cores: 1.5, bytes: 96 * 2 ** 20 });
   for (const container of ['main', 'side']) {
     const path = `${sandbox('pair-0-a')}/tasks/default.pair-0-a.${container}`;
     agent.files.set(`${path}/stdout`, Buffer.from(`from ${container}\n`));
@@ -216,6 +229,62 @@ describe.each(versions)('kubectl 1.$minor', ({ file, minor }) => {
     expect(since.stderr).toContain('use tailLines instead of sinceSeconds');
     const stamped = await kubectl.try(['logs', 'web-0-a', '--timestamps']);
     expect(stamped.stderr).toContain('do not keep when a line was written');
+  });
+
+  it('tells what they use, of those whose agents tell', async () => {
+    const rows = async (...args: string[]): Promise<string[][]> => {
+      const lines = (await kubectl.run('top', 'pods', '--no-headers', ...args)).trim().split('\n');
+      return lines.map((line) => line.trim().split(/\s+/)).sort();
+    };
+    const [pair, web, ...others] = await rows();
+    expect(others).toEqual([]);
+    expect([pair?.[0], pair?.[2]]).toEqual(['pair-0-a', '96Mi']);
+    expect([web?.[0], web?.[2]]).toEqual(['web-0-a', '48Mi']);
+    expect(Number.parseInt(web?.[1] ?? '')).toBeGreaterThanOrEqual(240);
+    expect(Number.parseInt(web?.[1] ?? '')).toBeLessThanOrEqual(260);
+    expect((await rows('-l', `${jobLabel}=pair`)).map(([name]) => name)).toEqual(['pair-0-a']);
+    const containers = (await rows('--containers')).map((row) => row.slice(0, 2));
+    expect(containers).toEqual([
+      ['pair-0-a', '*'],
+      ['web-0-a', 'main'],
+    ]);
+    const { stderr } = await kubectl.try(['top', 'pod', 'new-0-a']);
+    expect(stderr).toContain('pods.metrics.k8s.io "new-0-a" not found');
+  });
+
+  it('autoscales a Job, and shows by what', async () => {
+    const name = `scaled-${minor}`;
+    const old = { apiVersion: 'autoscaling/v1', kind: 'HorizontalPodAutoscaler' };
+    await kubectl.run('autoscale', 'job.mesocosm.dev/busy', `--name=${name}`, '--max=5', '--min=2');
+    const [row = ''] = (await kubectl.run('get', 'hpa', name, '--no-headers')).trim().split('\n');
+    expect(row.split(/\s{2,}/).slice(0, 6)).toEqual([
+      name,
+      'Job/busy',
+      'cpu: <unknown>/80%',
+      '2',
+      '5',
+      '0',
+    ]);
+    expect(await kubectl.run('describe', 'hpa', name)).toMatch(/Max replicas:\s+5/);
+    const spec = {
+      scaleTargetRef: { apiVersion: 'mesocosm.dev/v1', kind: 'Job', name: 'busy' },
+      maxReplicas: 6,
+      targetCPUUtilizationPercentage: 70,
+    };
+    const file = join(running.directory, `${name}.json`);
+    const write = (more: object): void =>
+      writeFileSync(
+        file,
+        JSON.stringify({ ...old, metadata: { name }, spec: { ...spec, ...more } }),
+      );
+    write({});
+    await kubectl.run('apply', '-f', file);
+    write({ maxReplicas: 7 });
+    await kubectl.run('apply', '-f', file);
+    const path =
+      'jsonpath={.apiVersion} {.spec.maxReplicas} {.spec.metrics[0].resource.target.averageUtilization}';
+    expect(await kubectl.run('get', 'hpa', name, '-o', path)).toBe('autoscaling/v2 7 70');
+    await kubectl.run('delete', 'hpa', name);
   });
 
   it('is told why there are no logs', async () => {

@@ -11,6 +11,8 @@ export interface FileAgent {
   /** Path -> when it was last written, in milliseconds since the epoch; now if it is not there. */
   modified: Map<string, number>;
   reads: { path: string; offset: number }[];
+  /** By executor: cores and bytes that its container uses all the time. */
+  used: Map<string, { cores: number; bytes: number }>;
   stop(): Promise<void>;
 }
 
@@ -20,6 +22,7 @@ const callSchema = z.discriminatedUnion('type', [
     read_file: z.object({ path: z.string(), offset: z.number(), length: z.number() }),
   }),
   z.object({ type: z.literal('LIST_FILES'), list_files: z.object({ path: z.string() }) }),
+  z.object({ type: z.literal('GET_CONTAINERS') }),
 ]);
 
 const cap = 65_536;
@@ -46,13 +49,38 @@ export async function startFileAgent(): Promise<FileAgent> {
         })),
     },
   });
+  const used: FileAgent['used'] = new Map();
+  const getContainers = () => ({
+    get_containers: {
+      containers: [...used].map(([executor, { cores, bytes }]) => ({
+        framework_id: { value: 'F-1' },
+        executor_id: { value: executor },
+        container_id: { value: `C-${executor}` },
+        resource_statistics: {
+          timestamp: Date.now() / 1000,
+          cpus_user_time_secs: (cores * Date.now()) / 1000,
+          cpus_system_time_secs: 0,
+          mem_rss_bytes: bytes,
+        },
+      })),
+    },
+  });
+  const answer = (call: z.infer<typeof callSchema>) => {
+    switch (call.type) {
+      case 'READ_FILE':
+        return readFile(call.read_file);
+      case 'LIST_FILES':
+        return listFiles(call.list_files);
+      case 'GET_CONTAINERS':
+        return getContainers();
+    }
+  };
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       const call = callSchema.parse(JSON.parse(Buffer.concat(chunks).toString()));
-      const body =
-        call.type === 'READ_FILE' ? readFile(call.read_file) : listFiles(call.list_files);
+      const body = answer(call);
       response.writeHead(body === undefined ? 404 : 200, { 'content-type': 'application/json' });
       response.end(body === undefined ? '' : JSON.stringify({ type: call.type, ...body }));
     });
@@ -66,6 +94,7 @@ export async function startFileAgent(): Promise<FileAgent> {
     files,
     modified,
     reads,
+    used,
     stop: async () => {
       server.closeAllConnections();
       server.close();
