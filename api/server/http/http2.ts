@@ -21,6 +21,7 @@ export interface Http2Options {
 export class Http2Connections {
   readonly #options: Http2Options;
   readonly #open = new Set<Http2Connection>();
+  #leaving = false;
 
   constructor(options: Http2Options) {
     this.#options = options;
@@ -35,16 +36,18 @@ export class Http2Connections {
     const connection = new Http2Connection(socket, this.#options);
     this.#open.add(connection);
     connection.onceClosed(() => this.#open.delete(connection));
+    if (this.#leaving) connection.leave();
   }
 
   /** Tells all clients to send further requests elsewhere; each connection ends with its last answer. */
   leave(): void {
+    this.#leaving = true;
     for (const connection of this.#open) connection.leave();
   }
 
-  /** Cuts all connections. */
+  /** Cuts connections that have something under way; those that are left have but a moment anyway. */
   destroy(): void {
-    for (const connection of this.#open) connection.destroy();
+    for (const connection of this.#open) if (connection.busy) connection.destroy();
   }
 }
 
@@ -85,30 +88,37 @@ class Http2Connection {
     );
     // The close that follows says enough.
     this.#session.on('error', () => undefined);
-    socket.on('error', () => this.#session.destroy());
-    socket.once('close', () => this.#session.destroy());
+    socket.on('error', () => this.destroy());
     this.onceClosed(() => {
       this.#idle.cancel();
       this.#pulse.cancel();
+      this.#session.destroy();
     });
   }
 
+  get busy(): boolean {
+    return this.#streams > 0;
+  }
+
   onceClosed(run: () => void): void {
-    this.#session.once('close', run);
+    this.#socket.once('close', run);
   }
 
   /** GOAWAY: what has begun is answered, nothing else. */
   leave(): void {
-    if (this.#session.destroyed) return;
-    this.#session.close();
-    if (this.#streams > 0) return;
-    // Whoever reads nothing does not read this either.
-    this.#idle.cancel();
-    this.#idle = this.#options.clock.after(limits.lingerMs, () => this.destroy());
+    if (!this.#session.destroyed) this.#session.close();
+    if (this.#streams === 0) this.#cutSoon();
   }
 
   destroy(): void {
     this.#session.destroy();
+    this.#socket.destroy();
+  }
+
+  /** Leaves the other end a moment to read why and to hang up: it may do neither. */
+  #cutSoon(): void {
+    this.#idle.cancel();
+    this.#idle = this.#options.clock.after(limits.lingerMs, () => this.destroy());
   }
 
   /** Whoever does not answer has gone, or reads nothing, or broke the rules so that nothing is read of it. */
@@ -148,13 +158,13 @@ class Http2Connection {
     const { clock } = this.#options;
     this.#streams -= 1;
     if (!writableFinished && !this.#broken.spend()) this.#calmDown();
-    if (this.#streams > 0 || this.#session.destroyed) return;
-    const patience = this.#session.closed ? limits.lingerMs : limits.keepAliveMs;
+    if (this.#streams > 0) return;
+    if (this.#session.closed || this.#session.destroyed) {
+      this.#cutSoon();
+      return;
+    }
     this.#idle.cancel();
-    this.#idle = clock.after(patience, () => {
-      if (this.#session.closed) this.destroy();
-      else this.leave();
-    });
+    this.#idle = clock.after(limits.keepAliveMs, () => this.leave());
   }
 
   /**
@@ -163,8 +173,10 @@ class Http2Connection {
    */
   #calmDown(): void {
     this.#options.clock.after(0, () => {
-      if (this.#session.destroyed) return;
-      this.#session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      if (!this.#session.destroyed) {
+        this.#session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      }
+      this.#cutSoon();
     });
   }
 }

@@ -11,6 +11,7 @@ import { sleep, systemClock } from '../../../api/machinery/clock.ts';
 import { resources } from '../../../api/v1/resources.ts';
 import { widgetResource } from '../../unit/api/server/support/widget.ts';
 import { exchange, type Identity, type WireAnswer } from '../golden/wire.ts';
+import { dialHttp2, flags, frame, requestHeaders } from '../support/frames.ts';
 import { startServer, type RunningServer } from '../support/server.ts';
 import { fuzzRequests, type FuzzRequest } from './requests.ts';
 
@@ -230,6 +231,98 @@ describe('a client that does not play by the rules', () => {
     expect(running.complaints).toEqual([]);
   });
 });
+
+describe('a client that breaks HTTP/2', () => {
+  const payload = requestHeaders('GET', '/api/v1/namespaces');
+  const whole = flags.endHeaders | flags.endStream;
+  const streamOf = (turn: number): number => 2 * turn + 1;
+  const number = (value: number): Buffer => {
+    const bytes = Buffer.alloc(4);
+    bytes.writeUInt32BE(value);
+    return bytes;
+  };
+  const get = (turn: number): Buffer =>
+    frame('headers', { stream: streamOf(turn), flags: whole, payload });
+
+  /** Sends what `make` gives, turn by turn, until the server hangs up; how many turns it took of `most`. */
+  async function flood(make: (turn: number) => Buffer, most = 20_000): Promise<number> {
+    const socket = await dialHttp2(running.port, admin);
+    socket.resume();
+    let turn = 0;
+    while (!socket.destroyed && turn < most) {
+      const pieces: Buffer[] = [];
+      for (const end = turn + 100; turn < end; turn += 1) pieces.push(make(turn));
+      if (socket.writable) socket.write(Buffer.concat(pieces));
+      await sleep(clock, 0);
+    }
+    socket.destroy();
+    return turn;
+  }
+
+  it.each<[string, (turn: number) => Buffer]>([
+    [
+      'gives up each request at once',
+      (turn) =>
+        Buffer.concat([
+          get(turn),
+          frame('resetStream', { stream: streamOf(turn), payload: number(8) }),
+        ]),
+    ],
+    [
+      'has the server give up each request',
+      (turn) =>
+        Buffer.concat([
+          get(turn),
+          frame('windowUpdate', { stream: streamOf(turn), payload: number(0) }),
+        ]),
+    ],
+    ['opens more streams than it may', get],
+    [
+      'never ends its headers',
+      (turn) =>
+        turn === 0
+          ? frame('headers', { stream: 1, flags: flags.endStream, payload })
+          : frame('continuation', { stream: 1 }),
+    ],
+    [
+      'sends bodies of nothing',
+      (turn) =>
+        turn === 0
+          ? frame('headers', {
+              stream: 1,
+              flags: flags.endHeaders,
+              payload: requestHeaders('POST', '/api/v1/namespaces'),
+            })
+          : frame('data', { stream: 1 }),
+    ],
+  ])('and %s is cut off', async (_what, make) => {
+    expect(await flood(make)).toBeLessThan(20_000);
+    expect(await isWell()).toBe(true);
+    expect(running.complaints).toEqual([]);
+  });
+
+  it.each<[string, (turn: number) => Buffer]>([
+    ['pings', () => frame('ping', { payload: Buffer.alloc(8) })],
+    ['settings', () => frame('settings')],
+    ['header lines without end', (turn) => headersOf(streamOf(turn), 300)],
+    ['nothing but HTTP/1.1', () => Buffer.from('GET /livez HTTP/1.1\r\nHost: x\r\n\r\n')],
+  ])('and sends %s costs no memory', async (_what, make) => {
+    const before = await memory();
+    await flood(make);
+    expect((await memory()) - before).toBeLessThan(8 * mebibyte);
+    expect(await isWell()).toBe(true);
+  });
+});
+
+/** A request with so many lines `a: b`. */
+function headersOf(stream: number, lines: number): Buffer {
+  const line = Buffer.from([0, 1, 0x61, 1, 0x62]);
+  const payload = Buffer.concat([
+    requestHeaders('GET', '/livez'),
+    ...new Array<Buffer>(lines).fill(line),
+  ]);
+  return frame('headers', { stream, flags: flags.endHeaders | flags.endStream, payload });
+}
 
 function headers(count: number): string {
   const lines = Array.from({ length: count }, (_none, index) => `X-${index}: ${index}\r\n`);
