@@ -1,3 +1,4 @@
+import { finishOf, isBatch } from '../../v1/batch.ts';
 import { jobDefaults, type Job } from '../../v1/job.ts';
 
 /** How far the rollout of a Job is. */
@@ -17,6 +18,11 @@ export function progressOf({ metadata, spec, status }: Job): Progress {
   });
   if ((status?.observedGeneration ?? -1) < (metadata.generation ?? 0)) {
     return { done: false, message: 'Waiting for job spec update to be observed...' };
+  }
+  if (isBatch({ spec })) {
+    return finishOf({ status }) === 'Complete'
+      ? { done: true, message: `job ${name} has run to completion` }
+      : waiting(`${status?.succeeded ?? 0} of ${wanted} instances have succeeded`);
   }
   if (updatedReplicas < wanted) {
     return waiting(`${updatedReplicas} out of ${wanted} new instances have been updated`);

@@ -85,6 +85,23 @@ describe('progress of a rollout', () => {
       message: 'job "web" successfully rolled out',
     });
   });
+
+  it('of a Job that runs to completion is done once it is Complete', () => {
+    const condition = { type: 'Complete', status: 'True' as const, reason: 'Completed' };
+    const complete = { ...condition, message: '', lastTransitionTime: '2026-01-01T00:00:00Z' };
+    const batch = (status: JobStatus): Job => {
+      const made = job({ observedGeneration: 2, ...status });
+      return { ...made, spec: { ...made.spec, type: 'Batch' } };
+    };
+    expect(progressOf(batch({ ...counts, succeeded: 1 }))).toEqual({
+      done: false,
+      message: 'Waiting for job "web" rollout to finish: 1 of 3 instances have succeeded...',
+    });
+    expect(progressOf(batch({ succeeded: 3, conditions: [complete] }))).toEqual({
+      done: true,
+      message: 'job "web" has run to completion',
+    });
+  });
 });
 
 describe('cosm rollout status', () => {
