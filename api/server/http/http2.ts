@@ -21,7 +21,7 @@ export interface Http2Options {
 export class Http2Connections {
   readonly #options: Http2Options;
   readonly #open = new Set<Http2Connection>();
-  #leaving = false;
+  #ended = false;
 
   constructor(options: Http2Options) {
     this.#options = options;
@@ -36,18 +36,21 @@ export class Http2Connections {
     const connection = new Http2Connection(socket, this.#options);
     this.#open.add(connection);
     connection.onceClosed(() => this.#open.delete(connection));
-    if (this.#leaving) connection.leave();
+    if (this.#ended) connection.destroy();
   }
 
-  /** Tells all clients to send further requests elsewhere; each connection ends with its last answer. */
+  /** Tells all clients that are here to send further requests over another connection. */
   leave(): void {
-    this.#leaving = true;
     for (const connection of this.#open) connection.leave();
   }
 
-  /** Cuts connections that have something under way; those that are left have but a moment anyway. */
+  /** Cuts connections that have something under way, and those yet to come; others have but a moment. */
   destroy(): void {
-    for (const connection of this.#open) if (connection.busy) connection.destroy();
+    this.#ended = true;
+    for (const connection of this.#open) {
+      if (connection.busy) connection.destroy();
+      else connection.leave();
+    }
   }
 }
 
