@@ -20,7 +20,11 @@ import { QuotaBudget } from './admission/quota.ts';
 import { admitServerSetPath, type ServerSetRoot } from './admission/server-set-roots.ts';
 import { admitTenancy, giveTenancy, restrictTenancy } from './admission/tenancy.ts';
 import { auditing, type AuditOptions } from './audit/auditing.ts';
-import { identityOf, type IdentityOptions } from './authentication/identity.ts';
+import {
+  identityOf,
+  type IdentityOptions,
+  type ServiceAccountKeys,
+} from './authentication/identity.ts';
 import { identityReviews } from './authentication/reviews.ts';
 import { tokenRequests } from './authentication/token-requests.ts';
 import { createAuthorization, type AuthorizationMode } from './authorization/authorization.ts';
@@ -34,7 +38,8 @@ import { Dispatcher } from './dispatcher.ts';
 import { Endpoint, type EndpointOptions, type Reporters } from './endpoint.ts';
 import { cacheCheck, shutdownCheck, storageCheck, type HealthCheck } from './health.ts';
 import { eventsOf } from './event-view.ts';
-import { HttpsListener, type ListenOptions, type TlsOptions } from './http/listener.ts';
+import { HttpsListener, type ListenOptions } from './http/listener.ts';
+import type { TlsOptions } from './http/tls.ts';
 import { InProcessTransport } from './in-process.ts';
 import { OpenApi } from './openapi/openapi.ts';
 import type { AgentAccess } from './pods/agents.ts';
@@ -107,6 +112,13 @@ export interface ApiServer {
   stop(): Promise<void>;
   /** The API in process, as `user`. */
   transport(user: User): Transport;
+  /**
+   * Key, certificate and authorities that count for connections from now on; those of an authority that has
+   * gone end with their last answer. Answers whether they are others than before. Throws TlsError.
+   */
+  setTls(tls: TlsOptions): boolean;
+  /** Keys of service accounts' tokens from now on. Answers whether they are others than before. */
+  setServiceAccountKeys(keys: ServiceAccountKeys): boolean;
   /** Where HTTPS listens, once started. */
   readonly address: { host: string; port: number } | undefined;
 }
@@ -278,6 +290,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       await audit.stop();
     },
     transport: (user) => new InProcessTransport(dispatcher, user),
+    setTls: (tls) => listener?.setTls(tls) ?? false,
+    setServiceAccountKeys: (keys) => identity.setKeys(keys),
     get address() {
       return listener?.address;
     },

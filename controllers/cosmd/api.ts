@@ -7,10 +7,12 @@ import type { HealthCheck } from '../../api/server/health.ts';
 import { createApiServer, type ApiServer } from '../../api/server/server.ts';
 import type { Storage } from '../../api/storage/storage.ts';
 import { resources } from '../../api/v1/resources.ts';
+import type { Runnable } from '../runtime/runnable.ts';
 import { ConfigError, type Config } from './config.ts';
-import { splitAddress, tlsOf } from './listen.ts';
+import { splitAddress, tlsFilesOf, tlsOf } from './listen.ts';
 import { accessOf } from './masters.ts';
-import { auditOptions, identityOptions } from './identity.ts';
+import { auditOptions, identityOptions, serviceAccountKeys } from './identity.ts';
+import { reloading } from './reloading.ts';
 import { version } from './version.ts';
 
 export interface ApiContext {
@@ -56,4 +58,30 @@ export function apiServerOf({ config, logger, ...context }: ApiContext): ApiServ
       tls: tlsOf('api', api),
     },
   });
+}
+
+/** Takes on what the files of `api` say when they change. */
+export function reloadsOf(
+  { config: { api }, clock, logger }: Pick<ApiContext, 'config' | 'clock' | 'logger'>,
+  server: Pick<ApiServer, 'setTls' | 'setServiceAccountKeys'>,
+): Runnable[] {
+  const files = api && tlsFilesOf(api);
+  if (api === undefined || files === undefined) return [];
+  const { serviceAccounts } = api;
+  const certificate = reloading({
+    what: 'certificate of the API and authorities of its clients',
+    files: Object.values(files),
+    reload: () => server.setTls(tlsOf('api', files, clock.now())),
+    clock,
+    logger,
+  });
+  if (serviceAccounts === undefined) return [certificate];
+  const keys = reloading({
+    what: 'keys of service accounts',
+    files: [serviceAccounts.signingKeyFile, ...serviceAccounts.keyFiles],
+    reload: () => server.setServiceAccountKeys(serviceAccountKeys(serviceAccounts)),
+    clock,
+    logger,
+  });
+  return [certificate, keys];
 }

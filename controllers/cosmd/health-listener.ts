@@ -13,7 +13,8 @@ import type { Clock } from '../../api/machinery/clock.ts';
 import type { Metrics } from '../../api/machinery/metrics.ts';
 import { healthAnswer, type HealthCheck } from '../../api/server/health.ts';
 import { CertificateUsers } from '../../api/server/http/identity.ts';
-import type { ListenOptions, TlsOptions } from '../../api/server/http/listener.ts';
+import type { ListenOptions } from '../../api/server/http/listener.ts';
+import { isSameTls, secureContextOptions, type TlsOptions } from '../../api/server/http/tls.ts';
 import type { Runnable } from '../runtime/runnable.ts';
 
 export interface HealthListenerOptions {
@@ -47,6 +48,8 @@ export class HealthListener implements Runnable {
   readonly name = 'health';
   readonly #options: HealthListenerOptions;
   readonly #server: Server;
+  readonly #setTls: ((tls: TlsOptions) => void) | undefined;
+  #tls: TlsOptions | undefined;
   readonly #users = new CertificateUsers();
 
   constructor(options: HealthListenerOptions) {
@@ -59,25 +62,34 @@ export class HealthListener implements Runnable {
         response.destroy();
       });
     };
-    this.#server =
-      tls === undefined
-        ? createServer(common, serve)
-        : createSecureServer(
-            {
-              ...common,
-              key: tls.key,
-              cert: tls.cert,
-              ca: tls.clientCa,
-              requestCert: true,
-              rejectUnauthorized: false,
-              minVersion: 'TLSv1.2',
-              handshakeTimeout: limits.requestMs,
-            },
-            serve,
-          );
+    this.#tls = tls;
+    if (tls === undefined) this.#server = createServer(common, serve);
+    else {
+      const secure = createSecureServer(
+        {
+          ...common,
+          ...secureContextOptions(tls),
+          requestCert: true,
+          rejectUnauthorized: false,
+          handshakeTimeout: limits.requestMs,
+        },
+        serve,
+      );
+      this.#server = secure;
+      this.#setTls = (next) => secure.setSecureContext(secureContextOptions(next));
+    }
     this.#server.maxConnections = limits.connections;
     this.#server.headersTimeout = limits.requestMs;
     this.#server.requestTimeout = limits.requestMs;
+  }
+
+  /** What counts for connections from now on; those that are open end. Answers whether it is anything new. */
+  setTls(tls: TlsOptions): boolean {
+    if (this.#tls === undefined || isSameTls(this.#tls, tls)) return false;
+    this.#setTls?.(tls);
+    this.#tls = tls;
+    this.#server.closeAllConnections();
+    return true;
   }
 
   async run(signal: AbortSignal): Promise<void> {

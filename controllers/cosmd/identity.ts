@@ -5,6 +5,7 @@ import { auditFile } from '../../api/server/audit/file-sink.ts';
 import type { AuditSink } from '../../api/server/audit/log.ts';
 import type {
   IdentityOptions,
+  ServiceAccountKeys,
   ServiceAccountOptions,
 } from '../../api/server/authentication/identity.ts';
 import {
@@ -68,9 +69,19 @@ function serviceAccountOptions(
   config: NonNullable<ApiConfig['serviceAccounts']>,
 ): ServiceAccountOptions {
   const { signingKeyFile, keyFiles, ...rest } = config;
+  return { ...rest, ...serviceAccountKeys({ signingKeyFile, keyFiles }) };
+}
+
+/** The keys that tokens are signed and known by. Throws ConfigError. */
+export function serviceAccountKeys({
+  signingKeyFile,
+  keyFiles,
+}: Pick<
+  NonNullable<ApiConfig['serviceAccounts']>,
+  'signingKeyFile' | 'keyFiles'
+>): ServiceAccountKeys {
   const field = 'api.serviceAccounts.signingKeyFile';
   return {
-    ...rest,
     signingKey: checked(field, () => parseSigningKey(readText(signingKeyFile, field))),
     keys: keyFiles.flatMap((path, index) => {
       const at = `api.serviceAccounts.keyFiles[${index}]`;

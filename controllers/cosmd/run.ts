@@ -10,14 +10,15 @@ import type { Random } from '../../api/machinery/random.ts';
 import type { HealthCheck } from '../../api/server/health.ts';
 import { runAll } from '../runtime/manager.ts';
 import type { Runnable } from '../runtime/runnable.ts';
-import { apiServerOf } from './api.ts';
-import { optionalTlsOf, splitAddress } from './listen.ts';
+import { apiServerOf, reloadsOf } from './api.ts';
+import { splitAddress, tlsFilesOf, tlsOf } from './listen.ts';
 import type { Config, Role } from './config.ts';
 import { Controllers } from './controllers.ts';
 import { driftReporters } from './drift/reporters.ts';
 import { HealthListener } from './health-listener.ts';
 import { maintenanceOf } from './maintenance.ts';
 import { tellProcess } from './process-metrics.ts';
+import { reloading } from './reloading.ts';
 import { openStorage } from './storage.ts';
 import { version } from './version.ts';
 
@@ -63,7 +64,10 @@ export async function runCosmd(process: Process, signal: AbortSignal): Promise<v
     await server.start();
     logger.info({ address: server.address }, 'the API listens');
     const client = createClient(server.transport(controllerUser));
-    const parts: Runnable[] = maintenanceOf({ ...process, storage, client, metrics });
+    const parts: Runnable[] = [
+      ...maintenanceOf({ ...process, storage, client, metrics }),
+      ...reloadsOf(process, server),
+    ];
     if (process.roles.includes('controllers')) {
       const transport = server.transport(controllerUser);
       controllers = controllersOf(process, transport, metrics);
@@ -98,21 +102,29 @@ function healthOf(
   { config, clock, logger }: Process,
   { controllers, transport, metrics }: HealthSubject,
 ): Runnable[] {
-  const { listen, ...files } = config.controllers;
+  const { listen } = config.controllers;
   if (listen === undefined) return [];
-  return [
-    new HealthListener({
-      listen: splitAddress(listen),
-      tls: optionalTlsOf('controllers', files),
-      checks: [
-        apiCheck(transport, clock),
-        { name: 'framework', check: () => Promise.resolve(controllers.problem()) },
-      ],
-      metrics,
-      clock,
-      logger: logger.child({ component: 'health' }),
-    }),
-  ];
+  const files = tlsFilesOf(config.controllers);
+  const listener = new HealthListener({
+    listen: splitAddress(listen),
+    tls: files && tlsOf('controllers', files),
+    checks: [
+      apiCheck(transport, clock),
+      { name: 'framework', check: () => Promise.resolve(controllers.problem()) },
+    ],
+    metrics,
+    clock,
+    logger: logger.child({ component: 'health' }),
+  });
+  if (files === undefined) return [listener];
+  const certificate = reloading({
+    what: 'certificate of the controllers',
+    files: Object.values(files),
+    reload: () => listener.setTls(tlsOf('controllers', files, clock.now())),
+    clock,
+    logger,
+  });
+  return [listener, certificate];
 }
 
 interface HealthSubject {

@@ -9,16 +9,20 @@ import { IssuerDocuments } from './issuer-documents.ts';
 import { IssuerKeys } from './oidc-keys.ts';
 import { OidcTokens, type OidcClaims } from './oidc.ts';
 import { RefusalLog } from './refusal-log.ts';
-import { ServiceAccountTokens } from './service-account-tokens.ts';
+import { ServiceAccountTokens, type TokenKeys } from './service-account-tokens.ts';
 import type { SigningKey, VerifyingKey } from './signing-keys.ts';
 import { StaticTokens, type TokenFile, type TokenTable } from './static-tokens.ts';
 
-export interface ServiceAccountOptions {
-  /** `iss` of the tokens: an https address. */
-  issuer: string;
+/** The keys of the configuration. */
+export interface ServiceAccountKeys {
   signingKey: SigningKey;
   /** Further keys that tokens may be signed with: those of before, or of the next rotation. */
   keys: readonly VerifyingKey[];
+}
+
+export interface ServiceAccountOptions extends ServiceAccountKeys {
+  /** `iss` of the tokens: an https address. */
+  issuer: string;
   /** Names of this API; the issuer if absent. */
   audiences?: readonly string[] | undefined;
   /** Longest life of a token. */
@@ -41,6 +45,8 @@ export interface Identity {
   /** Absent: no tokens are issued. */
   serviceAccounts: { tokens: ServiceAccountTokens; options: ServiceAccountOptions } | undefined;
   issuer: IssuerDocuments | undefined;
+  /** From now on these sign and verify. Answers whether they are others than before. */
+  setKeys(keys: ServiceAccountKeys): boolean;
   close(): Promise<void>;
 }
 
@@ -88,13 +94,22 @@ export function identityOf(
     'authentication_attempts',
     'Requests that brought a certificate or a token, by result.',
   );
+  const issuer = serviceAccounts && issuerDocuments(serviceAccounts);
+  let present = serviceAccounts;
   return {
     authentication: new Authentication({ tokens, audiences, onRefused, attempts }),
     serviceAccounts:
       serviceAccounts === undefined || accountTokens === undefined
         ? undefined
         : { tokens: accountTokens, options: serviceAccounts },
-    issuer: serviceAccounts && issuerDocuments(serviceAccounts),
+    issuer,
+    setKeys: (keys) => {
+      if (present === undefined || isSame(present, keys)) return false;
+      present = { ...present, ...keys };
+      accountTokens?.setKeys(tokenKeys(keys));
+      issuer?.setKeys(allKeys(keys));
+      return true;
+    },
     close: async () => {
       refusals.close();
       await keys?.close();
@@ -102,7 +117,17 @@ export function identityOf(
   };
 }
 
-function allKeys({ signingKey, keys }: ServiceAccountOptions): VerifyingKey[] {
+function isSame(left: ServiceAccountKeys, right: ServiceAccountKeys): boolean {
+  const ids = (keys: ServiceAccountKeys): string =>
+    [keys.signingKey, ...keys.keys].map(({ id }) => id).join();
+  return ids(left) === ids(right);
+}
+
+function tokenKeys(keys: ServiceAccountKeys): TokenKeys {
+  return { signing: keys.signingKey, verifying: allKeys(keys) };
+}
+
+function allKeys({ signingKey, keys }: ServiceAccountKeys): VerifyingKey[] {
   const byId = new Map([signingKey, ...keys].map((key) => [key.id, key]));
   return [...byId.values()];
 }
@@ -111,8 +136,8 @@ function serviceAccountTokens(
   options: ServiceAccountOptions,
   context: Parameters<typeof identityOf>[1],
 ): ServiceAccountTokens {
-  const { issuer, signingKey } = options;
-  return new ServiceAccountTokens({ ...context, issuer, signingKey, keys: allKeys(options) });
+  const { issuer } = options;
+  return new ServiceAccountTokens({ ...context, issuer, keys: tokenKeys(options) });
 }
 
 function issuerDocuments(options: ServiceAccountOptions): IssuerDocuments {

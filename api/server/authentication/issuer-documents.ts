@@ -11,20 +11,16 @@ export interface IssuerDocumentsOptions {
 
 /** OpenID Connect Discovery 1.0 of the tokens of ServiceAccounts, for those who verify them themselves. */
 export class IssuerDocuments {
-  readonly #documents: ReadonlyMap<string, Answer>;
+  readonly #options: Omit<IssuerDocumentsOptions, 'keys'>;
+  #documents: ReadonlyMap<string, Answer>;
 
-  constructor({ issuer, jwksUri, keys }: IssuerDocumentsOptions) {
-    const configuration = {
-      issuer,
-      jwks_uri: jwksUri,
-      response_types_supported: ['id_token'],
-      subject_types_supported: ['public'],
-      id_token_signing_alg_values_supported: [...new Set(keys.map(({ algorithm }) => algorithm))],
-    };
-    this.#documents = new Map([
-      ['/.well-known/openid-configuration', documentAnswer(configuration, 'application/json')],
-      ['/openid/v1/jwks', documentAnswer(jsonWebKeySet(keys), 'application/jwk-set+json')],
-    ]);
+  constructor(options: IssuerDocumentsOptions) {
+    this.#options = options;
+    this.#documents = documentsOf(options);
+  }
+
+  setKeys(keys: readonly VerifyingKey[]): void {
+    this.#documents = documentsOf({ ...this.#options, keys });
   }
 
   /** The document at the request's path; undefined: there is none. Throws 405. */
@@ -33,6 +29,24 @@ export class IssuerDocuments {
     if (document === undefined || method === 'GET') return document;
     throw new ApiError('MethodNotAllowed', `${method} is not supported on ${path}`);
   }
+}
+
+function documentsOf({
+  issuer,
+  jwksUri,
+  keys,
+}: IssuerDocumentsOptions): ReadonlyMap<string, Answer> {
+  const configuration = {
+    issuer,
+    jwks_uri: jwksUri,
+    response_types_supported: ['id_token'],
+    subject_types_supported: ['public'],
+    id_token_signing_alg_values_supported: [...new Set(keys.map(({ algorithm }) => algorithm))],
+  };
+  return new Map([
+    ['/.well-known/openid-configuration', documentAnswer(configuration, 'application/json')],
+    ['/openid/v1/jwks', documentAnswer(jsonWebKeySet(keys), 'application/jwk-set+json')],
+  ]);
 }
 
 function documentAnswer(document: object, contentType: string): Answer {

@@ -55,11 +55,16 @@ const leewayMs = 60_000;
 /** How long a signature is taken to be right; whether the token still counts is asked each time. */
 const verifiedMs = 60_000;
 
+/** By what tokens are signed and known. */
+export interface TokenKeys {
+  signing: SigningKey;
+  /** Every key that may have signed a token, the signing key among them. */
+  verifying: readonly VerifyingKey[];
+}
+
 export interface ServiceAccountTokensOptions {
   issuer: string;
-  signingKey: SigningKey;
-  /** Every key that may have signed a token, the signing key among them. */
-  keys: readonly VerifyingKey[];
+  keys: TokenKeys;
   lookups: { cached: Lookup; live: Lookup };
   clock: Clock;
   random: Random;
@@ -68,18 +73,25 @@ export interface ServiceAccountTokensOptions {
 /** Signs and knows the tokens of ServiceAccounts. A token dies with its account and its bound object. */
 export class ServiceAccountTokens implements TokenAuthenticator {
   readonly #options: ServiceAccountTokensOptions;
-  readonly #keys: ReadonlyMap<string, VerifyingKey>;
-  readonly #verified: VerifiedTokens<Claims>;
+  #keys: TokenKeys;
+  #verified: VerifiedTokens<Claims>;
 
   constructor(options: ServiceAccountTokensOptions) {
     this.#options = options;
-    this.#keys = new Map(options.keys.map((key) => [key.id, key]));
+    this.#keys = options.keys;
     this.#verified = new VerifiedTokens({ clock: options.clock, lifeMs: verifiedMs });
+  }
+
+  /** From now on these sign and verify; what others have verified counts no more. */
+  setKeys(keys: TokenKeys): void {
+    this.#keys = keys;
+    this.#verified = new VerifiedTokens({ clock: this.#options.clock, lifeMs: verifiedMs });
   }
 
   /** A new token, and when it ends in milliseconds since the epoch. */
   async issue(order: TokenOrder): Promise<{ token: string; expires: number }> {
-    const { clock, random, issuer, signingKey } = this.#options;
+    const { clock, random, issuer } = this.#options;
+    const { signing: signingKey } = this.#keys;
     const { namespace, serviceAccount, boundTo, audiences } = order;
     const now = Math.floor(clock.now() / 1000);
     const expires = now + order.lifetimeSeconds;
@@ -126,11 +138,12 @@ export class ServiceAccountTokens implements TokenAuthenticator {
 
   /** The claims of a token that one of our keys signed. Throws TokenError. */
   async #verify(token: string): Promise<Claims> {
+    const { verifying } = this.#keys;
     try {
       const { payload, protectedHeader } = await jwtVerify(
         token,
         ({ kid, alg }) => {
-          const known = this.#keys.get(kid ?? '');
+          const known = verifying.find(({ id }) => id === kid);
           if (known?.algorithm === alg) return known.key;
           throw new errors.JWKSNoMatchingKey();
         },
@@ -138,7 +151,7 @@ export class ServiceAccountTokens implements TokenAuthenticator {
           issuer: this.#options.issuer,
           currentDate: new Date(this.#options.clock.now()),
           requiredClaims: ['exp', 'sub'],
-          algorithms: [...new Set(this.#options.keys.map(({ algorithm }) => algorithm))],
+          algorithms: [...new Set(verifying.map(({ algorithm }) => algorithm))],
         },
       );
       const claims = claimsSchema.parse(payload);

@@ -18,18 +18,10 @@ import { Flushes } from './flushes.ts';
 import { limits } from './limits.ts';
 import type { Incoming, Outgoing } from './message.ts';
 import { RequestHeads } from './request-head.ts';
+import { isSamePem, isSameTls, secureContextOptions, type TlsOptions } from './tls.ts';
 import { Turns } from './turns.ts';
 import { Upgrades } from './upgrade.ts';
 import { writeAnswer } from './writer.ts';
-
-export interface TlsOptions {
-  /** PEM. */
-  key: string | Buffer;
-  /** PEM, with intermediate certificates after it. */
-  cert: string | Buffer;
-  /** PEM of the authorities whose client certificates count. */
-  clientCa: string | Buffer;
-}
 
 export interface ListenOptions {
   host: string;
@@ -53,6 +45,9 @@ export interface HttpsListenerOptions extends ListenOptions {
 export class HttpsListener {
   readonly #options: HttpsListenerOptions;
   readonly #server: Server;
+  #tls: TlsOptions;
+  /** Connections that authorities let in which have been others since. */
+  readonly #outdated = new WeakSet<object>();
   /** Connections that speak HTTP/1.1. */
   readonly #http1 = new Set<TLSSocket>();
   readonly #http2: Http2Connections;
@@ -74,16 +69,13 @@ export class HttpsListener {
     this.#turns = new Turns(options.clock);
     this.#flushes = new Flushes(options.clock);
     this.#heads = new RequestHeads(options);
-    const { tls } = options;
+    this.#tls = options.tls;
     this.#server = createServer(
       {
-        key: tls.key,
-        cert: tls.cert,
-        ca: tls.clientCa,
+        ...secureContextOptions(options.tls),
         requestCert: true,
         // Health and version are open to all; everything else asks who is there.
         rejectUnauthorized: false,
-        minVersion: 'TLSv1.2',
         ALPNProtocols: options.http2 === false ? ['http/1.1'] : ['h2', 'http/1.1'],
         handshakeTimeout: limits.handshakeMs,
         maxHeaderSize: limits.headerBytes,
@@ -137,6 +129,26 @@ export class HttpsListener {
       socket.once('close', () => this.#http1.delete(socket));
       Reflect.apply(speakHttp1, this.#server, [socket]);
     });
+  }
+
+  /**
+   * What counts for connections from now on. Answers whether it is anything new. Throws for what no server
+   * can serve with, and goes on as before.
+   */
+  setTls(tls: TlsOptions): boolean {
+    const before = this.#tls;
+    if (isSameTls(before, tls)) return false;
+    this.#server.setSecureContext(secureContextOptions(tls));
+    this.#tls = tls;
+    if (!isSamePem(before.clientCa, tls.clientCa)) this.#askAnew();
+    return true;
+  }
+
+  /** Lets nobody go on by an authority that has gone: each connection ends with what is under way on it. */
+  #askAnew(): void {
+    for (const socket of this.#http1) this.#outdated.add(socket);
+    this.#server.closeIdleConnections();
+    this.#http2.leave();
   }
 
   get address(): { host: string; port: number } | undefined {
@@ -196,6 +208,7 @@ export class HttpsListener {
   }
 
   async #serve(request: Incoming, response: Outgoing): Promise<void> {
+    if (this.#outdated.has(request.socket)) response.setHeader('Connection', 'close');
     const gone = new AbortController();
     this.#open.add(gone);
     // Nobody listens any more once it is answered, and most connections live on.

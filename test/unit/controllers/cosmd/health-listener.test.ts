@@ -11,7 +11,7 @@ import {
   HealthListener,
   type HealthListenerOptions,
 } from '../../../../controllers/cosmd/health-listener.ts';
-import { optionalTlsOf } from '../../../../controllers/cosmd/listen.ts';
+import { tlsOf } from '../../../../controllers/cosmd/listen.ts';
 import {
   clientCertificate,
   ensureCertificates,
@@ -107,7 +107,7 @@ describe('health and metrics of controllers', () => {
 
   it('show metrics over TLS to certificates of those who may read them alone', async () => {
     const port = await serve(
-      optionalTlsOf('controllers', { ...certificates.server, clientCaFile: certificates.caFile }),
+      tlsOf('controllers', { ...certificates.server, clientCaFile: certificates.caFile }),
     );
     const scraper = clientCertificate(directory, 'prometheus', ['system:monitoring']);
     const other = clientCertificate(directory, 'ann', ['dev']);

@@ -88,8 +88,7 @@ it('is not upset by anything that is shown as a token', async () => {
   const nothing = { get: () => Promise.resolve(undefined) };
   const accounts = new ServiceAccountTokens({
     issuer: 'api',
-    signingKey,
-    keys: [signingKey],
+    keys: { signing: signingKey, verifying: [signingKey] },
     lookups: { cached: nothing, live: nothing },
     clock,
     random: seededRandom(1),

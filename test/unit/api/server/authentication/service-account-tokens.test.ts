@@ -68,8 +68,7 @@ function setUp(
   objects.put('serviceaccounts', 'ci', 'uid-1');
   const tokens = new ServiceAccountTokens({
     issuer,
-    signingKey,
-    keys: [signingKey, ...more],
+    keys: { signing: signingKey, verifying: [signingKey, ...more] },
     lookups: objects.lookups(),
     clock,
     random: seededRandom(7),
