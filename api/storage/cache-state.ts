@@ -63,6 +63,18 @@ export class CachedResource<T> {
   }
 }
 
+interface DecodedResource<T> {
+  entries: CachedEntry<T>[];
+  /** Keys whose values are no objects, with the reason. */
+  broken: [key: string, error: StorageError][];
+}
+
+/** A list of everything, by resource. */
+export interface DecodedList<T> {
+  revision: Revision;
+  resources: ReadonlyMap<string, DecodedResource<T>>;
+}
+
 export type Decode<T> = (key: string, value: Uint8Array, modRevision: Revision) => T;
 
 export interface CacheLimits {
@@ -127,14 +139,50 @@ export class CacheState<T> {
     return resource;
   }
 
+  /** Decodes a list of everything, with a pause after each object for those who have other work to do. */
+  *decoded(list: ListResult): Generator<void, DecodedList<T>> {
+    const resources = new Map<string, DecodedResource<T>>();
+    for (const item of list.items) {
+      const name = resourceOf(item.key);
+      if (name === undefined) continue;
+      let resource = resources.get(name);
+      if (resource === undefined) {
+        resource = { entries: [], broken: [] };
+        resources.set(name, resource);
+      }
+      try {
+        resource.entries.push(this.entry(item));
+      } catch (error) {
+        if (!(error instanceof StorageError)) throw error;
+        resource.broken.push([item.key, error]);
+      }
+      yield;
+    }
+    return { revision: list.revision, resources };
+  }
+
+  /** The entries of a list within one resource, with a pause after each. Throws for one that is broken. */
+  *entriesOf({ items }: ListResult): Generator<void, CachedEntry<T>[]> {
+    const entries: CachedEntry<T>[] = [];
+    for (const item of items) {
+      entries.push(this.entry(item));
+      yield;
+    }
+    return entries;
+  }
+
   /** Starts anew from a list of everything. Who followed what was before is told that it lost touch. */
-  load(list: ListResult): void {
+  load({ revision, resources }: DecodedList<T>): void {
     const before = this.#resources;
     this.#resources = new Map();
-    this.#revision = list.revision;
-    this.#loadedAt = list.revision;
+    this.#revision = revision;
+    this.#loadedAt = revision;
     this.#logBytes = 0;
-    for (const [name, items] of byResource(list.items)) this.#fill(name, items);
+    for (const [name, { entries, broken }] of resources) {
+      const resource = this.resource(name);
+      resource.entries = SortedMap.fromSorted(entries);
+      for (const [key, error] of broken) resource.broken.set(key, error);
+    }
     for (const resource of before.values()) {
       resource.replaced = true;
       resource.changed.notify();
@@ -176,20 +224,6 @@ export class CacheState<T> {
         { cause },
       );
     }
-  }
-
-  #fill(name: string, items: readonly StoredValue[]): void {
-    const entries: CachedEntry<T>[] = [];
-    const resource = this.resource(name);
-    for (const item of items) {
-      try {
-        entries.push(this.entry(item));
-      } catch (error) {
-        if (!(error instanceof StorageError)) throw error;
-        resource.broken.set(item.key, error);
-      }
-    }
-    resource.entries = SortedMap.fromSorted(entries);
   }
 
   /** Applies an event to the entries of its resource and says what followers are to see. */
@@ -238,16 +272,4 @@ export class CacheState<T> {
 /** What an event keeps in memory at least: a fixed part, and its object as stored. */
 function sizeOf(event: LoggedEvent<unknown>): number {
   return 200 + (event.type === 'broken' ? 0 : event.entry.size);
-}
-
-function byResource(items: readonly StoredValue[]): Map<string, StoredValue[]> {
-  const resources = new Map<string, StoredValue[]>();
-  for (const item of items) {
-    const name = resourceOf(item.key);
-    if (name === undefined) continue;
-    const resource = resources.get(name);
-    if (resource === undefined) resources.set(name, [item]);
-    else resource.push(item);
-  }
-  return resources;
 }

@@ -85,6 +85,9 @@ const batchEvents = 256;
 
 const maxBackoffMs = 2_000;
 
+/** Objects of a long list are decoded for so long at a time, in milliseconds. */
+const sliceMs = 10;
+
 const unchanged: Changes<never> = { whole: false, events: [] };
 
 export class WatchCache<T> {
@@ -135,7 +138,8 @@ export class WatchCache<T> {
   async run(signal: AbortSignal): Promise<void> {
     for (let failures = 0; !signal.aborted; failures += 1) {
       try {
-        this.#state.load(await this.#storage.list('/'));
+        const everything = await this.#storage.list('/');
+        this.#state.load(await this.#inSlices(this.#state.decoded(everything)));
         this.#connected = true;
         this.#advanced.notify();
         for await (const batch of this.#storage.watch('/', this.revision + 1, signal)) {
@@ -202,7 +206,7 @@ export class WatchCache<T> {
     const head = await this.#head();
     if (await this.waitFor(head, catchUpMs)) return this.snapshot(prefix);
     const list = await this.#storage.list(prefix, { revision: head });
-    const entries = list.items.map((item) => this.#state.entry(item));
+    const entries = await this.#inSlices(this.#state.entriesOf(list));
     return {
       revision: list.revision,
       entries: (from = '') => entries.filter((entry) => entry.key >= from),
@@ -283,6 +287,17 @@ export class WatchCache<T> {
       }
     } finally {
       changes.end();
+    }
+  }
+
+  /** Does work that pauses, with turns for others while it lasts. */
+  async #inSlices<R>(work: Generator<void, R>): Promise<R> {
+    let began = this.#clock.monotonic();
+    for (let step = work.next(); ; step = work.next()) {
+      if (step.done === true) return step.value;
+      if (this.#clock.monotonic() - began < sliceMs) continue;
+      await sleep(this.#clock, 0);
+      began = this.#clock.monotonic();
     }
   }
 

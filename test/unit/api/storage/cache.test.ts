@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Clock } from '../../../../api/machinery/clock.ts';
 import { seededRandom } from '../../../../api/machinery/random.ts';
 import { WatchCache } from '../../../../api/storage/cache.ts';
 import type { Revision } from '../../../../api/storage/storage.ts';
@@ -364,6 +365,40 @@ describe('WatchCache', () => {
     await fixture.clock.advance(1_000);
     expect(await tooLate).toBe(false);
     expect(await fixture.cache.waitFor(next, 0)).toBe(true);
+  });
+
+  it('gives others a turn while it decodes much', async () => {
+    for (let index = 0; index < 10; index += 1) await create(`/g/jobs/${index}`, String(index));
+    let ms = 0;
+    let pauses = 0;
+    const clock: Clock = {
+      now: () => ms,
+      monotonic: () => ms,
+      after: (_ms, run) => {
+        pauses += 1;
+        queueMicrotask(run);
+        return { cancel: () => undefined };
+      },
+    };
+    const cache = new WatchCache({
+      storage: fixture.store,
+      clock,
+      random: seededRandom(1),
+      decode: (...value) => {
+        ms += 6;
+        return decode(...value);
+      },
+      onError: (error) => {
+        throw error;
+      },
+    });
+    const stop = new AbortController();
+    const running = cache.run(stop.signal);
+    await expect.poll(() => cache.connected).toBe(true);
+    expect([...cache.snapshot('/g/jobs/').entries()]).toHaveLength(10);
+    expect(pauses).toBe(5);
+    stop.abort();
+    await running;
   });
 });
 
