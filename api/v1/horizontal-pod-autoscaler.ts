@@ -58,7 +58,6 @@ const policySchema = z.strictObject({
   value: z.int().describe('Most that may change within the period.'),
   periodSeconds: z.int().describe('Length of the period, up to 1800 seconds.'),
 });
-export type ScalingPolicy = z.infer<typeof policySchema>;
 
 const rulesSchema = z.strictObject({
   stabilizationWindowSeconds: z

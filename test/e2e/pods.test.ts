@@ -8,11 +8,12 @@ import { PassThrough, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { Exec, KubeConfig, Log, type V1Status } from '@kubernetes/client-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { jobResource } from '../../api/v1/job.ts';
 import type { Task } from '../../api/v1/task.ts';
 import { until } from '../../hack/local/wait.ts';
 import { Kubectl, kubectlVersions } from '../conformance/support/kubectl.ts';
 import { TestCluster } from '../support/cluster.ts';
-import { namespace, running } from './support/jobs.ts';
+import { namespace, running, service } from './support/jobs.ts';
 import { runSingleAndGroup } from './support/talking.ts';
 
 // Real processes on an emulated agent, entered by the kubectl of others through the API server.
@@ -27,12 +28,26 @@ let group: Task;
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'mesocosm-pods-'));
   cluster = await TestCluster.start({ emulator: { mode: 'process', agents: 1 } });
+  await startBusy();
   ({ single, group } = await runSingleAndGroup(cluster.client));
 });
 afterAll(async () => {
   await cluster.stop();
   rmSync(directory, { recursive: true, force: true });
 });
+
+/** Uses more than it asks for: what it uses counts once it has been ready for a while. */
+async function startBusy(): Promise<void> {
+  const job = service('busy', { template: { networks: [] } });
+  job.spec.template.spec.containers = [
+    {
+      name: 'main',
+      script: 'while :; do i=0; while [ $i -lt 3000 ]; do i=$((i+1)); done; sleep 0.1; done',
+      resources: { requests: { cpu: '10m', memory: '32Mi' } },
+    },
+  ];
+  await cluster.client.of(jobResource).create(job);
+}
 
 function kubectlOf({ file, minor }: { file: string; minor: number }): Kubectl {
   return new Kubectl(file, join(directory, `home-${minor}`), cluster.kubeconfig);
@@ -224,5 +239,20 @@ spec:
     const path = '{.status.conditions[?(@.type=="Stalled")].reason}';
     const why = await kubectl.run('get', job('broken'), '-o', `jsonpath=${path}`);
     expect(why).toBe('BackoffLimitExceeded');
+  });
+});
+
+describe('a Job that is busy', { timeout: 60_000 }, () => {
+  it('gets a second instance from its autoscaler, by what its process uses', async () => {
+    if (newest === undefined) throw new Error('there is no kubectl');
+    const kubectl = kubectlOf(newest);
+    await running(cluster.client, 'busy', 1);
+    await kubectl.run('autoscale', 'job.mesocosm.dev/busy', '--max=2', '--cpu-percent=100');
+    await running(cluster.client, 'busy', 2);
+    const shown = await kubectl.run('top', 'pods', '-l', 'mesocosm.dev/job=busy', '--no-headers');
+    expect(shown).toMatch(/^busy-0-\S+ +\d{2,}m +\d+Mi/);
+    expect(await kubectl.run('get', 'hpa', 'busy', '--no-headers')).toMatch(
+      /Job\/busy +cpu: \d{3,}%\/100% +1 +2/,
+    );
   });
 });
