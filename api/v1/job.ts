@@ -223,6 +223,14 @@ const jobColumns = [
   },
   ageColumn,
   {
+    name: 'Completions',
+    type: 'string' as const,
+    description: 'Instances of a Batch Job that have succeeded, and all of them.',
+    priority: 1,
+    cell: (job: Job) =>
+      isBatch(job) ? `${job.status?.succeeded ?? 0}/${job.spec.replicas ?? 0}` : '<none>',
+  },
+  {
     name: 'Networks',
     type: 'string' as const,
     description: 'Networks that the instances join.',
@@ -236,14 +244,6 @@ const jobColumns = [
     description: 'ZooKeeper path of the members.',
     priority: 1,
     cell: (job: Job) => job.spec.serverSet?.zkPath ?? '<none>',
-  },
-  {
-    name: 'Completions',
-    type: 'string' as const,
-    description: 'Instances of a Batch Job that have succeeded, and all of them.',
-    priority: 1,
-    cell: (job: Job) =>
-      isBatch(job) ? `${job.status?.succeeded ?? 0}/${job.spec.replicas ?? 0}` : '<none>',
   },
 ];
 
