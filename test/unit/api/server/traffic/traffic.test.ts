@@ -142,6 +142,39 @@ describe('a flood of lists', () => {
   });
 });
 
+describe('what is refused before it is looked at', () => {
+  it('goes through the dispatcher, which writes it down', async () => {
+    const refused: string[] = [];
+    const bounded = new Traffic({
+      dispatcher: {
+        answer: () => new Promise(() => undefined),
+        refused: ({ path, user }, error) => {
+          refused.push(`${user?.name} ${path} ${error.code}`);
+          return statusAnswer(error);
+        },
+      },
+      catalog: { find: () => undefined },
+      clock,
+      metrics,
+      streams: { watches: 10, watchesPerUser: 1, sessionsPerUser: 1 },
+    });
+    const codes: number[] = [];
+    for (let count = 0; count < 2; count += 1) {
+      void bounded.pass(requestOf('GET', `${widgets}?watch=1`, 'bob'), ({ code, headers }) => {
+        expect(headers['Retry-After']).toBe('5');
+        codes.push(code);
+        return Promise.resolve();
+      });
+    }
+    await clock.advance(0);
+    expect(codes).toEqual([429]);
+    expect(refused).toEqual([`bob ${widgets} 429`]);
+    expect(metrics.text()).toContain(
+      'apiserver_flowcontrol_rejected_requests_total{priority_level="workload",reason="concurrency-limit"} 1\n',
+    );
+  });
+});
+
 describe('a watch', () => {
   const frames: WatchAnswer = {
     kind: 'watch',
@@ -167,9 +200,12 @@ describe('a watch', () => {
     const labels =
       'component="apiserver",dry_run="",group="conformance.dev",resource="widgets",scope="namespace",subresource="",verb="WATCH",version="v1"';
     expect(metrics.text()).toContain(`apiserver_longrunning_requests{${labels}} 300\n`);
+    const kind = 'group="conformance.dev",kind="Widget",version="v1"';
+    expect(metrics.text()).toContain(`apiserver_registered_watchers{${kind}} 300\n`);
     end();
     await Promise.all(open);
     expect(metrics.text()).toContain(`apiserver_longrunning_requests{${labels}} 0\n`);
+    expect(metrics.text()).toContain(`apiserver_registered_watchers{${kind}} 0\n`);
     expect(metrics.text()).not.toContain('apiserver_request_duration_seconds_count{component');
   });
 });
