@@ -52,8 +52,9 @@ export function recommend(
   // What is guessed must not reverse what is known.
   const against = (then < 1 && replicas > current) || (then > 1 && replicas < current);
   const recommended = against ? current : replicas;
-  if (recommended >= current || missing.length === 0) return known(recommended);
-  return { ...told, replicas: current, heldBy: missing.length };
+  if (recommended > current || missing.length === 0) return known(recommended);
+  const fewerWouldDo = now < 1 && !isNear(now);
+  return { ...told, replicas: current, heldBy: fewerWouldDo ? missing.length : 0 };
 }
 
 /** What those that tell nothing are taken to use: the more cautious, the less is known. */
