@@ -113,6 +113,32 @@ export function tenancyRefusals(
   });
 }
 
+/**
+ * What a Task or JobRevision leaves open although its namespace does not: it would run as whom Mesos takes.
+ * What the Job or revision that it was made from leaves open, too, was so before the namespace said it.
+ */
+export function tenancyOmissions(
+  spec: { path: readonly string[]; object: KubeObject },
+  admitted: readonly KubeObject[],
+  namespace: { name: string; object: KubeObject | undefined },
+): FieldError[] {
+  return fields.flatMap((field): FieldError[] => {
+    const allowed = allowedIn(namespace.object, field);
+    if (allowed === undefined || valueAt(spec.object, [...spec.path, field]) !== undefined)
+      return [];
+    if (admitted.some((one) => pathsTo(field).every((path) => valueAt(one, path) === undefined))) {
+      return [];
+    }
+    return [
+      {
+        field: [...spec.path, field].join('.'),
+        message: `the namespace ${JSON.stringify(namespace.name)} allows ${allowed.join(', ')}: name one, or let a Job make the task`,
+        reason: 'FieldValueForbidden',
+      },
+    ];
+  });
+}
+
 /** Where a Job, a JobRevision or a Task has a field. */
 function pathsTo(field: TenancyField): string[][] {
   return [

@@ -5,7 +5,12 @@ import { namespaceResource } from '../../v1/core.ts';
 import { group } from '../../v1/group.ts';
 import { jobResource } from '../../v1/job.ts';
 import { jobRevisionResource } from '../../v1/job-revision.ts';
-import { tenancyProblems, tenancyRefusals, withTenancy } from '../../v1/tenancy.ts';
+import {
+  tenancyOmissions,
+  tenancyProblems,
+  tenancyRefusals,
+  withTenancy,
+} from '../../v1/tenancy.ts';
 import type { Admission, AdmissionRequest, Defaulter, Lookup } from '../registry/context.ts';
 
 const templatePath = ['spec', 'template'];
@@ -51,15 +56,20 @@ export function restrictTenancy(roles: readonly string[] | undefined): Admission
     const { gvk } = resource;
     const path = gvk.group === group ? launchPaths[gvk.kind] : undefined;
     if (path === undefined || namespace === undefined || subresource !== undefined) return [];
-    if (['user', 'role'].every((field) => valueAt(object, [...path, field]) === undefined)) {
-      return [];
-    }
+    const saysNothing = ['user', 'role'].every(
+      (field) => valueAt(object, [...path, field]) === undefined,
+    );
+    // A Job is given what it does not say; nobody gives anything to what is made from it.
+    const mayOmit = gvk.kind === 'Job' || request.old !== undefined;
+    if (saysNothing && mayOmit) return [];
     const admitted = await admittedWith(request, lookup);
     const found = await lookup.get(namespaceResource.plural, { name: namespace });
-    const refusals = tenancyRefusals({ path, object }, admitted, {
-      name: namespace,
-      object: found,
-    });
+    const spec = { path, object };
+    const within = { name: namespace, object: found };
+    const refusals = [
+      ...tenancyRefusals(spec, admitted, within),
+      ...(mayOmit ? [] : tenancyOmissions(spec, admitted, within)),
+    ];
     return [...refusals, ...(admitted.length === 0 ? unsubscribed(object, path, roles) : [])];
   };
 }

@@ -135,13 +135,13 @@ describe('a Task', () => {
     spec: { job: 'web', instance: 0, revision: 'web-1', restarts: 0, ...launch(more) },
   });
 
-  function addRevision(user: string): Promise<ApiResponse> {
+  function addRevision(user: string | undefined): Promise<ApiResponse> {
     const owner = { apiVersion: 'mesocosm.dev/v1', kind: 'Job', name: 'web', uid: 'u' };
     const body = {
       apiVersion: 'mesocosm.dev/v1',
       kind: 'JobRevision',
       metadata: { name: 'web-1', ownerReferences: [{ ...owner, controller: true }] },
-      spec: { revision: 1, template: { spec: launch({ user }) } },
+      spec: { revision: 1, template: { spec: launch(user === undefined ? {} : { user }) } },
     };
     return api.send('POST', '/apis/mesocosm.dev/v1/namespaces/default/jobrevisions', { body });
   }
@@ -174,5 +174,31 @@ describe('a Task', () => {
     await annotate({ [users]: 'www' });
     await create(job());
     expect((await api.send('POST', tasks, { body: task({ user: 'root' }) })).code).toBe(403);
+  });
+
+  it('does not leave open as whom it runs where its namespace says it', async () => {
+    await annotate({ [users]: 'www', [role]: 'analytics' });
+    await create(job());
+    const answer = await api.send('POST', tasks, { body: task({ role: 'analytics' }) });
+    expect(answer.code).toBe(403);
+    expect(textAt(answer.body, 'details.causes.0.field')).toBe('spec.user');
+    expect(textAt(answer.body, 'message')).toContain(
+      'the namespace "default" allows www: name one, or let a Job make the task',
+    );
+    expect((await addRevision(undefined)).code).toBe(403);
+    const whole = task({ user: 'www', role: 'analytics' });
+    expect((await api.send('POST', tasks, { body: whole })).code).toBe(201);
+  });
+
+  it('leaves open what its Job left open before the namespace said it', async () => {
+    await create(job());
+    await annotate({ [users]: 'www' });
+    expect((await addRevision(undefined)).code).toBe(201);
+    expect((await api.send('POST', tasks, { body: task({}) })).code).toBe(201);
+  });
+
+  it('of no Job is held to its namespace, too', async () => {
+    await annotate({ [users]: 'www' });
+    expect((await api.send('POST', tasks, { body: task({}) })).code).toBe(403);
   });
 });
