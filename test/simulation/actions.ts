@@ -4,6 +4,7 @@ import { wireFaults } from './wire.ts';
 /** What people do. */
 export const userKinds = [
   'create job',
+  'create batch job',
   'scale job',
   'change template',
   'change serverSet',

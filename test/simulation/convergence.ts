@@ -1,3 +1,4 @@
+import { ofBatch } from './batch-jobs.ts';
 import { lacksAddresses, ofAddresses, ofClaims, ofNetworks } from './convergence-addresses.ts';
 import type { Wish } from './jobs.ts';
 import { pathOf } from './jobs.ts';
@@ -31,6 +32,7 @@ export function differences(world: World, people: People): string[] {
   );
   return [
     ...people.wishes().flatMap((wish) => ofJob(world, wish, live)),
+    ...people.batches().flatMap((wish) => ofBatch(world, wish, live)),
     ...ofAddresses(world, live),
     ...ofClaims(world, people.wishes()),
     ...ofNetworks(world),
@@ -81,7 +83,7 @@ function versionOf(task: TaskFacts): string {
 
 /** Objects of Jobs that nobody wants any more. */
 function leftOver(world: World, people: People): string[] {
-  const wanted = new Set(people.wishes().map(({ name }) => name));
+  const wanted = new Set([...people.wishes(), ...people.batches()].map(({ name }) => name));
   const published = people.wishes().filter((wish) => wish.path !== undefined);
   const sets = new Set(published.map(({ name }) => name));
   const jobs = [...world.store.list(prefixes.jobs)].map(([, { metadata }]) => metadata.name);

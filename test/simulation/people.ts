@@ -5,6 +5,7 @@ import { jobResource } from '../../api/v1/job.ts';
 import { networkResource, type Network } from '../../api/v1/network.ts';
 import { taskResource } from '../../api/v1/task.ts';
 import type { Action, UserKind } from './actions.ts';
+import { batchDraftOf, batchWish, type BatchWish } from './batch-jobs.ts';
 import { draftOf, isUnheard, mostReplicas, type Wish } from './jobs.ts';
 import { attachmentChoices, attachments, offeredNetworks } from './networks.ts';
 import { namespace } from './user.ts';
@@ -22,6 +23,7 @@ export const foreignBody = JSON.stringify({
 export class People {
   readonly #world: World;
   readonly #wishes = new Map<string, Wish>();
+  readonly #batches: BatchWish[] = [];
   /** Nodes of others that have been put among our members. */
   readonly foreign = new Set<string>();
   /** How often they have changed a member of ours. */
@@ -37,6 +39,10 @@ export class People {
     return [...this.#wishes.values()];
   }
 
+  batches(): readonly BatchWish[] {
+    return this.#batches;
+  }
+
   /** Rejects if a request was refused that should not have been. */
   async done(): Promise<void> {
     await Promise.all(this.#requests.values());
@@ -47,6 +53,9 @@ export class People {
     switch (kind) {
       case 'create job':
         this.#create(action);
+        return;
+      case 'create batch job':
+        this.#createBatch(action);
         return;
       case 'scale job':
         if (wish !== undefined) {
@@ -115,6 +124,14 @@ export class People {
     wish.replicas = Math.min(replicas, mostReplicas(wish));
     this.#wishes.set(name, wish);
     this.#request(name, () => this.#world.user.of(jobResource).create(draftOf(wish)));
+  }
+
+  #createBatch({ pick, count }: Action): void {
+    const taken = new Set(this.#batches.map(({ name }) => name));
+    const wish = batchWish(seededRandom(pick * 7 + count), taken);
+    if (wish === undefined) return;
+    this.#batches.push(wish);
+    this.#request(wish.name, () => this.#world.user.of(jobResource).create(batchDraftOf(wish)));
   }
 
   /** Another choice of networks, of a Job that need not change otherwise. */

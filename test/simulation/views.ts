@@ -2,7 +2,11 @@ import { z } from 'zod';
 import type { StoredObject } from './store.ts';
 
 /** What the laws read of the objects that they are about. */
-const condition = z.looseObject({ type: z.string(), status: z.string() });
+const condition = z.looseObject({
+  type: z.string(),
+  status: z.string(),
+  lastTransitionTime: z.string(),
+});
 
 const conditionedSchema = z.looseObject({
   status: z.looseObject({ conditions: z.array(condition).default([]) }).optional(),
@@ -75,13 +79,16 @@ const jobSchema = z.looseObject({
     deletionTimestamp: z.string().optional(),
   }),
   spec: z.looseObject({
+    type: z.string().optional(),
     replicas: z.number(),
+    parallelism: z.number().optional(),
     serverSet: z.looseObject({ zkPath: z.string() }).optional(),
   }),
   status: z
     .looseObject({
       observedGeneration: z.number().optional(),
       currentRevision: z.string().optional(),
+      completedIndexes: z.string().optional(),
       conditions: z.array(condition).default([]),
     })
     .optional(),

@@ -9,6 +9,7 @@ import { VirtualClock } from '../support/virtual-clock.ts';
 import { SimulatedCosmd } from './cosmd.ts';
 import type { NetworkOptions } from './faults.ts';
 import { AddressLaws } from './laws/address-laws.ts';
+import { BatchLaws } from './laws/batch-laws.ts';
 import { LawBook, type Truth } from './laws/law-book.ts';
 import { LeaderLaws, leaseKey } from './laws/leader-laws.ts';
 import { MemberLaws } from './laws/member-laws.ts';
@@ -58,6 +59,7 @@ export class World implements Truth {
     mesos: MesosLaws;
     members: MemberLaws;
     addresses: AddressLaws;
+    batch: BatchLaws;
   };
   readonly #running: (SimulatedCosmd | undefined)[] = Array.from({ length: slots });
   readonly #all: SimulatedCosmd[] = [];
@@ -94,6 +96,7 @@ export class World implements Truth {
       mesos: new MesosLaws(this.book, this, this.tasks),
       members: new MemberLaws(this.book, this.tasks),
       addresses: new AddressLaws(this.book, this),
+      batch: new BatchLaws(this.book, this, this.tasks),
     };
     this.store.onWrite = (write) => this.#wrote(write);
     this.ensemble.onCommit = (transaction, before) => {
@@ -232,6 +235,7 @@ export class World implements Truth {
     this.#laws.leader.wrote(write);
     this.tasks.wrote(write);
     this.#laws.addresses.wrote(write);
+    this.#laws.batch.wrote(write);
   }
 }
 
