@@ -8,7 +8,7 @@ import { jobResource } from '../../api/v1/job.ts';
 import { phaseOf, type Task } from '../../api/v1/task.ts';
 import { eventually, TestCluster } from '../support/cluster.ts';
 import { etcdHistory } from './support/etcd-history.ts';
-import { change, liveTasksOf, pathOf, running, service } from './support/jobs.ts';
+import { change, liveTasksOf, namespace, pathOf, running, service } from './support/jobs.ts';
 import { aliveOverTime, mirrored, watchLaunches } from './support/laws.ts';
 import { readyOverTime } from './support/ready-history.ts';
 import { zookeeperHistory } from './support/zookeeper-history.ts';
@@ -77,9 +77,13 @@ describe('a rolling update', { timeout: 90_000 }, () => {
       const broken = tasks.filter(({ spec }) => spec.containers[0]?.script === 'sleep 1000');
       return broken.length === 2 && broken.every((task) => phaseOf(task) === 'Running');
     });
-    await change(cluster.client, 'rolling', runs(version2));
+    const waiting = cosm('rollout', 'status', 'job/rolling', '-n', namespace, '--timeout=60s');
+    expect(await cosm('rollout', 'undo', 'job/rolling', '-n', namespace)).toBe(
+      'job.mesocosm.dev/rolling rolled back\n',
+    );
     const after = await updated(version2);
     await mirrored(cluster, 'rolling');
+    expect(await waiting).toMatch(/\njob "rolling" successfully rolled out\n$/);
     const uid = ({ metadata }: Task): string => metadata.uid;
     expect(after.slice(2).map(uid)).toEqual(good.slice(2).map(uid));
     const ready = readyOverTime(await etcdHistory(cluster.etcd.endpoint), 'rolling');
@@ -126,12 +130,8 @@ describe('cosm sync', { timeout: 60_000 }, () => {
       JSON.stringify(
         service(name, { published: { drainSeconds: 1 }, container: { resources: { requests } } }),
       );
-    const sync = async (): Promise<unknown> => {
-      const program = resolve(import.meta.dirname, '../../.local/build/cosm.mjs');
-      const env = { ...process.env, KUBECONFIG: cluster.kubeconfig };
-      const args = [program, 'sync', directory, '--applyset=e2e', '-o', 'json'];
-      return JSON.parse((await promisify(execFile)(process.execPath, args, { env })).stdout);
-    };
+    const sync = async (): Promise<unknown> =>
+      JSON.parse(await cosm('sync', directory, '--applyset=e2e', '-o', 'json'));
     writeFileSync(join(directory, 'one.json'), draft('one'));
     writeFileSync(join(directory, 'two.json'), draft('two'));
     const healthy = { action: 'Created', health: 'Current' };
@@ -148,6 +148,13 @@ describe('cosm sync', { timeout: 60_000 }, () => {
     expect(await liveTasksOf(cluster.client, 'two')).toEqual([]);
   });
 });
+
+/** What the built cosm prints, which must end well. */
+async function cosm(...args: string[]): Promise<string> {
+  const program = resolve(import.meta.dirname, '../../.local/build/cosm.mjs');
+  const env = { ...process.env, KUBECONFIG: cluster.kubeconfig };
+  return (await promisify(execFile)(process.execPath, [program, ...args], { env })).stdout;
+}
 
 /** The tasks once all six are ready and run `script`. */
 function updated(script: string): Promise<Task[]> {

@@ -84,6 +84,7 @@ async function historyLines(
       isOf(revision, job.spec.template) ? 'yes' : '',
       since(revision.metadata.creationTimestamp, clock.now()),
     ]);
+  if (rows.length === 0) return [qualifiedName(jobResource, name), 'No rollout history found.'];
   const header = ['REVISION', 'NAME', 'LIVE TASKS', 'CURRENT', 'AGE'];
   return [qualifiedName(jobResource, name), ...alignRows([header, ...rows])];
 }
