@@ -61,6 +61,9 @@ function targetErrors(target: Target, path: string): FieldError[] {
     const message = 'Forbidden: may not set both a target raw value and a target utilization';
     return [{ field: value, message, reason: 'FieldValueForbidden' }];
   }
+  if (averageUtilization === undefined && averageValue === undefined) {
+    return [missing(utilization, 'must set either a target raw value or a target utilization')];
+  }
   if (type === 'Utilization') {
     if (averageUtilization === undefined) {
       return [missing(utilization, 'must set a target utilization for the type Utilization')];

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { conditionSchema } from '../machinery/conditions.ts';
 import type { FieldError } from '../machinery/errors.ts';
-import { without } from '../machinery/json.ts';
+import { isObject, without } from '../machinery/json.ts';
 import type { ObjectMeta } from '../machinery/metadata.ts';
 import { ownersAsV1, ownersFromV1 } from './autoscaler-owners.ts';
 import {
@@ -203,7 +203,7 @@ export function asV1(stored: HorizontalPodAutoscaler): HorizontalPodAutoscalerV1
   const usedPercentage = used?.resource?.current.averageUtilization;
   const noted = {
     ...written('metrics', others.map(oldMetric)),
-    ...written('behavior', behavior),
+    ...written('behavior', capitalised(behavior)),
     ...written('currentMetrics', currentMetrics.map(oldStatus)),
     ...written('conditions', conditions),
   };
@@ -269,7 +269,7 @@ function currentMetricsOf(
 
 type NoteName = keyof typeof autoscalerAnnotations;
 
-function written(name: NoteName, value: object | undefined): { [name in NoteName]?: string } {
+function written(name: NoteName, value: unknown): { [name in NoteName]?: string } {
   const empty = value === undefined || (Array.isArray(value) && value.length === 0);
   return empty ? {} : { [name]: JSON.stringify(value) };
 }
@@ -293,12 +293,36 @@ function withNotes(
 
 const notes = {
   metrics: oldMetrics,
-  behavior: behaviorSchema,
+  behavior: z.preprocess(uncapitalised, behaviorSchema),
   currentMetrics: oldStatuses,
   conditions: z.array(conditionSchema),
 } as const;
 const noteNames = ['metrics', 'behavior', 'currentMetrics', 'conditions'] as const;
 type Notes = { [name in keyof typeof notes]?: z.infer<(typeof notes)[name]> };
+
+/** Kubernetes writes this one annotation by the names that the fields have in Go… */
+function capitalised(value: unknown): unknown {
+  return renamed(value, (name) => name.charAt(0).toUpperCase() + name.slice(1));
+}
+
+/** …and reads them in either form; null is what is not there. */
+function uncapitalised(value: unknown): unknown {
+  return renamed(value, (name) => name.charAt(0).toLowerCase() + name.slice(1));
+}
+
+/** No behavior has more levels. */
+const maxDepth = 8;
+
+function renamed(value: unknown, name: (name: string) => string, depth = 0): unknown {
+  if (depth > maxDepth) return value;
+  if (Array.isArray(value)) return value.map((item: unknown) => renamed(item, name, depth + 1));
+  if (!isObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, child]) => child !== null && child !== undefined)
+      .map(([key, child]) => [name(key), renamed(child, name, depth + 1)]),
+  );
+}
 
 function noteOf<T>({ annotations }: ObjectMeta, name: string, schema: z.ZodType<T>): T | undefined {
   const text = annotations?.[name];

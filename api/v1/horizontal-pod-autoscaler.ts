@@ -175,6 +175,20 @@ export function rulesOf(
   };
 }
 
+/** The window for fewer stays unsaid, as in Kubernetes. */
+function behaviorWithDefaults(behavior: NonNullable<AutoscalerSpec['behavior']>) {
+  const { selectPolicy, policies } = rulesOf(behavior, 'scaleDown');
+  const window = behavior.scaleDown?.stabilizationWindowSeconds;
+  return {
+    scaleUp: rulesOf(behavior, 'scaleUp'),
+    scaleDown: {
+      ...(window === undefined ? {} : { stabilizationWindowSeconds: window }),
+      selectPolicy,
+      policies,
+    },
+  };
+}
+
 function withDefaults(autoscaler: HorizontalPodAutoscaler): HorizontalPodAutoscaler {
   const { spec } = autoscaler;
   const { metrics = [], behavior } = spec;
@@ -184,14 +198,7 @@ function withDefaults(autoscaler: HorizontalPodAutoscaler): HorizontalPodAutosca
       ...spec,
       minReplicas: spec.minReplicas ?? autoscalerDefaults.minReplicas,
       metrics: metrics.length === 0 ? [cpuMetric(autoscalerDefaults.cpuUtilization)] : metrics,
-      ...(behavior === undefined
-        ? {}
-        : {
-            behavior: {
-              scaleUp: rulesOf(behavior, 'scaleUp'),
-              scaleDown: rulesOf(behavior, 'scaleDown'),
-            },
-          }),
+      ...(behavior === undefined ? {} : { behavior: behaviorWithDefaults(behavior) }),
     },
   };
 }

@@ -61,7 +61,6 @@ describe('a HorizontalPodAutoscaler', () => {
           ],
         },
         scaleDown: {
-          stabilizationWindowSeconds: 300,
           selectPolicy: 'Disabled',
           policies: [{ type: 'Percent', value: 100, periodSeconds: 15 }],
         },
@@ -96,6 +95,11 @@ describe('a HorizontalPodAutoscaler', () => {
         containerResource: { name: 'memory', container: 'main', targetAverageUtilization: 60 },
       },
     ]);
+    // As kube-apiserver writes it, by the names of its own structures.
+    expect(JSON.parse(String(annotations.get(note('behavior'))))).toMatchObject({
+      ScaleUp: { StabilizationWindowSeconds: 0, SelectPolicy: 'Max' },
+      ScaleDown: { SelectPolicy: 'Max', Policies: [{ Type: 'Pods', Value: 1, PeriodSeconds: 60 }] },
+    });
     const put = await api.send('PUT', `${v1}/both`, {
       body: { ...older('both', { maxReplicas: 6 }), metadata: at(seen.body, 'metadata') },
     });
@@ -217,5 +221,9 @@ describe('a HorizontalPodAutoscaler', () => {
     const old = await api.send('POST', v1, { body: older('bad', {}, noted) });
     expect(old.code).toBe(422);
     expect(at(old.body, 'message')).toContain(note('metrics'));
+    for (const text of ['{', '7', `{"ScaleUp":${'['.repeat(50_000)}${']'.repeat(50_000)}}`]) {
+      const deep = { [note('behavior')]: text };
+      expect((await api.send('POST', v1, { body: older('bad', {}, deep) })).code).toBe(422);
+    }
   });
 });
