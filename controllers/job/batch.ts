@@ -1,3 +1,4 @@
+import { rfc3339 } from '../../api/machinery/clock.ts';
 import { hasFinalizer } from '../../api/machinery/metadata.ts';
 import { mostActive } from '../../api/v1/batch.ts';
 import { tasksFinalizer } from '../../api/v1/job.ts';
@@ -14,7 +15,7 @@ import {
   type Progress,
 } from './batch-progress.ts';
 import { batchStatus } from './batch-status.ts';
-import type { DecideContext, Decision } from './decide.ts';
+import type { Blocker, DecideContext, Decision } from './decide.ts';
 import { decide, numbersOf } from './decide.ts';
 import { instancesOf, isStopping, isUnreachable, timeOf } from './instances.ts';
 import {
@@ -101,15 +102,20 @@ function decisionsOf(state: JobState, ours: readonly Task[], progress: Progress)
   const decisions = instancesOf(relevant, numbers.replicas)
     .filter(({ index }) => index < numbers.replicas && !succeeded.has(index))
     .map((instance) => decide(instance, context))
-    .map((decision) => withFailures(decision, failures));
+    .map((decision) => withFailures(decision, failures, state.now));
   const room = mostActive(job.spec, undefined) - liveInstances(ours, succeeded);
   return withinParallelism(decisions, room);
 }
 
-function withFailures(decision: Decision, failures: Progress['failures']): Decision {
+/** A start knows of the failures before it, and waits for its turn also beside a run that is out of sight. */
+function withFailures(decision: Decision, failures: Progress['failures'], now: number): Decision {
   const { start, instance } = decision;
   if (start === undefined) return decision;
-  return { ...decision, start: { ...start, restarts: failures.get(instance) ?? 0 } };
+  const { restarts, notBefore } = nextBatchRun(start.previous, failures.get(instance) ?? 0, now);
+  if (notBefore <= now) return { ...decision, start: { ...start, restarts } };
+  const message = `instance ${instance}: the next run is at ${rfc3339(notBefore)}`;
+  const blocker: Blocker = { instance, reason: 'BackOff', message, stalled: false };
+  return { ...decision, start: undefined, blocker, wakeAt: notBefore };
 }
 
 /** One that has succeeded and has a run out of sight besides takes nobody's place. */

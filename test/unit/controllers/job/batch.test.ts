@@ -176,6 +176,19 @@ describe('a Batch Job', () => {
     expect(jobState(world.job)).toBe('Complete');
   });
 
+  it('waits longer and longer also beside a run that is out of sight', () => {
+    const world = batch({ replicas: 1, unreachable: { replaceAfterSeconds: 60 } });
+    world.lose(only(world, 0));
+    world.now += 60 * second;
+    world.reconcile();
+    const next = world.live().find(({ status }) => status?.phase === undefined)!;
+    world.die(next);
+    const { start: starts, wakeAt } = world.reconcile();
+    expect([starts, wakeAt]).toEqual([[], world.now + 2 * second]);
+    world.now = wakeAt!;
+    expect(world.reconcile().start).toMatchObject([{ cause: 'Unreachable', restarts: 1 }]);
+  });
+
   it('gives the place of a run that is out of sight to no other instance', () => {
     const world = batch({ replicas: 2, parallelism: 1 });
     world.lose(only(world, 0));
