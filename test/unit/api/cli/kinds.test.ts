@@ -37,6 +37,7 @@ describe('naming objects on the command line', () => {
         ['jobs', []],
         ['tasks', []],
         ['serversets', []],
+        ['horizontalpodautoscalers', []],
       ],
     ],
   ] as [string[], [string, string[]][]][])('reads %j', (args, expected) => {
