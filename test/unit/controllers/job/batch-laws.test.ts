@@ -138,17 +138,25 @@ class Witnessed {
     const live = world.live();
     const task = live[chosen % Math.max(1, live.length)];
     switch (what) {
-      case 'reconcile':
-        { this.reconcile(); return; }
-      case 'crash':
-        { this.reconcile(chosen); return; }
+      case 'reconcile': {
+        this.reconcile();
+        return;
+      }
+      case 'crash': {
+        this.reconcile(chosen);
+        return;
+      }
       case 'wait':
         world.now += [1_000, 20_000, 120_000, 90_000_000][chosen] ?? 0;
         return;
-      case 'parallelism':
-        { world.edit({ parallelism: 1 + chosen }); return; }
-      case 'backoffLimit':
-        { world.edit({ backoffLimit: chosen }); return; }
+      case 'parallelism': {
+        world.edit({ parallelism: 1 + chosen });
+        return;
+      }
+      case 'backoffLimit': {
+        world.edit({ backoffLimit: chosen });
+        return;
+      }
       case 'delete dead': {
         const dead = world.tasks.filter(isDead);
         const one = dead[chosen % Math.max(1, dead.length)];
