@@ -40,10 +40,18 @@ export function recommend(
     utilization: 'utilization' in aim ? Math.floor(now * aim.utilization) : undefined,
     average: sum(measured, usageOf) / measured.length,
   };
-  const known = (replicas: number): Recommendation => ({ ...told, replicas, heldBy: 0 });
+  // Replicas that there are no tasks of yet tell no more than those that are silent.
+  const silent = missing.length + Math.max(0, current - tasks.length);
+  const concluded = (replicas: number): Recommendation => {
+    // However many are measured: no fewer while use is above what is aimed at, no more below it.
+    const wanted = now > 1 ? Math.max(current, replicas) : Math.min(current, replicas);
+    if (wanted > current || silent === 0) return { ...told, replicas: wanted, heldBy: 0 };
+    const fewerWouldDo = now < 1 && !isNear(now);
+    return { ...told, replicas: current, heldBy: fewerWouldDo ? silent : 0 };
+  };
   const countsUnready = unready.length > 0 && now > 1;
   if (!countsUnready && missing.length === 0) {
-    return known(isNear(now) ? current : upwards(now * measured.length));
+    return concluded(isNear(now) ? current : upwards(now * measured.length));
   }
   const guessed = [...measured, ...guesses({ missing, unready, now, aim, countsUnready })];
   const then = ratioOf(guessed, aim);
@@ -51,10 +59,7 @@ export function recommend(
   const replicas = isNear(then) || turned ? current : upwards(then * guessed.length);
   // What is guessed must not reverse what is known.
   const against = (then < 1 && replicas > current) || (then > 1 && replicas < current);
-  const recommended = against ? current : replicas;
-  if (recommended > current || missing.length === 0) return known(recommended);
-  const fewerWouldDo = now < 1 && !isNear(now);
-  return { ...told, replicas: current, heldBy: fewerWouldDo ? missing.length : 0 };
+  return concluded(against ? current : replicas);
 }
 
 /** What those that tell nothing are taken to use: the more cautious, the less is known. */

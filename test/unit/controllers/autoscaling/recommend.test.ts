@@ -35,6 +35,9 @@ describe('a recommendation', () => {
       half,
       6,
     ],
+    ['takes nobody away while those that there are have too much', 4, [measured(150)], half, 4],
+    ['keeps every replica until there is a task of each', 4, times(3, measured(1)), half, 4],
+    ['adds none while those that there are have little to do', 1, times(9, measured(20)), half, 1],
     ['does not turn round for what it guesses', 2, [measured(60), missing], half, 2],
     [
       'keeps every replica if one is not measured',
