@@ -9,6 +9,7 @@ Examples:
   cosm describe job/web             find out why it is not running
   cosm logs job/web -f              follow what its tasks write
   cosm exec job/web -it -- sh       look around in one of its tasks
+  cosm rollout undo job/web         go back to the template that it had before
   cosm wait job/web --for=condition=Ready --timeout=2m
 
 Exit codes:

@@ -20,6 +20,7 @@ import {
 
 let directory: string;
 let certificates: Certificates;
+let listener: HealthListener | undefined;
 let end: () => Promise<void> = () => Promise.resolve();
 
 beforeAll(() => {
@@ -33,8 +34,8 @@ async function serve(tls: HealthListenerOptions['tls'], problem?: string): Promi
   const stop = new AbortController();
   const metrics = new Metrics();
   metrics.collect('gauge', 'answer', 'Of all.', () => [{ value: 42 }]);
-  const port = await new Promise<number>((resolve) => {
-    const listener = new HealthListener({
+  return new Promise<number>((resolve) => {
+    const serving = new HealthListener({
       listen: { host: '127.0.0.1', port: 0 },
       tls,
       checks: [{ name: 'api', check: () => Promise.resolve(problem) }],
@@ -45,13 +46,13 @@ async function serve(tls: HealthListenerOptions['tls'], problem?: string): Promi
         warn: () => undefined,
       },
     });
-    const done = listener.run(stop.signal);
+    listener = serving;
+    const done = serving.run(stop.signal);
     end = () => {
       stop.abort();
       return done;
     };
   });
-  return port;
 }
 
 interface Asked {
@@ -116,6 +117,17 @@ describe('health and metrics of controllers', () => {
     expect(await ask(port, '/metrics', { tls: other })).toMatchObject({ code: 403 });
     expect(await ask(port, '/metrics', { tls: 'anonymous' })).toMatchObject({ code: 403 });
     expect(await ask(port, '/readyz', { tls: 'anonymous' })).toMatchObject({ code: 200 });
+  });
+
+  it('take on another certificate and other authorities', async () => {
+    const own = { ...certificates.server, clientCaFile: certificates.caFile };
+    const port = await serve(tlsOf('controllers', own));
+    const others = ensureCertificates(join(directory, 'others'));
+    const next = tlsOf('controllers', { ...own, clientCaFile: others.caFile });
+    expect(listener?.setTls(next)).toBe(true);
+    expect(listener?.setTls(next)).toBe(false);
+    expect(await ask(port, '/metrics', { tls: certificates.admin })).toMatchObject({ code: 403 });
+    expect(await ask(port, '/metrics', { tls: others.admin })).toMatchObject({ code: 200 });
   });
 
   it.each([
