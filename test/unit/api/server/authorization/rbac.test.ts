@@ -95,6 +95,28 @@ describe('a server with RBAC', () => {
     );
   });
 
+  it('lets viewers see autoscalers and what pods use, and editors write the former', async () => {
+    const group = '/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers';
+    const used = '/apis/metrics.k8s.io/v1beta1/namespaces/default/pods';
+    const autoscaler = {
+      apiVersion: 'autoscaling/v2',
+      kind: 'HorizontalPodAutoscaler',
+      metadata: { name: 'a' },
+      spec: { scaleTargetRef: { kind: 'Job', name: 'web' }, maxReplicas: 2 },
+    };
+    expect(await ask('bob', 'GET', used)).toMatchObject({ code: 403 });
+    const give = (name: string, to: string) =>
+      done(ask(root, 'POST', `${inDefault}/rolebindings`, binding(name, 'bob', 'ClusterRole', to)));
+    await give('v', 'view');
+    expect(await ask('bob', 'GET', group)).toMatchObject({ code: 200 });
+    // Allowed, but this server knows no way to agents.
+    expect(await ask('bob', 'GET', used)).toMatchObject({ code: 503 });
+    expect(await ask('bob', 'POST', group, autoscaler)).toMatchObject({ code: 403 });
+    await give('e', 'edit');
+    expect(await ask('bob', 'POST', group, autoscaler)).toMatchObject({ code: 201 });
+    expect(await ask('bob', 'PUT', `${group}/a/status`, autoscaler)).toMatchObject({ code: 403 });
+  });
+
   it('lets nobody make a role of what they do not hold', async () => {
     await done(
       ask(root, 'POST', `${inDefault}/rolebindings`, binding('b', 'bob', 'ClusterRole', 'admin')),
