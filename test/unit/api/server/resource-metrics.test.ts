@@ -4,7 +4,13 @@ import {
   collectorLimits,
   UsageCollector,
 } from '../../../../api/server/resource-metrics/collector.ts';
-import { readingsOf, usageBetween } from '../../../../api/server/resource-metrics/usage.ts';
+import { metricsOf } from '../../../../api/server/resource-metrics/endpoint.ts';
+import {
+  readingsOf,
+  usageBetween,
+  type Usage,
+} from '../../../../api/server/resource-metrics/usage.ts';
+import type { Task } from '../../../../api/v1/task.ts';
 import type { AgentResponseGetContainersContainer } from '../../../../proto/mesos/generated/messages.ts';
 import { settle, VirtualClock } from '../../../support/virtual-clock.ts';
 
@@ -55,6 +61,71 @@ describe('what a container uses', () => {
         expect(usage.windowSeconds).toBeGreaterThan(0);
       }),
     );
+  });
+});
+
+describe('metrics of a pod', () => {
+  const task = (...containers: string[]): Task => ({
+    apiVersion: 'mesocosm.dev/v1',
+    kind: 'Task',
+    metadata: {
+      name: 'web-0',
+      namespace: 'prod',
+      uid: 'u',
+      resourceVersion: '1',
+      creationTimestamp: '2026-01-01T00:00:00Z',
+    },
+    spec: {
+      job: 'web',
+      instance: 0,
+      revision: 'web-1',
+      restarts: 0,
+      containers: containers.map((name) => ({ name, script: 'true' })),
+    },
+    status: {
+      phase: 'Running',
+      mesos: { taskId: 'prod.web-0', frameworkId: 'F' },
+      containers: containers.map((name) => ({ name, taskId: name, containerId: `C-${name}` })),
+    },
+  });
+  const usage = (id: string, cpu: number, more: Partial<Usage> = {}): Usage => ({
+    id,
+    parent: undefined,
+    frameworkId: undefined,
+    executorId: undefined,
+    cpu,
+    memory: 2048,
+    windowSeconds: 15,
+    ...more,
+  });
+  const whole = usage('C', 0.5, { frameworkId: 'F', executorId: 'prod.web-0' });
+  const of = (one: Task, ...usages: Usage[]) => metricsOf(one, { at: 0, usages });
+
+  it('are those of its only container', () => {
+    expect(of(task('main'), usage('other', 9), whole)).toMatchObject({
+      metadata: { name: 'web-0', namespace: 'prod', uid: 'u' },
+      timestamp: '1970-01-01T00:00:00Z',
+      window: '15.000s',
+      containers: [{ name: 'main', usage: { cpu: '500000000n', memory: '2Ki' } }],
+    });
+  });
+
+  it('are those of all its containers together unless each is measured', () => {
+    const [main, side] = [
+      usage('C-main', 0.1, { parent: 'C' }),
+      usage('C-side', 0.2, { parent: 'C' }),
+    ];
+    const names = (...usages: Usage[]) =>
+      of(task('main', 'side'), whole, ...usages)?.containers.map(({ name }) => name);
+    expect(names()).toEqual(['*']);
+    expect(names(main)).toEqual(['*']);
+    expect(names(main, side)).toEqual(['main', 'side']);
+    expect(names(main, { ...side, parent: 'of somebody else' })).toEqual(['*']);
+  });
+
+  it('are none of what another framework runs under the same name', () => {
+    expect(of(task('main'), { ...whole, frameworkId: 'G' })).toBeUndefined();
+    expect(of(task('main'))).toBeUndefined();
   });
 });
 
