@@ -1,4 +1,3 @@
-import { rfc3339 } from '../../api/machinery/clock.ts';
 import { hasFinalizer } from '../../api/machinery/metadata.ts';
 import { mostActive } from '../../api/v1/batch.ts';
 import { tasksFinalizer } from '../../api/v1/job.ts';
@@ -15,7 +14,7 @@ import {
   type Progress,
 } from './batch-progress.ts';
 import { batchStatus } from './batch-status.ts';
-import type { Blocker, DecideContext, Decision } from './decide.ts';
+import type { DecideContext, Decision } from './decide.ts';
 import { decide, numbersOf } from './decide.ts';
 import { instancesOf, isStopping, isUnreachable, timeOf } from './instances.ts';
 import {
@@ -94,28 +93,16 @@ function decisionsOf(state: JobState, ours: readonly Task[], progress: Progress)
     keptRevision: () => undefined,
     availableFrom: (task) =>
       phaseOf(task) === 'Running' ? (timeOf(task.status?.startTime) ?? 0) : undefined,
-    nextRun: (last) => nextBatchRun(last, failures.get(last?.spec.instance ?? -1) ?? 0, state.now),
+    nextRun: (instance, last) => nextBatchRun(last, failures.get(instance) ?? 0, state.now),
     // backoffLimit says when there have been too many.
     crashLoopRestarts: Infinity,
   };
   const relevant = tasks.filter((task) => owned.has(task) || !isDead(task));
   const decisions = instancesOf(relevant, numbers.replicas)
     .filter(({ index }) => index < numbers.replicas && !succeeded.has(index))
-    .map((instance) => decide(instance, context))
-    .map((decision) => withFailures(decision, failures, state.now));
+    .map((instance) => decide(instance, context));
   const room = mostActive(job.spec, undefined) - liveInstances(ours, succeeded);
   return withinParallelism(decisions, room);
-}
-
-/** A start knows of the failures before it, and waits for its turn also beside a run that is out of sight. */
-function withFailures(decision: Decision, failures: Progress['failures'], now: number): Decision {
-  const { start, instance } = decision;
-  if (start === undefined) return decision;
-  const { restarts, notBefore } = nextBatchRun(start.previous, failures.get(instance) ?? 0, now);
-  if (notBefore <= now) return { ...decision, start: { ...start, restarts } };
-  const message = `instance ${instance}: the next run is at ${rfc3339(notBefore)}`;
-  const blocker: Blocker = { instance, reason: 'BackOff', message, stalled: false };
-  return { ...decision, start: undefined, blocker, wakeAt: notBefore };
 }
 
 /** One that has succeeded and has a run out of sight besides takes nobody's place. */

@@ -112,7 +112,7 @@ export interface DecideContext {
   /** From when on a run is as it should be, in milliseconds since the epoch; undefined if it is not. */
   availableFrom: (task: Task) => number | undefined;
   /** When and with what history the run after `last` begins; `kept`: on an older revision. */
-  nextRun: (last: Task | undefined, kept: JobRevision | undefined) => NextRun;
+  nextRun: (instance: number, last: Task | undefined, kept: JobRevision | undefined) => NextRun;
   /** Deaths in a row from which on an instance stalls its Job. */
   crashLoopRestarts: number;
   now: number;
@@ -224,9 +224,18 @@ function succeed(
   if (inSight !== undefined) return stillHeld(index, inSight, context);
   const last = newest(instance);
   if (context.replacingHeld && last !== undefined && isMissed(last)) return held(index, last);
-  if (live.length > 0) return replaceUnreachable(instance, context);
+  return live.length > 0 ? replaceUnreachable(instance, context) : startInTime(instance, context);
+}
+
+/** Starts the next run once its time has come: the more often one has died, the later. */
+function startInTime(
+  instance: Instance,
+  context: DecideContext,
+): Pick<Decision, 'start' | 'blocker' | 'wakeAt'> {
+  const { index, live } = instance;
+  const last = newest(instance);
   const kept = last === undefined ? undefined : context.keptRevision(last);
-  const { restarts, notBefore } = context.nextRun(last, kept);
+  const { restarts, notBefore } = context.nextRun(index, last, kept);
   if (notBefore > context.now) {
     const reason = restarts >= context.crashLoopRestarts ? 'CrashLoop' : 'BackOff';
     const message =
@@ -235,6 +244,7 @@ function succeed(
     const blocker: Blocker = { instance: index, reason, message, stalled: reason === 'CrashLoop' };
     return { start: undefined, blocker, wakeAt: notBefore };
   }
+  if (live.length > 0) return started(instance, restarts, 'Unreachable', kept);
   const cause = last === undefined ? 'New' : restarts > 0 || !isStopping(last) ? 'Died' : 'Stopped';
   return started(instance, restarts, cause, kept);
 }
@@ -299,8 +309,9 @@ function held(
 /** Every live run is out of sight: one more is started once all have been so for long enough. */
 function replaceUnreachable(
   instance: Instance,
-  { numbers, now, outOfSightMs, keptRevision }: DecideContext,
+  context: DecideContext,
 ): Pick<Decision, 'start' | 'blocker' | 'wakeAt'> {
+  const { numbers, now, outOfSightMs } = context;
   const holding = instance.live.find(wantsAddresses);
   if (holding !== undefined) return awaitDeath(instance, holding);
   // Two live runs are the price of a wrong time here, so a stamp from the future is not believed at
@@ -315,11 +326,8 @@ function replaceUnreachable(
     known.length === since.length
       ? Math.max(...known) + numbers.replaceAfterSeconds * 1000
       : undefined;
-  if (due !== undefined && due <= now) {
-    const last = newest(instance);
-    const kept = last === undefined ? undefined : keptRevision(last);
-    return started(instance, last?.spec.restarts ?? 0, 'Unreachable', kept);
-  }
+  // What was started meanwhile may have died: then it is as with any other that dies.
+  if (due !== undefined && due <= now) return startInTime(instance, context);
   const names = instance.live.map(({ metadata }) => metadata.name).join(', ');
   const blocker: Blocker = {
     instance: instance.index,

@@ -74,7 +74,7 @@ function planService(state: JobState): Plan {
     outOfSightMs,
     keptRevision: () => undefined,
     availableFrom: (task) => availableFrom(task, 0),
-    nextRun: (last, kept) =>
+    nextRun: (_instance, last, kept) =>
       nextRun(last, last !== undefined && (kept !== undefined || isCurrent(last)), now),
     crashLoopRestarts,
     now,

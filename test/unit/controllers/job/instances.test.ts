@@ -299,6 +299,24 @@ describe('unreachable Tasks', () => {
     world.now += second;
     expect(world.reconcile().start).toHaveLength(1);
   });
+
+  it('backs off when what stands in for a run out of sight dies, too', () => {
+    const world = new World({ replicas: 1, unreachable: { replaceAfterSeconds: 60 } });
+    world.settle();
+    world.lose(world.liveOf(0)[0]!);
+    world.now += 60 * second;
+    world.reconcile();
+    for (const [deaths, delay] of [1, 2, 4].entries()) {
+      const substitute = world.liveOf(0).find(({ status }) => status?.phase !== 'Unreachable')!;
+      world.die(substitute);
+      const { start, wakeAt } = world.reconcile();
+      expect([start, wakeAt]).toEqual([[], world.now + delay * second]);
+      world.now = wakeAt!;
+      const again = world.reconcile().start;
+      expect(again).toMatchObject([{ cause: 'Unreachable', restarts: deaths + 1 }]);
+    }
+    expect(world.liveOf(0)).toHaveLength(2);
+  });
 });
 
 describe('a Task of several containers of which one has ended', () => {
