@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { apiVersionOf } from '../machinery/metadata.ts';
 import type { Connection } from './connection.ts';
 import { CommandError } from './errors.ts';
 import { builtInKinds, Kinds, UnknownKind, type Kind } from './kinds.ts';
@@ -75,11 +76,10 @@ function servedKind(
   };
 }
 
-/** Those that cosm was built with, and what else the server has. */
+/** Those that cosm was built with, and what else the server has: other versions of them come later. */
 export async function allKinds(connection: Pick<Connection, 'send'>): Promise<Kinds> {
   const others = (await servedKinds(connection)).filter(
-    ({ gvk }) =>
-      !builtInKinds.all.some((own) => own.gvk.kind === gvk.kind && own.gvk.group === gvk.group),
+    ({ gvk }) => builtInKinds.ofObject(apiVersionOf(gvk), gvk.kind) === undefined,
   );
   return new Kinds([...builtInKinds.all, ...others]);
 }

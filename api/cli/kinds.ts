@@ -83,7 +83,12 @@ export class Kinds {
   }
 
   #category(word: string): Kind[] {
-    const members = this.all.filter(({ categories }) => categories.includes(word.toLowerCase()));
+    const found = this.all.filter(({ categories }) => categories.includes(word.toLowerCase()));
+    // Each in the version that comes first: objects are the same in all of theirs.
+    const members = found.filter(
+      (kind, index) =>
+        found.findIndex((other) => qualifiedPlural(other) === qualifiedPlural(kind)) === index,
+    );
     return members.length > 0 ? members : [this.find(word)];
   }
 

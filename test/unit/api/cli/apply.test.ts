@@ -57,6 +57,30 @@ describe('cosm apply', () => {
     expect((await job('auto'))?.spec.replicas).toBe(7);
   });
 
+  it.each(['v1', 'v2'])(
+    'applies an autoscaler of autoscaling/%s, and shows it',
+    async (version) => {
+      const spec = version === 'v1' ? 'targetCPUUtilizationPercentage: 60' : 'minReplicas: 1';
+      const file = `apiVersion: autoscaling/${version}
+kind: HorizontalPodAutoscaler
+metadata: {name: auto-${version}}
+spec:
+  scaleTargetRef: {apiVersion: mesocosm.dev/v1, kind: Job, name: auto}
+  maxReplicas: 4
+  ${spec}
+`;
+      expect(await apply(file)).toMatchObject({ code: 0, stderr: '' });
+      expect((await apply(file)).stdout).toBe(
+        `horizontalpodautoscaler.autoscaling/auto-${version} unchanged\n`,
+      );
+      const bad = await apply(file.replace('maxReplicas: 4', 'maxReplicas: 0'));
+      expect(bad.code).toBe(1);
+      expect(bad.stderr).toContain('spec.maxReplicas');
+      const shown = await cosm.run(['get', 'hpa', `auto-${version}`]);
+      expect(shown.stdout).toMatch(/Job\/auto +cpu: <unknown>\/(60|80)% +1 +4 +0/);
+    },
+  );
+
   it('leaves requests that are open to a LimitRange of the namespace', async () => {
     await cosm.client.of(namespaceResource).create({
       apiVersion: 'v1',
