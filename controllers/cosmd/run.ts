@@ -1,6 +1,5 @@
 import { homedir } from 'node:os';
 import type { Logger } from 'pino';
-import { httpsTransport } from '../../api/client/https.ts';
 import { loadKubeconfig } from '../../api/client/kubeconfig.ts';
 import { createClient } from '../../api/client/resource-client.ts';
 import type { Transport } from '../../api/client/transport.ts';
@@ -19,6 +18,7 @@ import { HealthListener } from './health-listener.ts';
 import { maintenanceOf } from './maintenance.ts';
 import { tellProcess } from './process-metrics.ts';
 import { reloading } from './reloading.ts';
+import { RemoteApi } from './remote-api.ts';
 import { openStorage } from './storage.ts';
 import { version } from './version.ts';
 
@@ -84,13 +84,13 @@ export async function runCosmd(process: Process, signal: AbortSignal): Promise<v
 
 /** The controllers alone, with an API server elsewhere. */
 async function runControllers(process: Process, signal: AbortSignal): Promise<void> {
-  const transport = await remoteTransport(process);
+  const transport = await remoteApi(process);
   const metrics = new Metrics();
   const endMeasuring = tellProcess(metrics, process.clock);
   try {
     const controllers = controllersOf(process, transport, metrics);
     const health = healthOf(process, { controllers, transport, metrics });
-    await runAll([controllers, ...health], signal, process.logger);
+    await runAll([controllers, transport, ...health], signal, process.logger);
   } finally {
     await transport.close();
     endMeasuring();
@@ -159,10 +159,14 @@ function controllersOf(process: Process, transport: Transport, metrics: Metrics)
   return new Controllers({ ...process, metrics, client: createClient(transport) });
 }
 
-async function remoteTransport({
-  config,
-  clock,
-}: Process): Promise<ReturnType<typeof httpsTransport>> {
-  const { access } = await loadKubeconfig({ path: config.kubeconfig, home: homedir() });
-  return httpsTransport({ access, clock, userAgent: `cosmd/${version}` });
+function remoteApi({ config, clock, logger }: Process): Promise<RemoteApi> {
+  return RemoteApi.open({
+    load: async () => {
+      const { access } = await loadKubeconfig({ path: config.kubeconfig, home: homedir() });
+      return access;
+    },
+    userAgent: `cosmd/${version}`,
+    clock,
+    logger,
+  });
 }
