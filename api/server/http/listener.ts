@@ -96,9 +96,11 @@ export class HttpsListener {
       heads: this.#heads,
       stopping: this.#stopping.signal,
     });
-    this.#server.on('upgrade', (request, socket, head) =>
-      this.#track(upgrades.serve(request, socket, head)),
-    );
+    this.#server.on('upgrade', (request, socket, head) => {
+      // It would last as long as it likes.
+      if (this.#outdated.has(socket)) socket.destroy();
+      else this.#track(upgrades.serve(request, socket, head));
+    });
     this.#server.on('clientError', (error, socket) => this.#refuseMalformed(error, socket));
     this.#http2 = new Http2Connections({
       clock: options.clock,

@@ -188,6 +188,10 @@ api:
     const session = connectHttp2(`https://127.0.0.1:${port}`, identity(first, first));
     const left = new Promise((resolve) => session.once('goaway', resolve));
     await new Promise((resolve) => session.once('connect', resolve));
+    const idle = connect(identity(first, first));
+    const cut = new Promise((resolve) => idle.on('error', resolve).once('close', resolve));
+    await new Promise((resolve) => idle.once('secureConnect', resolve));
+    idle.write('GET /livez HTTP/1.1\r\nHost: x\r\n');
     const ticket = await new Promise<Buffer>((resolve, reject) => {
       const socket: TLSSocket = connect(identity(first, first));
       socket.once('session', (saved) => {
@@ -203,6 +207,10 @@ api:
     expect(await ask(identity(first, first))).toBe(401);
     expect(await ask({ ...identity(first, first), session: ticket })).toBe(401);
     expect(await ask(identity(first, first), agent)).toBe(401);
+    // A request that has begun is no way to a session.
+    idle.write('Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+    await cut;
+    expect(idle.bytesRead).toBe(0);
     agent.destroy();
     session.destroy();
   });
