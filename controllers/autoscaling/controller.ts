@@ -27,8 +27,8 @@ import { scaledKind, targetOf } from './targets.ts';
 export interface AutoscalingOptions {
   /** Fenced: every write is refused once somebody else leads. */
   client: Client;
+  /** The informers of autoscalers and of Tasks must have the indexers below. */
   autoscalers: Informer<HorizontalPodAutoscaler>;
-  /** The informer of Tasks must have the indexers below. */
   tasks: Informer<Task>;
   definitions: Informer<CustomResourceDefinition>;
   /** The kinds of this program. */
@@ -46,7 +46,7 @@ const concurrency = 10;
 const byNamespace = 'autoscaling/namespace';
 
 /** Tasks by their namespace. */
-export const autoscalingIndexers = {
+export const scaledTaskIndexers = {
   [byNamespace]: ({ metadata }: Task): string[] => [metadata.namespace ?? ''],
 };
 
@@ -73,6 +73,13 @@ export function createAutoscalingController(options: AutoscalingOptions): Contro
   });
   return controller;
 }
+
+const byTarget = 'autoscaling/target';
+
+/** Autoscalers by what they scale. */
+export const autoscalerIndexers = {
+  [byTarget]: (autoscaler: HorizontalPodAutoscaler): string[] => [targetOf(autoscaler)],
+};
 
 interface Target {
   client: ResourceClient<KubeObject>;
@@ -231,11 +238,9 @@ class Autoscaling {
 
   /** Two autoscalers of one target would undo each other's work: neither does any. */
   #shared(autoscaler: HorizontalPodAutoscaler, current: number): Decision | undefined {
-    const target = targetOf(autoscaler);
     const others = this.#options.autoscalers
-      .list()
-      .filter(({ metadata }) => metadata.uid !== autoscaler.metadata.uid)
-      .filter((other) => targetOf(other) === target);
+      .byIndex(byTarget, targetOf(autoscaler))
+      .filter(({ metadata }) => metadata.uid !== autoscaler.metadata.uid);
     if (others.length === 0) return undefined;
     const names = others.map(({ metadata }) => metadata.name).sort();
     const message = `the target is scaled by other autoscalers, too: ${names.join(', ')}`;

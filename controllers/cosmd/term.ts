@@ -22,7 +22,11 @@ import { taskResource } from '../../api/v1/task.ts';
 import type { MasterClient } from '../../proto/mesos/operator-client.ts';
 import type { SchedulerTransport } from '../../proto/mesos/transport.ts';
 import type { ZooKeeperClient } from '../../proto/zookeeper/client.ts';
-import { autoscalingIndexers, createAutoscalingController } from '../autoscaling/controller.ts';
+import {
+  autoscalerIndexers,
+  createAutoscalingController,
+  scaledTaskIndexers,
+} from '../autoscaling/controller.ts';
 import { Caches, ownerIndexers } from '../gc/caches.ts';
 import { createCollector } from '../gc/collector.ts';
 import { KindFollower, Kinds } from '../gc/kinds.ts';
@@ -106,7 +110,7 @@ export function createTerm(options: TermOptions): Term {
       ...memberTaskIndexers,
       ...claimTaskIndexers,
       ...observerIndexers,
-      ...autoscalingIndexers,
+      ...scaledTaskIndexers,
     }),
     revisions: informer(jobRevisionResource, revisionIndexers),
     serverSets: informer(serverSetResource, serverSetIndexers),
@@ -119,7 +123,7 @@ export function createTerm(options: TermOptions): Term {
     definitions: informer(customResourceDefinitionResource),
   };
   // Only what refers to them depends on them: a Secret that cannot be read must stop nothing else.
-  const autoscalers = informer(horizontalPodAutoscalerResource);
+  const autoscalers = informer(horizontalPodAutoscalerResource, autoscalerIndexers);
   const contents = { secrets: informer(secretResource), configMaps: informer(configMapResource) };
   const recorder = (component: string): EventRecorder =>
     new EventRecorder({ client, component, clock, random, logger: log });

@@ -13,8 +13,9 @@ import { jobLabel, jobResource } from '../../../../api/v1/job.ts';
 import { resources } from '../../../../api/v1/resources.ts';
 import { taskResource } from '../../../../api/v1/task.ts';
 import {
-  autoscalingIndexers,
+  autoscalerIndexers,
   createAutoscalingController,
+  scaledTaskIndexers,
 } from '../../../../controllers/autoscaling/controller.ts';
 import { EventRecorder } from '../../../../controllers/runtime/event-recorder.ts';
 import { Informer } from '../../../../controllers/runtime/informer.ts';
@@ -72,11 +73,12 @@ beforeEach(async () => {
   const options = { clock, random, logger: silent };
   const autoscalers = new Informer({
     client: client.of(horizontalPodAutoscalerResource),
+    indexers: autoscalerIndexers,
     ...options,
   });
   const tasks = new Informer({
     client: client.of(taskResource),
-    indexers: autoscalingIndexers,
+    indexers: scaledTaskIndexers,
     ...options,
   });
   const definitions = new Informer({
