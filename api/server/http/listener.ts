@@ -46,7 +46,7 @@ export class HttpsListener {
   readonly #options: HttpsListenerOptions;
   readonly #server: Server;
   #tls: TlsOptions;
-  /** Connections that authorities let in which have been others since. */
+  /** Connections that authorities let in which have been others since: nothing more begins on them. */
   readonly #outdated = new WeakSet<object>();
   /** Connections that speak HTTP/1.1. */
   readonly #http1 = new Set<TLSSocket>();
@@ -97,7 +97,6 @@ export class HttpsListener {
       stopping: this.#stopping.signal,
     });
     this.#server.on('upgrade', (request, socket, head) => {
-      // It would last as long as it likes.
       if (this.#outdated.has(socket)) socket.destroy();
       else this.#track(upgrades.serve(request, socket, head));
     });
@@ -210,7 +209,10 @@ export class HttpsListener {
   }
 
   async #serve(request: Incoming, response: Outgoing): Promise<void> {
-    if (this.#outdated.has(request.socket)) response.setHeader('Connection', 'close');
+    if (this.#outdated.has(request.socket)) {
+      response.destroy();
+      return;
+    }
     const gone = new AbortController();
     this.#open.add(gone);
     // Nobody listens any more once it is answered, and most connections live on.
@@ -239,6 +241,7 @@ export class HttpsListener {
       }
     } finally {
       this.#open.delete(gone);
+      if (this.#outdated.has(request.socket)) request.socket.end();
     }
   }
 

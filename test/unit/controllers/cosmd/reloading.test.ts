@@ -168,6 +168,28 @@ api:
     });
   }
 
+  /** A watch of two seconds over a connection that would be kept. */
+  async function watchNamespaces(
+    options: ConnectionOptions,
+  ): Promise<{ ended: Promise<unknown>; text: () => string }> {
+    const socket = connect(options);
+    let text = '';
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    const ended = new Promise((resolve) => socket.once('end', resolve));
+    socket.write('GET /api/v1/namespaces?watch=true&timeoutSeconds=2 HTTP/1.1\r\nHost: x\r\n\r\n');
+    await expect.poll(() => text, { interval: 10 }).toContain('ADDED');
+    return { ended, text: () => text };
+  }
+
+  /** A connection with half the head of a request on it. */
+  async function beginning(): Promise<{ socket: TLSSocket; cut: Promise<unknown> }> {
+    const socket = connect(identity(first, first));
+    const cut = new Promise((resolve) => socket.on('error', resolve).once('close', resolve));
+    await new Promise((resolve) => socket.once('secureConnect', resolve));
+    socket.write('GET /livez HTTP/1.1\r\nHost: x\r\n');
+    return { socket, cut };
+  }
+
   it('are others for new connections once the files are', async () => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     const open = identity(first, first);
@@ -184,14 +206,12 @@ api:
   it('let nobody in by authorities that have gone, nor go on by them', async () => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     expect(await ask(identity(first, first), agent)).toBe(200);
+    const watched = await watchNamespaces(identity(first, first));
     const { port } = server.address ?? { port: 0 };
     const session = connectHttp2(`https://127.0.0.1:${port}`, identity(first, first));
     const left = new Promise((resolve) => session.once('goaway', resolve));
     await new Promise((resolve) => session.once('connect', resolve));
-    const idle = connect(identity(first, first));
-    const cut = new Promise((resolve) => idle.on('error', resolve).once('close', resolve));
-    await new Promise((resolve) => idle.once('secureConnect', resolve));
-    idle.write('GET /livez HTTP/1.1\r\nHost: x\r\n');
+    const begun = await Promise.all([beginning(), beginning()]);
     const ticket = await new Promise<Buffer>((resolve, reject) => {
       const socket: TLSSocket = connect(identity(first, first));
       socket.once('session', (saved) => {
@@ -205,12 +225,17 @@ api:
     await left;
     expect(await ask(identity(second, first))).toBe(200);
     expect(await ask(identity(first, first))).toBe(401);
+    // What was under way goes on to its end, and its connection ends with it.
+    await watched.ended;
+    expect(watched.text()).toContain('default');
     expect(await ask({ ...identity(first, first), session: ticket })).toBe(401);
     expect(await ask(identity(first, first), agent)).toBe(401);
-    // A request that has begun is no way to a session.
-    idle.write('Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
-    await cut;
-    expect(idle.bytesRead).toBe(0);
+    // A request that had begun is no way to an answer, nor to a session.
+    for (const [index, rest] of ['', 'Connection: Upgrade\r\nUpgrade: websocket\r\n'].entries()) {
+      begun[index]?.socket.write(`${rest}\r\n`);
+      await begun[index]?.cut;
+      expect(begun[index]?.socket.bytesRead).toBe(0);
+    }
     agent.destroy();
     session.destroy();
   });
