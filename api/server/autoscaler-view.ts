@@ -17,7 +17,11 @@ const version: StoredVersion = {
     stored.apiVersion === shownAs
       ? stored
       : deepFreeze(asV1(typed(horizontalPodAutoscalerResource, stored))),
-  restore: (shown) => fromV1(typed(horizontalPodAutoscalerV1Resource, shown)),
+  restore: (shown, before) =>
+    fromV1(
+      typed(horizontalPodAutoscalerV1Resource, shown),
+      before === undefined ? undefined : typed(horizontalPodAutoscalerV1Resource, before),
+    ),
 };
 
 /** What was checked when it was written. */

@@ -228,22 +228,21 @@ export function asV1(stored: HorizontalPodAutoscaler): HorizontalPodAutoscalerV1
   };
 }
 
-/** What v1 shows, as it is stored. */
-export function fromV1(shown: HorizontalPodAutoscalerV1): HorizontalPodAutoscaler {
+/**
+ * What v1 shows, as it is stored. What annotations say of the status counts as it was before: whoever may
+ * write annotations may not write a status.
+ */
+export function fromV1(
+  shown: HorizontalPodAutoscalerV1,
+  before: HorizontalPodAutoscalerV1 | undefined,
+): HorizontalPodAutoscaler {
   const { metadata, spec, status } = shown;
   const { targetCPUUtilizationPercentage: percentage, ...rest } = spec;
-  const noted = notesOf(metadata);
+  const behavior = noteOf(metadata, 'behavior', notes.behavior);
   const metrics = [
-    ...(noted.metrics ?? []).map(newMetric),
+    ...(noteOf(metadata, 'metrics', notes.metrics) ?? []).map(newMetric),
     ...(percentage === undefined ? [] : [cpuMetric(percentage)]),
   ];
-  const currentMetrics = currentMetricsOf(noted, status);
-  const counts = without(status ?? {}, 'currentCPUUtilizationPercentage');
-  const newer: AutoscalerStatus = {
-    ...counts,
-    ...(currentMetrics.length === 0 ? {} : { currentMetrics }),
-    ...(noted.conditions === undefined ? {} : { conditions: noted.conditions }),
-  };
   return {
     apiVersion: 'autoscaling/v2',
     kind: 'HorizontalPodAutoscaler',
@@ -251,18 +250,37 @@ export function fromV1(shown: HorizontalPodAutoscalerV1): HorizontalPodAutoscale
     spec: {
       ...rest,
       metrics: metrics.length === 0 ? [cpuMetric(autoscalerDefaults.cpuUtilization)] : metrics,
-      ...(noted.behavior === undefined ? {} : { behavior: noted.behavior }),
+      ...(behavior === undefined ? {} : { behavior }),
     },
-    ...(Object.keys(newer).length === 0 && status === undefined ? {} : { status: newer }),
+    ...(status === undefined ? {} : { status: newerStatus(status, before) }),
+  };
+}
+
+function newerStatus(
+  status: NonNullable<HorizontalPodAutoscalerV1['status']>,
+  before: HorizontalPodAutoscalerV1 | undefined,
+): AutoscalerStatus {
+  const conditions =
+    before === undefined ? undefined : noteOf(before.metadata, 'conditions', notes.conditions);
+  const currentMetrics = currentMetricsOf(status, before);
+  return {
+    ...without(status, 'currentCPUUtilizationPercentage'),
+    ...(currentMetrics.length === 0 ? {} : { currentMetrics }),
+    ...(conditions === undefined ? {} : { conditions }),
   };
 }
 
 function currentMetricsOf(
-  noted: Notes,
-  status: HorizontalPodAutoscalerV1['status'],
+  {
+    currentCPUUtilizationPercentage: averageUtilization,
+  }: NonNullable<HorizontalPodAutoscalerV1['status']>,
+  before: HorizontalPodAutoscalerV1 | undefined,
 ): MetricStatus[] {
-  if (noted.currentMetrics !== undefined) return noted.currentMetrics.map(newStatus);
-  const averageUtilization = status?.currentCPUUtilizationPercentage;
+  if (averageUtilization === before?.status?.currentCPUUtilizationPercentage) {
+    const noted =
+      before === undefined ? [] : noteOf(before.metadata, 'currentMetrics', notes.currentMetrics);
+    return (noted ?? []).map(newStatus);
+  }
   if (averageUtilization === undefined) return [];
   return [{ type: 'Resource', resource: { name: 'cpu', current: { averageUtilization } } }];
 }
@@ -298,8 +316,6 @@ const notes = {
   conditions: z.array(conditionSchema),
 } as const;
 const noteNames = ['metrics', 'behavior', 'currentMetrics', 'conditions'] as const;
-type Notes = { [name in keyof typeof notes]?: z.infer<(typeof notes)[name]> };
-
 /** Kubernetes writes this one annotation by the names that the fields have in Go… */
 function capitalised(value: unknown): unknown {
   return renamed(value, (name) => name.charAt(0).toUpperCase() + name.slice(1));
@@ -324,24 +340,15 @@ function renamed(value: unknown, name: (name: string) => string, depth = 0): unk
   );
 }
 
-function noteOf<T>({ annotations }: ObjectMeta, name: string, schema: z.ZodType<T>): T | undefined {
-  const text = annotations?.[name];
+/** What an annotation says; it has been checked, or it was written here. */
+function noteOf<T>(
+  { annotations }: ObjectMeta,
+  name: NoteName,
+  schema: z.ZodType<T>,
+): T | undefined {
+  const text = annotations?.[autoscalerAnnotations[name]];
   const value: unknown = text === undefined ? undefined : JSON.parse(text);
   return value === undefined ? undefined : schema.parse(value);
-}
-
-/** What the annotations say; they have been checked. */
-function notesOf(metadata: ObjectMeta): Notes {
-  const metrics = noteOf(metadata, autoscalerAnnotations.metrics, notes.metrics);
-  const behavior = noteOf(metadata, autoscalerAnnotations.behavior, notes.behavior);
-  const statuses = noteOf(metadata, autoscalerAnnotations.currentMetrics, notes.currentMetrics);
-  const conditions = noteOf(metadata, autoscalerAnnotations.conditions, notes.conditions);
-  return {
-    ...(metrics === undefined ? {} : { metrics }),
-    ...(behavior === undefined ? {} : { behavior }),
-    ...(statuses === undefined ? {} : { currentMetrics: statuses }),
-    ...(conditions === undefined ? {} : { conditions }),
-  };
 }
 
 function withoutNotes({ annotations = {}, ...rest }: ObjectMeta): ObjectMeta {
@@ -356,7 +363,7 @@ function withoutNotes({ annotations = {}, ...rest }: ObjectMeta): ObjectMeta {
 
 /** What is wrong with an annotation that stands for a field. */
 export function noteErrors(metadata: ObjectMeta): FieldError[] {
-  return noteNames.flatMap((name): FieldError[] => {
+  return (['metrics', 'behavior'] as const).flatMap((name): FieldError[] => {
     const annotation = autoscalerAnnotations[name];
     const schema = notes[name];
     const text = metadata.annotations?.[annotation];

@@ -67,7 +67,7 @@ function validate(autoscaler: HorizontalPodAutoscalerV1): FieldError[] {
     const field = 'spec.targetCPUUtilizationPercentage';
     return [{ field, message, reason: 'FieldValueInvalid' }];
   }
-  return validateAutoscaler(fromV1(autoscaler).spec);
+  return validateAutoscaler(fromV1(autoscaler, undefined).spec);
 }
 
 export const horizontalPodAutoscalerV1Resource = defineResource<HorizontalPodAutoscalerV1>({
@@ -85,7 +85,7 @@ export const horizontalPodAutoscalerV1Resource = defineResource<HorizontalPodAut
     status: statusSchema.optional().describe('What was measured and done; written by controllers.'),
   },
   subresources: { status: true },
-  columns: autoscalerColumns(fromV1),
+  columns: autoscalerColumns((autoscaler) => fromV1(autoscaler, autoscaler)),
   defaults: withDefaults,
   validate,
 });

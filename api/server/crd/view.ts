@@ -11,8 +11,8 @@ export interface StoredVersion {
   storedAs: string;
   /** A stored object as this version shows it; what it shows already, as it is. */
   present(stored: KubeObject): KubeObject;
-  /** What this version shows, as it is stored. */
-  restore(shown: KubeObject): KubeObject;
+  /** What this version shows, as it is stored; `before` is what it showed until then, if there was anything. */
+  restore(shown: KubeObject, before?: KubeObject): KubeObject;
 }
 
 /**
@@ -107,9 +107,9 @@ function versionedStore(kind: StoredVersion, store: StoredItems, memo: Memo): St
     if (result.outcome === 'conflict') return { ...result, current: shown(result.current) };
     return result;
   };
-  const stored = (outgoing: Outgoing): Outgoing => {
+  const stored = (outgoing: Outgoing, before?: Item): Outgoing => {
     if (outgoing.object.apiVersion === kind.storedAs) return outgoing;
-    const object = kind.restore(outgoing.object);
+    const object = kind.restore(outgoing.object, before?.object);
     return { key: outgoing.key, object, bytes: encodeObject(object) };
   };
   return {
@@ -119,7 +119,7 @@ function versionedStore(kind: StoredVersion, store: StoredItems, memo: Memo): St
     itemOf: (value: StoredValue) => memo.item(store.itemOf(value)),
     create: async (outgoing, terms) => written(await store.create(stored(outgoing), terms)),
     update: async (outgoing, before, terms) =>
-      written(await store.update(stored(outgoing), before, terms)),
+      written(await store.update(stored(outgoing, before), before, terms)),
     delete: async (before, last, terms) => written(await store.delete(before, last, terms)),
     holds: (fence) => store.holds(fence),
     // What is stored in another version is brought into the one for storage by any write.

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { at, startHarness, type Harness } from './support/harness.ts';
+import { at, startHarness, textAt, type Harness } from './support/harness.ts';
 
 let api: Harness;
 beforeAll(async () => {
@@ -139,6 +139,16 @@ describe('a HorizontalPodAutoscaler', () => {
       body: { spec: { targetCPUUtilizationPercentage: 70 } },
       contentType: 'application/strategic-merge-patch+json',
     });
+    // Whoever may write annotations may not write a status by them.
+    const forged = { [note('conditions')]: '[]', [note('current-metrics')]: 'nonsense' };
+    const resourceVersion = textAt(
+      (await api.send('GET', `${v1}/status`)).body,
+      'metadata.resourceVersion',
+    );
+    const next = older('status', { targetCPUUtilizationPercentage: 70, maxReplicas: 7 });
+    const metadata = { name: 'status', resourceVersion, annotations: forged };
+    const replaced = await api.send('PUT', `${v1}/status`, { body: { ...next, metadata } });
+    expect(replaced.code).toBe(200);
     const { body } = await api.send('GET', `${v2}/status`);
     expect(at(body, 'status')).toEqual(status);
     expect(at(body, 'spec.metrics')).toEqual([cpu(70)]);
@@ -157,7 +167,7 @@ describe('a HorizontalPodAutoscaler', () => {
       'Job/web',
       'cpu: 120%/70%',
       '1',
-      5,
+      7,
       2,
       expect.any(String),
     ]);
