@@ -31,6 +31,8 @@ class Metering implements Transport {
   readonly #inner: Transport;
   readonly #now: () => number;
   readonly milliCores = new Map<string, number>();
+  /** What happens while somebody waits for an answer. */
+  meanwhile: () => Promise<unknown> = () => Promise.resolve();
 
   constructor(inner: Transport, now: () => number) {
     this.#inner = inner;
@@ -39,6 +41,7 @@ class Metering implements Transport {
 
   async request(request: ApiRequest, signal?: AbortSignal): Promise<ApiResponse> {
     if (request.path !== metricsPath) return this.#inner.request(request, signal);
+    await this.meanwhile();
     const tasks = await createClient(this.#inner).of(taskResource).list({ namespace: 'default' });
     const items = tasks.items.flatMap(({ metadata }) => {
       const used = this.milliCores.get(metadata.name);
@@ -240,6 +243,15 @@ describe('the autoscaling loop', () => {
     await jobs().setScale(ref, 0);
     await until(api.clock, async () => (await reasonOf('ScalingActive')) === 'ScalingDisabled');
     expect(await replicasOf()).toBe(0);
+  });
+
+  it('does not undo what somebody does while it measures', async () => {
+    use(100, 0, 1);
+    metering.meanwhile = () => jobs().setScale(ref, 0);
+    await start(2);
+    await until(api.clock, async () => (await reasonOf('ScalingActive')) === 'ScalingDisabled');
+    expect(await replicasOf()).toBe(0);
+    expect(scaled()).toBe(false);
   });
 
   it('brings what is out of bounds back without measuring', async () => {
