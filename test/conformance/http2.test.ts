@@ -144,6 +144,15 @@ describe('one connection of HTTP/2', () => {
     expect(metrics.text()).toMatch(/^mesocosm_api_connections\{protocol="h2"\} [1-9]/m);
   });
 
+  it('goes on for as long as its client likes', async () => {
+    const session = dial();
+    for (let round = 0; round < 30; round += 1) {
+      const answers = await Promise.all(Array.from({ length: 50 }, () => ask(session, '/livez')));
+      expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+    }
+    expect(session.closed).toBe(false);
+  });
+
   it('tells a watch of what is written over it', async () => {
     const session = dial();
     const seen = await watch(session, `${widgets}?watch=true&resourceVersion=0`);

@@ -157,10 +157,11 @@ class Http2Connection {
     serve(request, new Http2Response(stream, request, clock));
   }
 
-  #closed({ writableFinished }: ServerHttp2Stream): void {
+  #closed({ rstCode, aborted }: ServerHttp2Stream): void {
     const { clock } = this.#options;
     this.#streams -= 1;
-    if (!writableFinished && !this.#broken.spend()) this.#calmDown();
+    const broken = aborted || rstCode !== constants.NGHTTP2_NO_ERROR;
+    if (broken && !this.#broken.spend()) this.#calmDown();
     if (this.#streams > 0) return;
     if (this.#session.closed || this.#session.destroyed) {
       this.#cutSoon();
@@ -177,7 +178,8 @@ class Http2Connection {
   #calmDown(): void {
     this.#options.clock.after(0, () => {
       if (!this.#session.destroyed) {
-        this.#session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+        this.#session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+        this.#session.destroy();
       }
       this.#cutSoon();
     });
