@@ -100,7 +100,8 @@ Examples:
 
 export const logs = `
 The server reads the logs from the agent that runs the task: "get" of pods/log must be allowed.
-Of a job, every live task is read; lines then begin with [TASK].
+Of a job, every live task is read or, if none lives, the last one of each instance; lines then begin
+with [TASK].
 
 Examples:
   cosm logs web-0-4k7x2m9q1z

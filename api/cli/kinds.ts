@@ -116,7 +116,8 @@ export class Kinds {
     );
     const near = closestWord(word.toLowerCase(), this.all.flatMap(namesOf));
     const hint = near === undefined ? '' : `; did you mean "${near}"?`;
-    return new UnknownKind('usage', `no kind "${word}"${hint} (kinds: ${known.join(', ')})`);
+    const kinds = [...new Set(known)].join(', ');
+    return new UnknownKind('usage', `no kind "${word}"${hint} (kinds: ${kinds})`);
   }
 }
 

@@ -24,5 +24,11 @@ export function parseOptions<Shape extends z.ZodRawShape>(
   const result = z.object({ ...globalOptions, ...shape }).safeParse(options);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
-  throw new CommandError('usage', `--${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
+  const name = flagOf(String(issue?.path[0] ?? ''));
+  throw new CommandError('usage', `--${name}: ${issue?.message ?? ''}`);
+}
+
+/** What a person types for an option: dry-run, where commander says dryRun. */
+function flagOf(option: string): string {
+  return option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }

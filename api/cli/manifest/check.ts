@@ -118,16 +118,21 @@ function missingText(field: string): string {
 }
 
 function unknownKind(apiVersion: string, kind: string, { all }: Kinds): [string, string] {
-  const kinds = all.map(({ gvk }) => gvk.kind);
+  const kinds = [...new Set(all.map(({ gvk }) => gvk.kind))];
   const others = all.filter(({ gvk }) => gvk.kind === kind);
   const [other] = others;
   if (other !== undefined) {
-    const { group, version } = other.gvk;
-    const right = group === '' ? version : `${group}/${version}`;
+    const right = apiVersionOf(other.gvk);
     return ['apiVersion', `Invalid value: "${apiVersion}" has no ${kind}; it is in ${right}`];
   }
   const near = closestWord(kind, kinds);
-  const hint = near === undefined ? `there is ${kinds.join(', ')}` : `did you mean ${near}?`;
+  const there = new Set(
+    all.filter(({ gvk }) => apiVersionOf(gvk) === apiVersion).map(({ gvk }) => gvk.kind),
+  );
+  const hint =
+    near === undefined
+      ? `there is ${[...(there.size === 0 ? kinds : there)].join(', ')}`
+      : `did you mean ${near}?`;
   return ['kind', `Unsupported value: no kind "${kind}" in ${apiVersion}; ${hint}`];
 }
 

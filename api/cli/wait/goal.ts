@@ -26,7 +26,7 @@ export function parseGoal(text: string): Goal {
   const condition = /^condition=([^=]+)(?:=(.+))?$/.exec(text);
   if (condition !== null) {
     const [, name = '', status = 'True'] = condition;
-    return { type: 'condition', condition: name.toLowerCase(), status: status.toLowerCase() };
+    return { type: 'condition', condition: name, status: status.toLowerCase() };
   }
   if (text.startsWith('jsonpath=')) return jsonPathGoal(text.slice('jsonpath='.length));
   throw new CommandError(
@@ -109,7 +109,8 @@ function deletionOf(object: JsonObject): Progress {
 function conditionOf(goal: Extract<Goal, { type: 'condition' }>, object: JsonObject): Progress {
   const generation = metadataSchema.safeParse(object['metadata']).data?.generation;
   const status = statusSchema.safeParse(object['status']).data;
-  const found = status?.conditions?.find(({ type }) => type.toLowerCase() === goal.condition);
+  const wanted = goal.condition.toLowerCase();
+  const found = status?.conditions?.find(({ type }) => type.toLowerCase() === wanted);
   if (found === undefined) return { met: false, detail: `no condition ${goal.condition} yet` };
   const observed = found.observedGeneration ?? status?.observedGeneration;
   if (generation !== undefined && observed !== undefined && observed < generation) {

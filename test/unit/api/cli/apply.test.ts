@@ -159,6 +159,11 @@ spec:
       'stdin:2:7: kind: Unsupported value: no kind "Jbo" in mesocosm.dev/v1; did you mean Job?',
     ],
     [
+      'a kind that nobody serves',
+      jobYaml('x').replace('kind: Job', 'kind: Deployment'),
+      'no kind "Deployment" in mesocosm.dev/v1; there is Job, JobRevision, Task, Network, AddressClaim, ServerSet, Agent, Framework\n',
+    ],
+    [
       'a kind of another group',
       jobYaml('x').replace('mesocosm.dev/v1', 'batch/v1'),
       'stdin:1:13: apiVersion: Invalid value: "batch/v1" has no Job; it is in mesocosm.dev/v1',

@@ -141,6 +141,12 @@ describe('cosm patch', () => {
     expect(await jsonOf('job/patched')).toMatchObject({ spec: { replicas: 3 } });
   });
 
+  it('names an option as it is typed', async () => {
+    const { code, stderr } = await patch('job/patched', '-p', '{}', '--dry-run=srv');
+    expect(code).toBe(2);
+    expect(stderr).toContain('error: --dry-run: there is ');
+  });
+
   it('takes a list for operations, and merges the kinds of Kubernetes by their keys', async () => {
     const operations = '[{"op":"replace","path":"/spec/replicas","value":2}]';
     expect(await patch('job/patched', '-p', operations)).toMatchObject({ code: 0 });

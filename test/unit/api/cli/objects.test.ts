@@ -210,7 +210,7 @@ describe('cosm wait', () => {
     const waiting = cosm.start(['wait', 'job/web', '--for=condition=Ready', '--timeout=20s'], {
       terminal: true,
     });
-    await waiting.shows('waiting for job.mesocosm.dev/web: no condition ready yet');
+    await waiting.shows('waiting for job.mesocosm.dev/web: no condition Ready yet');
     const jobs = cosm.client.of(jobResource);
     const ref = { namespace: 'default', name: 'web' };
     const condition = {
@@ -247,7 +247,7 @@ describe('cosm wait', () => {
     ]);
     expect(outcome).toMatchObject({
       code: 3,
-      stderr: 'error: timed out: job.mesocosm.dev/web: no condition stalled yet\n',
+      stderr: 'error: timed out: job.mesocosm.dev/web: no condition Stalled yet\n',
     });
     expect((await cosm.run(['wait', 'job/web', '--for=delete', '--timeout=0'])).code).toBe(3);
   });
@@ -291,7 +291,7 @@ describe('cosm wait', () => {
     const waiting = cosm.start(['wait', 'task/gone-0-a', ready, '--timeout=20s'], {
       terminal: true,
     });
-    await waiting.shows('no condition ready yet');
+    await waiting.shows('no condition Ready yet');
     await cosm.client.of(taskResource).delete({ namespace: 'default', name: 'gone-0-a' });
     expect(await waiting.done).toMatchObject({
       code: 1,
