@@ -136,7 +136,9 @@ function toFieldErrors(issue: z.core.$ZodIssue, wording: Wording): FieldError[] 
     });
   }
   if (issue.input === undefined) {
-    return [{ field, message: `Required value: ${wanted(issue)}`, reason: 'FieldValueRequired' }];
+    // What is not there is not to be quoted.
+    const message = `Required value: ${wanted(issue).replace(quoting, '')}`;
+    return [{ field, message, reason: 'FieldValueRequired' }];
   }
   const value = wording.confidential === true ? redacted : shown(issue.input);
   switch (issue.code) {
@@ -183,11 +185,14 @@ function shown(value: unknown): string {
   return text.length <= 64 ? text : `${text.slice(0, 61)}...`;
 }
 
+/** The mend of a value that YAML does not take for a string. */
+const quoting = ' (quote it in YAML)';
+
 function expected(type: string): string {
   const names: Readonly<Record<string, string>> = {
     int: 'must be a whole number',
     number: 'must be a number',
-    string: 'must be a string (quote it in YAML)',
+    string: `must be a string${quoting}`,
     boolean: 'must be true or false',
     array: 'must be a list',
     object: 'must be an object',

@@ -86,6 +86,12 @@ describe('a Job', () => {
       '',
       `${container}.resources.requests.cpu: Required value: say how much cpu is reserved, e.g. 100m`,
     ],
+    // What is not there cannot be quoted.
+    [
+      '{name: http, containerPort: 8080}',
+      '{containerPort: 8080}',
+      /ports\[0\]\.name: Required value: must be a string$/,
+    ],
     [
       'requests: {',
       'limits: {ephemeral-storage: 1Gi}\n          requests: {',
