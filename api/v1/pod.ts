@@ -107,6 +107,7 @@ const podSpecSchema = z.strictObject({
     .array(z.strictObject({ conditionType: z.string().describe('Type of the condition.') }))
     .optional()
     .describe('Conditions that must be True besides: every network has assigned an address.'),
+  securityContext: z.strictObject({}).describe('Always empty: namespaces say as whom tasks run.'),
   restartPolicy: z.enum(['Never']).describe('Another run is another Task.'),
   terminationGracePeriodSeconds: z.int().optional().describe('Time between TERM and KILL.'),
 });

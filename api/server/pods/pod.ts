@@ -72,6 +72,8 @@ function specOf(task: Task): Pod['spec'] {
     ...(networks.length === 0
       ? { hostNetwork: true }
       : { readinessGates: [{ conditionType: addressesReadyGate }] }),
+    // kubectl debug takes it for granted, as every kube-apiserver writes it.
+    securityContext: {},
     restartPolicy: 'Never',
     ...(terminationGracePeriodSeconds === undefined
       ? {}

@@ -126,6 +126,8 @@ describe('the Pod of a Task', () => {
       '<none>',
       '1/1',
     ]);
+    // kubectl debug ends in a panic without.
+    expect(pod.spec.securityContext).toEqual({});
     expect(pod.status).toMatchObject({
       phase: 'Running',
       hostIP: '10.0.0.1',
