@@ -13,6 +13,7 @@ import type { Answer } from '../request.ts';
 import type { ServerLogger } from '../server.ts';
 import type { Traffic } from '../traffic/traffic.ts';
 import { announcesBody, BodyMemory, decodeBody, drain, readBody } from './body.ts';
+import { Connections } from './connections.ts';
 import { Http2Connections } from './http2.ts';
 import { Flushes } from './flushes.ts';
 import { limits } from './limits.ts';
@@ -48,7 +49,8 @@ export class HttpsListener {
   #tls: TlsOptions;
   /** Connections that authorities let in which have been others since: nothing more begins on them. */
   readonly #outdated = new WeakSet<object>();
-  /** Connections that speak HTTP/1.1. */
+  readonly #connections: Connections;
+  /** Those that speak HTTP/1.1. */
   readonly #http1 = new Set<TLSSocket>();
   readonly #http2: Http2Connections;
   readonly #heads: RequestHeads;
@@ -105,7 +107,9 @@ export class HttpsListener {
       clock: options.clock,
       serve: (request, response) => this.#track(this.#serve(request, response)),
     });
+    // Takes away whoever listens to connections, so it comes before those who listen too.
     this.#divertHttp2();
+    this.#connections = new Connections(this.#server);
     options.metrics?.collect(
       'gauge',
       'mesocosm_api_connections',
@@ -147,6 +151,8 @@ export class HttpsListener {
 
   /** Lets nobody go on by an authority that has gone: each connection ends with what is under way on it. */
   #askAnew(): void {
+    // They would go by the authorities that there were when they began.
+    this.#connections.destroyUnsecured();
     for (const socket of this.#http1) this.#outdated.add(socket);
     this.#server.closeIdleConnections();
     this.#http2.leave();
@@ -184,7 +190,10 @@ export class HttpsListener {
     patience.abort();
     this.#server.closeAllConnections();
     this.#http2.destroy();
+    // The server does not know of those that became WebSockets, or are still about to agree on TLS.
+    const last = this.#options.clock.after(limits.lingerMs, () => this.#connections.destroy());
     await closed;
+    last.cancel();
   }
 
   /**

@@ -1,6 +1,8 @@
+import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
 import { Agent, request } from 'node:https';
+import { connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
@@ -238,6 +240,23 @@ api:
     }
     agent.destroy();
     session.destroy();
+  });
+
+  it('let nobody in who was about to come by authorities that have gone', async () => {
+    const { port } = server.address ?? { port: 0 };
+    const socket = connectTcp(port, '127.0.0.1').on('error', () => undefined);
+    await once(socket, 'connect');
+    // By then the server has taken the connection on.
+    expect(await ask(identity(first, first))).toBe(200);
+    install(second, 'ca');
+    await nowCounts();
+    const late = connect({ ...identity(first, first), socket });
+    const outcome = await new Promise((resolve) => {
+      late.once('secureConnect', () => resolve('let in'));
+      late.on('error', () => resolve('cut')).once('close', () => resolve('cut'));
+    });
+    late.destroy();
+    expect(outcome).toBe('cut');
   });
 
   it('stay as they are while the files cannot be used, which is logged', async () => {
