@@ -85,12 +85,12 @@ export class Upgrades {
       if (!opening.has(request.method)) throw nothingButHttp();
     } catch (error) {
       const why = this.#errorOf(error, upgrade.request);
-      await refuse(upgrade.socket, dispatcher.refused(request, why));
+      await refuse(upgrade.socket, dispatcher.refused(request, why), this.#options.clock);
       return;
     }
     await traffic.pass(request, async (answer) => {
       const refused = await refusalOf(upgrade.request, answer);
-      if (refused !== undefined) await refuse(upgrade.socket, refused);
+      if (refused !== undefined) await refuse(upgrade.socket, refused, this.#options.clock);
       else if (answer.kind === 'connect') await this.#connect(answer, upgrade);
     });
   }
@@ -218,7 +218,7 @@ function exitStatus(exitCode: number): object {
 }
 
 /** Answers in HTTP, by hand since the parser has let go of the connection, and ends it. */
-async function refuse(socket: Duplex, answer: Answer): Promise<void> {
+async function refuse(socket: Duplex, answer: Answer, clock: Clock): Promise<void> {
   const body = Buffer.from(answer.kind === 'value' ? `${JSON.stringify(answer.value)}\n` : '');
   const headers = {
     ...answer.headers,
@@ -234,5 +234,8 @@ async function refuse(socket: Duplex, answer: Answer): Promise<void> {
   socket.end(Buffer.concat([Buffer.from(`${status}${lines.join('')}\r\n`, 'latin1'), body]), () =>
     socket.destroy(),
   );
+  // Whoever does not read it would keep the connection for good.
+  const late = clock.after(limits.stalledMs, () => socket.destroy());
   await ended;
+  late.cancel();
 }

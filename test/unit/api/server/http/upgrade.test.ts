@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, IncomingMessage, type ServerResponse } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ApiAccess } from '../../../../../api/client/access.ts';
 import { openChannels } from '../../../../../api/client/channels.ts';
@@ -10,6 +12,11 @@ import { createClient } from '../../../../../api/client/resource-client.ts';
 import { channels, type ChannelSocket } from '../../../../../api/machinery/channel-socket.ts';
 import { systemClock } from '../../../../../api/machinery/clock.ts';
 import { isApiError } from '../../../../../api/machinery/errors.ts';
+import { Authentication } from '../../../../../api/server/authentication/authentication.ts';
+import { statusAnswer } from '../../../../../api/server/dispatcher.ts';
+import { limits } from '../../../../../api/server/http/limits.ts';
+import { RequestHeads } from '../../../../../api/server/http/request-head.ts';
+import { Upgrades } from '../../../../../api/server/http/upgrade.ts';
 import { PodAgents, relayLimits } from '../../../../../api/server/pods/agents.ts';
 import { roleBindingResource } from '../../../../../api/v1/rbac.ts';
 import { resources } from '../../../../../api/v1/resources.ts';
@@ -18,6 +25,7 @@ import { clientCertificate } from '../../../../../hack/local/certificates.ts';
 import { until } from '../../../../../hack/local/wait.ts';
 import { encodeRecord } from '../../../../../proto/mesos/recordio.ts';
 import { startServer, type RunningServer } from '../../../../conformance/support/server.ts';
+import { VirtualClock } from '../../../../support/virtual-clock.ts';
 import { makeAgent, makeTask } from '../../cli/support/objects.ts';
 
 let running: RunningServer;
@@ -294,6 +302,32 @@ describe('a session', () => {
     expect(await socket.closed).toMatchObject({ code: 1001 });
     await stopped;
     expect(await until(() => sessions.size === 0, 5_000)).toBe(true);
+  });
+});
+
+describe('a refusal', () => {
+  it('that nobody reads costs a connection for a while only', async () => {
+    const clock = new VirtualClock();
+    const tokens = { tokens: [], audiences: [], onRefused: () => undefined };
+    const upgrades = new Upgrades({
+      heads: new RequestHeads({ authentication: new Authentication(tokens), clock }),
+      traffic: { pass: () => Promise.resolve() },
+      dispatcher: { refused: (_request, error) => statusAnswer(error) },
+      clock,
+      logger: { info: () => undefined, warn: () => undefined, error: () => undefined },
+      stopping: new AbortController().signal,
+    });
+    // As of a client whose window is full: what is written to it is never taken.
+    const full = new Duplex({ read: () => undefined, write: () => undefined });
+    const request = new IncomingMessage(new Socket());
+    request.method = 'PUT';
+    const over = upgrades.serve(request, full, Buffer.alloc(0));
+    await clock.advance(limits.stalledMs - 1);
+    expect(full.destroyed).toBe(false);
+    await clock.advance(1);
+    await over;
+    expect(full.destroyed).toBe(true);
+    expect(clock.pending).toBe(0);
   });
 });
 
