@@ -12,6 +12,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '../../api/machinery/clock.ts';
 import type { Metrics } from '../../api/machinery/metrics.ts';
 import { healthAnswer, type HealthCheck } from '../../api/server/health.ts';
+import { Connections } from '../../api/server/http/connections.ts';
 import { CertificateUsers } from '../../api/server/http/identity.ts';
 import type { ListenOptions } from '../../api/server/http/listener.ts';
 import { isSameTls, secureContextOptions, type TlsOptions } from '../../api/server/http/tls.ts';
@@ -24,6 +25,8 @@ export interface HealthListenerOptions {
   /** Of /readyz and /healthz; /livez asks only whether the process answers. */
   checks: readonly HealthCheck[];
   metrics: Metrics;
+  /** For a client to take what it asked for; a moment if absent. */
+  patienceMs?: number;
   clock: Clock;
   logger: Pick<Logger, 'info' | 'warn'>;
 }
@@ -51,6 +54,7 @@ export class HealthListener implements Runnable {
   readonly #setTls: ((tls: TlsOptions) => void) | undefined;
   #tls: TlsOptions | undefined;
   readonly #users = new CertificateUsers();
+  readonly #connections: Connections;
 
   constructor(options: HealthListenerOptions) {
     this.#options = options;
@@ -78,9 +82,12 @@ export class HealthListener implements Runnable {
       this.#server = secure;
       this.#setTls = (next) => secure.setSecureContext(secureContextOptions(next));
     }
+    this.#connections = new Connections(this.#server);
     this.#server.maxConnections = limits.connections;
     this.#server.headersTimeout = limits.requestMs;
     this.#server.requestTimeout = limits.requestMs;
+    // Whoever does not read what it asked for keeps no connection: there are few.
+    this.#server.timeout = options.patienceMs ?? limits.requestMs;
   }
 
   /** What counts for connections from now on; those that are open end. Answers whether it is anything new. */
@@ -88,7 +95,7 @@ export class HealthListener implements Runnable {
     if (this.#tls === undefined || isSameTls(this.#tls, tls)) return false;
     this.#setTls?.(tls);
     this.#tls = tls;
-    this.#server.closeAllConnections();
+    this.#connections.destroy();
     return true;
   }
 
@@ -105,7 +112,7 @@ export class HealthListener implements Runnable {
     }
     const closed = once(this.#server, 'close');
     this.#server.close();
-    this.#server.closeAllConnections();
+    this.#connections.destroy();
     await closed;
   }
 

@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -30,7 +31,11 @@ beforeAll(() => {
 afterEach(() => end());
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-async function serve(tls: HealthListenerOptions['tls'], problem?: string): Promise<number> {
+async function serve(
+  tls: HealthListenerOptions['tls'],
+  problem?: string,
+  patienceMs = 10_000,
+): Promise<number> {
   const stop = new AbortController();
   const metrics = new Metrics();
   metrics.collect('gauge', 'answer', 'Of all.', () => [{ value: 42 }]);
@@ -40,6 +45,7 @@ async function serve(tls: HealthListenerOptions['tls'], problem?: string): Promi
       tls,
       checks: [{ name: 'api', check: () => Promise.resolve(problem) }],
       metrics,
+      patienceMs,
       clock: systemClock(),
       logger: {
         info: (fields: unknown) => resolve((fields as { address: { port: number } }).address.port),
@@ -128,6 +134,16 @@ describe('health and metrics of controllers', () => {
     expect(listener?.setTls(next)).toBe(false);
     expect(await ask(port, '/metrics', { tls: certificates.admin })).toMatchObject({ code: 403 });
     expect(await ask(port, '/metrics', { tls: others.admin })).toMatchObject({ code: 200 });
+  });
+
+  it('are not kept from others by who reads no answers', async () => {
+    const port = await serve(undefined, undefined, 200);
+    const deaf = connect(port, '127.0.0.1').on('error', () => undefined);
+    const cut = new Promise((resolve) => deaf.once('close', resolve));
+    const verbose = 'GET /readyz?verbose HTTP/1.1\r\nHost: x\r\n\r\n';
+    // More than fits between the two: the server has to wait for room.
+    deaf.pause().write(verbose.repeat(200_000));
+    await cut;
   });
 
   it.each([
