@@ -12,6 +12,8 @@ import { ConfigError, readBytes, readText, type Config } from './config.ts';
 /** How the leading master is found, and how to stop looking. */
 export interface Masters {
   detector: MasterDetector;
+  /** Resolves once what knows the leader can be asked; rejects when the signal aborts. */
+  whenConnected(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -53,6 +55,7 @@ export function findMasters(
     });
     return {
       detector: listDetector(addresses, httpClient(http), context.random),
+      whenConnected: () => Promise.resolve(),
       close: () => Promise.resolve(),
     };
   }
@@ -63,6 +66,7 @@ export function findMasters(
   const zookeeper = openZooKeeper({ connectString, ...context });
   return {
     detector: zookeeperDetector(zookeeper, path),
+    whenConnected: (signal) => zookeeper.whenConnected(signal),
     close: async () => {
       await zookeeper.close();
     },

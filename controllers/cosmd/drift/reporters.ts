@@ -3,10 +3,11 @@ import type { Client } from '../../../api/client/client.ts';
 import type { Clock } from '../../../api/machinery/clock.ts';
 import type { Random } from '../../../api/machinery/random.ts';
 import type { Reporters } from '../../../api/server/endpoint.ts';
+import type { MasterDetector } from '../../../proto/mesos/detector.ts';
 import type { HttpOptions } from '../../../proto/mesos/http.ts';
 import { agentClient, masterClient } from '../../../proto/mesos/operator-client.ts';
 import type { Config } from '../config.ts';
-import { accessOf, findMasters } from '../masters.ts';
+import { accessOf, findMasters, type Masters } from '../masters.ts';
 import { openServerSets } from '../zookeeper.ts';
 import { DriftInspector } from './inspector.ts';
 import { driftSources } from './sources.ts';
@@ -62,7 +63,7 @@ function open(
   const members = openServerSets(zookeeper, { clock, random, logger: log });
   const { clusterName } = config;
   const sources = driftSources({
-    master: masterClient({ ...http, detector: masters.detector }),
+    master: masterClient({ ...http, detector: patientDetector(masters) }),
     agent: (agent) => agentClient({ ...http, agent }),
     zookeeper: members,
     clusterName,
@@ -73,6 +74,18 @@ function open(
     close: async () => {
       await members.close();
       await masters.close();
+    },
+  };
+}
+
+/** The first report is asked for while the connection is being made: that is no reason to know nothing. */
+export function patientDetector(
+  masters: Pick<Masters, 'detector' | 'whenConnected'>,
+): MasterDetector {
+  return {
+    detect: async (signal) => {
+      await masters.whenConnected(signal);
+      return masters.detector.detect(signal);
     },
   };
 }

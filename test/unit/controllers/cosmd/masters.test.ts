@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import { systemClock } from '../../../../api/machinery/clock.ts';
 import { systemRandom } from '../../../../api/machinery/random.ts';
 import type { Config } from '../../../../controllers/cosmd/config.ts';
 import { accessOf, findMasters } from '../../../../controllers/cosmd/masters.ts';
+import { patientDetector } from '../../../../controllers/cosmd/drift/reporters.ts';
 import type { MesosAddress } from '../../../../proto/mesos/transport.ts';
 import { makeCertificates } from '../../api/client/certificates.ts';
 import { startServer, type ScriptedServer } from '../../proto/mesos/scripted-server.ts';
@@ -70,5 +72,50 @@ describe('masters that want a certificate', () => {
         ? undefined
         : Object.fromEntries(Object.entries(names).map(([field, name]) => [field, file(name)]));
     await expect(leader(tls)).rejects.toMatchObject({ code: 'NoLeader' });
+  });
+});
+
+describe('masters that ZooKeeper knows', () => {
+  it('are waited for until it can be asked, by those who ask once', async () => {
+    const connection = new EventEmitter();
+    let asked = 0;
+    const leading = { hostname: 'leader.example', port: 5050 };
+    const detector = patientDetector({
+      whenConnected: async () => {
+        await once(connection, 'connected');
+      },
+      detector: {
+        detect: () => {
+          asked += 1;
+          return Promise.resolve(leading);
+        },
+      },
+    });
+    const found = detector.detect(new AbortController().signal);
+    await new Promise(setImmediate);
+    expect(asked).toBe(0);
+    connection.emit('connected');
+    expect(await found).toEqual(leading);
+  });
+
+  it('are not known while it is away, which no longer than the caller is waited for', async () => {
+    const clock = systemClock();
+    // Nobody listens on this port.
+    const masters = findMasters(
+      'zk://127.0.0.1:1/mesos',
+      { clock },
+      { clock, random: systemRandom() },
+    );
+    try {
+      await expect(masters.detector.detect(new AbortController().signal)).rejects.toMatchObject({
+        code: 'CONNECTION_LOSS',
+      });
+      const patience = new AbortController();
+      const waiting = masters.whenConnected(patience.signal);
+      patience.abort();
+      await expect(waiting).rejects.toThrow();
+    } finally {
+      await masters.close();
+    }
   });
 });
