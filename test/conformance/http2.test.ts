@@ -7,6 +7,7 @@ import {
   type ClientHttp2Stream,
   type OutgoingHttpHeaders,
 } from 'node:http2';
+import { connect as connectTls } from 'node:tls';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock, type Clock } from '../../api/machinery/clock.ts';
@@ -333,6 +334,25 @@ describe('a server that stops', () => {
     await closed;
     await stopped;
     expect(own.complaints).toEqual([]);
+  });
+});
+
+describe('a server that speaks no HTTP/2', () => {
+  it('agrees on HTTP/1.1 with those who offer both, and on nothing with the others', async () => {
+    const own = await startServer(all, undefined, undefined, { http2: false });
+    const offer = (...protocols: string[]): Promise<string> =>
+      new Promise((resolve) => {
+        const ca = readFileSync(own.certificates.caFile);
+        const given = { host: '127.0.0.1', port: own.port, ca, ALPNProtocols: protocols };
+        const socket = connectTls(given, () => {
+          resolve(String(socket.alpnProtocol));
+          socket.destroy();
+        });
+        socket.on('error', () => resolve('nothing'));
+      });
+    expect(await offer('h2', 'http/1.1')).toBe('http/1.1');
+    expect(await offer('h2')).toBe('nothing');
+    await own.stop();
   });
 });
 

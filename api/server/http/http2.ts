@@ -44,13 +44,10 @@ export class Http2Connections {
     for (const connection of this.#open) connection.leave();
   }
 
-  /** Cuts connections that have something under way, and those yet to come; others have but a moment. */
+  /** Ends all connections, those yet to come at once; what was answered last has a moment to get there. */
   destroy(): void {
     this.#ended = true;
-    for (const connection of this.#open) {
-      if (connection.busy) connection.destroy();
-      else connection.leave();
-    }
+    for (const connection of this.#open) connection.end();
   }
 }
 
@@ -99,10 +96,6 @@ class Http2Connection {
     });
   }
 
-  get busy(): boolean {
-    return this.#streams > 0;
-  }
-
   onceClosed(run: () => void): void {
     this.#socket.once('close', run);
   }
@@ -111,6 +104,12 @@ class Http2Connection {
   leave(): void {
     if (!this.#session.destroyed) this.#session.close();
     if (this.#streams === 0) this.#cutSoon();
+  }
+
+  /** The same, within a moment. */
+  end(): void {
+    this.leave();
+    this.#cutSoon();
   }
 
   destroy(): void {

@@ -36,7 +36,7 @@ export async function startServer(
       ApiServerOptions,
       'reporters' | 'agents' | 'authorization' | 'identity' | 'audit' | 'metrics' | 'streams'
     >
-  > = {},
+  > & { http2?: boolean } = {},
 ): Promise<RunningServer> {
   const directory = await mkdtemp(join(tmpdir(), 'mesocosm-api-'));
   const certificates = ensureCertificates(directory);
@@ -57,6 +57,7 @@ export async function startServer(
     https: {
       host: '127.0.0.1',
       port: 0,
+      http2: more.http2,
       tls: {
         key: readFileSync(certificates.server.keyFile),
         cert: readFileSync(certificates.server.certFile),
