@@ -246,17 +246,25 @@ api:
     const { port } = server.address ?? { port: 0 };
     const socket = connectTcp(port, '127.0.0.1').on('error', () => undefined);
     await once(socket, 'connect');
+    const watching = connect(identity(first, first)).on('error', () => undefined);
+    watching.write('GET /api/v1/namespaces?watch=true HTTP/1.1\r\nHost: x\r\n\r\n');
+    await once(watching, 'data');
     // By then the server has taken the connection on.
     expect(await ask(identity(first, first))).toBe(200);
     install(second, 'ca');
     await nowCounts();
-    const late = connect({ ...identity(first, first), socket });
     const outcome = await new Promise((resolve) => {
-      late.once('secureConnect', () => resolve('let in'));
-      late.on('error', () => resolve('cut')).once('close', () => resolve('cut'));
+      const cut = (): void => resolve('cut');
+      socket.once('close', cut);
+      const late = connect({ ...identity(first, first), socket }, () => resolve('let in'));
+      late.on('error', cut);
+      if (socket.destroyed) cut();
     });
-    late.destroy();
+    socket.destroy();
     expect(outcome).toBe('cut');
+    // What is under way goes on.
+    expect(watching.readyState).toBe('open');
+    watching.destroy();
   });
 
   it('stay as they are while the files cannot be used, which is logged', async () => {
