@@ -2,7 +2,7 @@ import { apiVersionOf } from '../machinery/metadata.ts';
 import type { AnyResource } from '../machinery/resource.ts';
 import { resources } from '../v1/resources.ts';
 import { CommandError } from './errors.ts';
-import { closestWord } from './suggest.ts';
+import { closestWord } from '../machinery/suggest.ts';
 
 /** What a kind is called and where it is served. */
 export interface Kind extends Pick<

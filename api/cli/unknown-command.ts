@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { closestWord } from './suggest.ts';
+import { closestWord } from '../machinery/suggest.ts';
 
 /** Help of a command that there is not would be that of the command above it, as if all were well. */
 export function refuseHelpOfUnknown(program: Command): void {

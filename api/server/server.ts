@@ -12,6 +12,7 @@ import { leaseResource, namespaceResource } from '../v1/core.ts';
 import { jobResource } from '../v1/job.ts';
 import { giveDefaultNetwork } from './admission/default-network.ts';
 import { giveResources, restrictResources } from './admission/limit-range.ts';
+import { adviseOnAnnotations } from './admission/annotation-advice.ts';
 import { adviseOnNetworks, type CachedObjects } from './admission/network-advice.ts';
 import { admitAddresses } from './admission/addresses.ts';
 import { admitNetworks } from './admission/networks.ts';
@@ -193,7 +194,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       restrictResources,
     ],
     defaulters: [giveDefaultNetwork, giveTenancy, giveResources],
-    advisors: [adviseOnNetworks(cachedObjects(cache))],
+    advisors: [adviseOnNetworks(cachedObjects(cache)), adviseOnAnnotations],
     budget: new QuotaBudget({ ...options, cache, store, signal: running.signal }),
   };
   const identity = identityOf(options.identity ?? {}, { ...options, lookups });

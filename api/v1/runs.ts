@@ -3,6 +3,9 @@ import type { Task } from './task.ts';
 /** On a Task: which run of its instance it is, from 1. Orders runs, since creation times may be equal. */
 export const runAnnotation = 'mesocosm.dev/run';
 
+/** On a Task of an older revision: the newer one whose rollout it has to wait for. */
+export const heldBackAnnotation = 'mesocosm.dev/held-back-from';
+
 export function runOf(task: Task): number {
   const run = Number(task.metadata.annotations?.[runAnnotation]);
   return Number.isSafeInteger(run) ? run : 0;

@@ -5,12 +5,11 @@ import { isBatch, trackingFinalizer } from '../../api/v1/batch.ts';
 import type { Job } from '../../api/v1/job.ts';
 import { instanceLabel, jobLabel } from '../../api/v1/job.ts';
 import type { JobRevision } from '../../api/v1/job-revision.ts';
-import { runAnnotation } from '../../api/v1/runs.ts';
+import { heldBackAnnotation, runAnnotation } from '../../api/v1/runs.ts';
 import type { Task } from '../../api/v1/task.ts';
 import { mesosFinalizer } from '../../api/v1/task.ts';
 import type { TemplateSpec } from '../../api/v1/template.ts';
 import type { TaskStart } from './decide.ts';
-import { heldBackAnnotation } from './rollout.ts';
 
 /**
  * The Task of a run. It is born with the finalizer of the scheduler: whoever deletes it before Mesos

@@ -1,10 +1,8 @@
 import type { JobRevision } from '../../api/v1/job-revision.ts';
+import { heldBackAnnotation } from '../../api/v1/runs.ts';
 import type { Task } from '../../api/v1/task.ts';
 import type { Decision, JobNumbers } from './decide.ts';
 import { availableFrom } from './instances.ts';
-
-/** On a Task of an older revision: the newer one whose rollout it has to wait for. */
-export const heldBackAnnotation = 'mesocosm.dev/held-back-from';
 
 type Budget = Pick<JobNumbers, 'maxUnavailable'>;
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { CommandError } from '../errors.ts';
-import { closestWord } from '../suggest.ts';
+import { closestWord } from '../../machinery/suggest.ts';
 
 /** The schemas of a group version, as its OpenAPI v3 document has them, and the way through them. */
 

@@ -4,7 +4,7 @@ import type { AnyResource, Resource } from '../../machinery/resource.ts';
 import { apiVersionOf } from '../../machinery/metadata.ts';
 import { resources } from '../../v1/resources.ts';
 import { builtInKinds, type Kind, type Kinds } from '../kinds.ts';
-import { closestWord } from '../suggest.ts';
+import { closestWord } from '../../machinery/suggest.ts';
 import type { Manifest, Problem } from './documents.ts';
 
 /** Where objects without a namespace go. */

@@ -153,7 +153,10 @@ export class Registry {
       await this.#check('CREATE', object, undefined, undefined, namespace, context);
       const reserve = this.#reserve(undefined, namespace, context);
       const result = await this.#writer.create(object, context, reserve);
-      if (result.outcome === 'written') return result.item;
+      if (result.outcome === 'written') {
+        for (const text of this.#advice(object.metadata.name, object)) context.warn(text);
+        return result.item;
+      }
       const { name } = object.metadata;
       if (result.outcome === 'fenced') throw leaderChanged(resource, name);
       const given = parsed.metadata.name as string | undefined;

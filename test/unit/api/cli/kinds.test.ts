@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CommandError } from '../../../../api/cli/errors.ts';
 import { builtInKinds, parseNamedTargets } from '../../../../api/cli/kinds.ts';
-import { closestWord, editDistance } from '../../../../api/cli/suggest.ts';
+import { closestWord, editDistance } from '../../../../api/machinery/suggest.ts';
 
 const named = (args: string[]): [string, string[]][] =>
   builtInKinds.targets(args).map(({ resource, names }) => [resource.plural, names]);

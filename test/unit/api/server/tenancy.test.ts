@@ -202,3 +202,17 @@ describe('a Task', () => {
     expect((await api.send('POST', tasks, { body: task({}) })).code).toBe(403);
   });
 });
+
+it.each([
+  ['mesocosm.dev/allowed-user', 'did you mean mesocosm.dev/allowed-users?'],
+  ['mesocosm.dev/something-else', 'remove it or check its spelling'],
+])('the annotation %s, which nothing reads, is told of', async (name, mend) => {
+  const warning = `metadata.annotations[${name}]: nothing reads this annotation: ${mend}`;
+  expect((await annotate({ [name]: 'www' })).warnings).toEqual([warning]);
+  const namespace = { metadata: { name: 'other', annotations: { [name]: 'www' } } };
+  const made = await api.send('POST', '/api/v1/namespaces', {
+    body: { apiVersion: 'v1', kind: 'Namespace', ...namespace },
+  });
+  expect(made.warnings).toEqual([warning]);
+  expect((await annotate({ [name]: null, [users]: 'www', 'other/one': 'x' })).warnings).toEqual([]);
+});
