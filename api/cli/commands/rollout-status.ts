@@ -59,7 +59,8 @@ async function follow(
     const signal = AbortSignal.any([context.signal, over.signal]);
     for await (const { object, isGone } of jobs(context, connection, name, signal)) {
       if (isGone) throw new CommandError('failed', `job "${name}" was deleted meanwhile`);
-      const { done, message } = progressOf(decodeObject(jobResource, object));
+      const { done, message, failed } = progressOf(decodeObject(jobResource, object));
+      if (failed === true) throw new CommandError('failed', message);
       if (message !== said) context.stdout.write(`${message}\n`);
       said = message;
       if (done || !watch) return;

@@ -1,3 +1,4 @@
+import { findCondition } from '../../machinery/conditions.ts';
 import { finishOf, isBatch } from '../../v1/batch.ts';
 import { jobDefaults, type Job } from '../../v1/job.ts';
 
@@ -5,6 +6,8 @@ import { jobDefaults, type Job } from '../../v1/job.ts';
 export interface Progress {
   done: boolean;
   message: string;
+  /** It will never be done. */
+  failed?: true;
 }
 
 /** Pure: by the counts of the status, in the words of `kubectl rollout status`. */
@@ -20,7 +23,12 @@ export function progressOf({ metadata, spec, status }: Job): Progress {
     return { done: false, message: 'Waiting for job spec update to be observed...' };
   }
   if (isBatch({ spec })) {
-    return finishOf({ status }) === 'Complete'
+    const finish = finishOf({ status });
+    if (finish === 'Failed') {
+      const why = findCondition(status?.conditions, 'Failed')?.message ?? '';
+      return { done: false, failed: true, message: `job ${name} has failed: ${why}` };
+    }
+    return finish === 'Complete'
       ? { done: true, message: `job ${name} has run to completion` }
       : waiting(`${status?.succeeded ?? 0} of ${wanted} instances have succeeded`);
   }

@@ -86,7 +86,7 @@ describe('progress of a rollout', () => {
     });
   });
 
-  it('of a Job that runs to completion is done once it is Complete', () => {
+  it('of a Job that runs to completion is done once it is Complete, and never once it has Failed', () => {
     const condition = { type: 'Complete', status: 'True' as const, reason: 'Completed' };
     const complete = { ...condition, message: '', lastTransitionTime: '2026-01-01T00:00:00Z' };
     const batch = (status: JobStatus): Job => {
@@ -100,6 +100,12 @@ describe('progress of a rollout', () => {
     expect(progressOf(batch({ succeeded: 3, conditions: [complete] }))).toEqual({
       done: true,
       message: 'job "web" has run to completion',
+    });
+    const failed = { ...complete, type: 'Failed', message: '7 tasks have failed' };
+    expect(progressOf(batch({ succeeded: 1, conditions: [failed] }))).toEqual({
+      done: false,
+      failed: true,
+      message: 'job "web" has failed: 7 tasks have failed',
     });
   });
 });
