@@ -226,15 +226,16 @@ async function measureLists(
   return figures;
 }
 
-/** The head of a list comes before its items; to parse all of them would measure the client. */
+/** Before the items of a list, or after them. To parse them all would measure the client. */
 const continuePattern = /"continue":"([^"]+)"/;
-const headBytes = 1_000;
+const edgeBytes = 1_000;
 
 async function everyPage(target: Target): Promise<void> {
   let path: string | undefined = `${jobs}?limit=500`;
   while (path !== undefined) {
     const bytes = await target.send({ method: 'GET', path });
-    const token = continuePattern.exec(bytes.toString('utf8', 0, headBytes))?.[1];
+    const edges = [bytes.subarray(0, edgeBytes), bytes.subarray(-edgeBytes)].join();
+    const token = continuePattern.exec(edges)?.[1];
     path =
       token === undefined ? undefined : `${jobs}?limit=500&continue=${encodeURIComponent(token)}`;
   }
