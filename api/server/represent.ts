@@ -15,7 +15,9 @@ import {
 import {
   parseIncludeObject,
   partialMetadata,
+  partialText,
   rowsOf,
+  rowTexts,
   tableHead,
   type IncludeObject,
 } from './table.ts';
@@ -87,14 +89,22 @@ export function listAnswer(view: View, list: ItemList): ListAnswer {
   const base = { kind: 'list', code: 200, headers: {}, warnings: [], format } as const;
   if (form === 'Table') {
     const head = tableHead(resource, { metaVersion, metadata, definitions: true });
-    const rows = (): Iterable<unknown> => rowsOf(resource, items, { metaVersion, include, now });
-    return { ...base, head, field: 'rows', members: rows, texts: () => textsOf(rows()) };
+    const options = { metaVersion, include, now };
+    const members = (): Iterable<unknown> => rowsOf(resource, items, options);
+    const texts = (): Iterable<Uint8Array> => rowTexts(resource, items, options);
+    return { ...base, head, field: 'rows', members, texts };
   }
   if (form !== 'Object') {
     const apiVersion = `meta.k8s.io/${metaVersion}`;
     const head = { kind: 'PartialObjectMetadataList', apiVersion, metadata };
     const members = (): Iterable<unknown> => partials(items, metaVersion);
-    return { ...base, head, field: 'items', members, texts: () => textsOf(members()) };
+    return {
+      ...base,
+      head,
+      field: 'items',
+      members,
+      texts: () => partialTexts(items, metaVersion),
+    };
   }
   const { gvk } = resource;
   return {
@@ -110,8 +120,11 @@ function* partials(items: readonly Item[], metaVersion: 'v1' | 'v1beta1'): Gener
   for (const { object } of items) yield partialMetadata(object, metaVersion);
 }
 
-function* textsOf(values: Iterable<unknown>): Generator<Uint8Array> {
-  for (const value of values) yield Buffer.from(JSON.stringify(value));
+function* partialTexts(
+  items: readonly Item[],
+  metaVersion: 'v1' | 'v1beta1',
+): Generator<Uint8Array> {
+  for (const item of items) yield partialText(item, metaVersion);
 }
 
 function* storedTexts(items: readonly Item[]): Generator<Uint8Array> {

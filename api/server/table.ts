@@ -2,7 +2,7 @@ import { humanDuration } from '../machinery/age.ts';
 import type { KubeObject } from '../machinery/metadata.ts';
 import type { Column, Resource } from '../machinery/resource.ts';
 import { badRequest } from './errors.ts';
-import type { Item } from './registry/item.ts';
+import { jsonOf, metadataJsonOf, type Item } from './registry/item.ts';
 
 /** How much of each object a row carries. */
 export type IncludeObject = 'None' | 'Metadata' | 'Object';
@@ -75,6 +75,25 @@ export function* rowsOf(
   }
 }
 
+const end = Buffer.from('}');
+
+/** The same rows in JSON. */
+export function* rowTexts(
+  resource: Resource,
+  items: Iterable<Item>,
+  { metaVersion, include, now }: TableOptions,
+): Generator<Uint8Array> {
+  const columns = columnsOf(resource);
+  const objectText = (item: Item): Uint8Array => {
+    if (include === 'None') return Buffer.from('null');
+    return include === 'Object' ? jsonOf(item) : partialText(item, metaVersion);
+  };
+  for (const item of items) {
+    const cells = JSON.stringify(columns.map((column) => cellOf(column, item.object, now)));
+    yield Buffer.concat([Buffer.from(`{"cells":${cells},"object":`), objectText(item), end]);
+  }
+}
+
 function definitionOf(column: Column<KubeObject>): unknown {
   const { name, type, format = '', description, priority } = column;
   return { name, type, format, description, priority };
@@ -107,4 +126,16 @@ export function partialMetadata(object: KubeObject, metaVersion: 'v1' | 'v1beta1
     apiVersion: `meta.k8s.io/${metaVersion}`,
     metadata: object.metadata,
   };
+}
+
+const partialStarts = {
+  v1: Buffer.from('{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":'),
+  v1beta1: Buffer.from(
+    '{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1beta1","metadata":',
+  ),
+};
+
+/** The same in JSON, of which the most is made once a revision. */
+export function partialText(item: Item, metaVersion: 'v1' | 'v1beta1'): Uint8Array {
+  return Buffer.concat([partialStarts[metaVersion], metadataJsonOf(item), end]);
 }

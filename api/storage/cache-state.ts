@@ -18,6 +18,8 @@ export interface CachedEntry<T> {
    * time after the object has been replaced: only a reader that is far behind would still ask for it.
    */
   serialised: Uint8Array | undefined;
+  /** The same for its metadata alone, which tables and lists of metadata carry. */
+  serialisedMetadata: Uint8Array | undefined;
 }
 
 export interface CacheEvent<T> {
@@ -215,6 +217,7 @@ export class CacheState<T> {
         createRevision,
         size: value.length,
         serialised: undefined,
+        serialisedMetadata: undefined,
       };
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
@@ -251,6 +254,7 @@ export class CacheState<T> {
     const read = resource.log.newestBut(followersLag);
     if (read !== undefined && read.type !== 'broken' && read.previous !== undefined) {
       read.previous.serialised = undefined;
+      read.previous.serialisedMetadata = undefined;
     }
     resource.logBytes += sizeOf(event);
     this.#logBytes += sizeOf(event);

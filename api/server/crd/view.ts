@@ -31,6 +31,8 @@ export function versionedItems(
 type Entry = CacheEvent<KubeObject>['entry'];
 type Event = CacheEvent<KubeObject>;
 
+const unserialised = { serialised: undefined, serialisedMetadata: undefined } as const;
+
 /** What was made of an item or an event is kept with it, for all readers. */
 class Memo {
   readonly #kind: StoredVersion;
@@ -50,14 +52,14 @@ class Memo {
 
   item(stored: Item): Item {
     const object = this.#present(stored.object);
-    return object === stored.object ? stored : { ...stored, object, serialised: undefined };
+    return object === stored.object ? stored : { ...stored, object, ...unserialised };
   }
 
   entry(stored: Entry): Entry {
     const known = this.#entries.get(stored);
     if (known !== undefined) return known;
     const object = this.#present(stored.object);
-    const entry = object === stored.object ? stored : { ...stored, object, serialised: undefined };
+    const entry = object === stored.object ? stored : { ...stored, object, ...unserialised };
     this.#entries.set(stored, entry);
     return entry;
   }

@@ -8,7 +8,10 @@ import type { Revision, StoredValue } from '../../storage/storage.ts';
  * One object at one revision, shared by every reader: decoded once, serialised once, changed by nobody.
  * The entries of the watch cache are Items.
  */
-export type Item = Pick<CachedEntry<KubeObject>, 'key' | 'object' | 'modRevision' | 'serialised'>;
+export type Item = Pick<
+  CachedEntry<KubeObject>,
+  'key' | 'object' | 'modRevision' | 'serialised' | 'serialisedMetadata'
+>;
 
 export type ItemCache = WatchCache<KubeObject>;
 
@@ -19,13 +22,19 @@ export type CachedItems = Pick<
 >;
 
 export function itemOf(key: string, object: KubeObject, modRevision: Revision): Item {
-  return { key, object, modRevision, serialised: undefined };
+  return { key, object, modRevision, serialised: undefined, serialisedMetadata: undefined };
 }
 
 /** The object as clients get it, in JSON. */
 export function jsonOf(item: Item): Uint8Array {
   item.serialised ??= lasting(JSON.stringify(item.object));
   return item.serialised;
+}
+
+/** Its metadata in JSON. */
+export function metadataJsonOf(item: Item): Uint8Array {
+  item.serialisedMetadata ??= lasting(JSON.stringify(item.object.metadata));
+  return item.serialisedMetadata;
 }
 
 /**
