@@ -1,8 +1,6 @@
 import { z } from 'zod';
-import { resourcePath } from '../../client/resource-client.ts';
 import { decodeObject } from '../../client/decode.ts';
 import type { Timer } from '../../machinery/clock.ts';
-import { isObject, own } from '../../machinery/json.ts';
 import { healthOf } from '../../machinery/kstatus.ts';
 import { jobResource } from '../../v1/job.ts';
 import { withConnection, type Connection } from '../connection.ts';
@@ -10,7 +8,7 @@ import type { Context, Invocation } from '../context.ts';
 import { parseDuration } from '../duration.ts';
 import { CommandError } from '../errors.ts';
 import { notFound } from '../missing.ts';
-import { observe, type Observation } from '../observe.ts';
+import { observeOne } from '../observe-one.ts';
 import { parseOptions } from '../options.ts';
 import { progressOf } from '../rollout/progress.ts';
 import { jobNamesOf } from '../rollout/target.ts';
@@ -57,8 +55,11 @@ async function follow(
   }
   try {
     const signal = AbortSignal.any([context.signal, over.signal]);
-    for await (const { object, isGone } of jobs(context, connection, name, signal)) {
-      if (isGone) throw new CommandError('failed', `job "${name}" was deleted meanwhile`);
+    const one = { resource: jobResource, namespace: connection.namespace, name };
+    for await (const { type, object } of observeOne(context, connection, one, signal)) {
+      if (object === undefined) throw notFound(jobResource, name);
+      if (type === 'DELETED')
+        throw new CommandError('failed', `job "${name}" was deleted meanwhile`);
       const { done, message, failed } = progressOf(decodeObject(jobResource, object));
       if (failed === true) throw new CommandError('failed', message);
       if (message !== said) context.stdout.write(`${message}\n`);
@@ -79,32 +80,5 @@ async function follow(
     timers.deadline?.cancel();
     timers.stall?.cancel();
     over.abort();
-  }
-}
-
-async function* jobs(
-  context: Context,
-  connection: Connection,
-  name: string,
-  signal: AbortSignal,
-): AsyncGenerator<{ object: Record<string, unknown>; isGone: boolean }, void, undefined> {
-  const observations: AsyncIterable<Observation> = observe(
-    {
-      path: resourcePath(jobResource, { namespace: connection.namespace }),
-      query: { fieldSelector: `metadata.name=${name}` },
-    },
-    {
-      transport: connection.transport,
-      send: (request) => connection.send(request),
-      clock: context.clock,
-      signal,
-      onRetry: (reason) => context.stderr.write(`watch interrupted, trying again: ${reason}\n`),
-    },
-  );
-  for await (const { type, body } of observations) {
-    const items = type === 'LIST' && isObject(body) ? own(body, 'items') : [body];
-    const [object] = Array.isArray(items) ? items.filter(isObject) : [];
-    if (object === undefined) throw notFound(jobResource, name);
-    yield { object, isGone: type === 'DELETED' };
   }
 }

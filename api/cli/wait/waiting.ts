@@ -1,12 +1,11 @@
-import { resourcePath } from '../../client/resource-client.ts';
-import { isObject, own, type JsonObject } from '../../machinery/json.ts';
+import type { JsonObject } from '../../machinery/json.ts';
 import type { Connection } from '../connection.ts';
 import type { Context } from '../context.ts';
 import { CommandError } from '../errors.ts';
 import { notFound } from '../missing.ts';
 import { qualifiedName, type Kind } from '../kinds.ts';
 import type { Observation } from '../observe.ts';
-import { observe } from '../observe.ts';
+import { observeOne } from '../observe-one.ts';
 import { metadataText } from '../output/table.ts';
 import { progressOf, type Goal } from './goal.ts';
 
@@ -67,14 +66,14 @@ async function waitForOne(
 ): Promise<string | undefined> {
   const name = qualifiedName(awaited.resource, awaited.name);
   let detail = 'nothing known yet';
-  for await (const observation of observations(context, connection, awaited, signal)) {
-    const object = objectIn(observation, awaited);
+  for await (const { type, object: found } of observeOne(context, connection, awaited, signal)) {
+    const object = type === 'DELETED' || isAnother(found, awaited) ? undefined : found;
     const progress = progressOf(goal, object);
     if (progress.met) {
       onMet(awaited);
       return undefined;
     }
-    if (object === undefined) giveUp(goal, observation, awaited);
+    if (object === undefined) giveUp(goal, type, awaited);
     if (progress.detail !== detail && context.stderr.isTerminal) {
       context.stderr.write(`waiting for ${name}: ${progress.detail}\n`);
     }
@@ -84,36 +83,12 @@ async function waitForOne(
   return `${name}: ${detail}`;
 }
 
-function observations(
-  context: Context,
-  connection: Connection,
-  { resource, namespace, name }: Awaited,
-  signal: AbortSignal,
-): AsyncIterable<Observation> {
-  return observe(
-    {
-      path: resourcePath(resource, { namespace }),
-      query: { fieldSelector: `metadata.name=${name}` },
-    },
-    {
-      transport: connection.transport,
-      send: (request) => connection.send(request),
-      clock: context.clock,
-      signal,
-      onRetry: (reason) => context.stderr.write(`watch interrupted, trying again: ${reason}\n`),
-    },
-  );
-}
-
-function objectIn({ type, body }: Observation, { uid }: Awaited): JsonObject | undefined {
-  const items = isObject(body) && type === 'LIST' ? own(body, 'items') : [body];
-  const [object] = Array.isArray(items) ? items.filter(isObject) : [];
-  if (object === undefined || type === 'DELETED') return undefined;
-  return uid !== undefined && metadataText(object, 'uid') !== uid ? undefined : object;
+function isAnother(object: JsonObject | undefined, { uid }: Awaited): boolean {
+  return object !== undefined && uid !== undefined && metadataText(object, 'uid') !== uid;
 }
 
 /** An object that does not exist will not become ready; one that was deleted neither. */
-function giveUp(goal: Goal, { type }: Observation, { resource, name }: Awaited): void {
+function giveUp(goal: Goal, type: Observation['type'], { resource, name }: Awaited): void {
   if (goal.type === 'delete' || goal.type === 'create') return;
   if (type === 'LIST') throw notFound(resource, name);
   throw new CommandError(
