@@ -5,6 +5,7 @@ import { validateAutoscaler } from './autoscaler-rules.ts';
 import { autoscalerAnnotations, fromV1, noteErrors } from './autoscaler-versions.ts';
 import {
   autoscalerColumns,
+  autoscalerKind,
   autoscalerDefaults,
   scaleTargetSchema,
 } from './horizontal-pod-autoscaler.ts';
@@ -71,14 +72,8 @@ function validate(autoscaler: HorizontalPodAutoscalerV1): FieldError[] {
 }
 
 export const horizontalPodAutoscalerV1Resource = defineResource<HorizontalPodAutoscalerV1>({
-  group: 'autoscaling',
+  ...autoscalerKind,
   version: 'v1',
-  kind: 'HorizontalPodAutoscaler',
-  plural: 'horizontalpodautoscalers',
-  shortNames: ['hpa'],
-  categories: ['all'],
-  namespaced: true,
-  strategicMerge: true,
   description: 'Holds the replicas of a target between two numbers, by the cpu that its tasks use.',
   fields: {
     spec: specSchema.describe('What is scaled, between which numbers, and by how much cpu.'),

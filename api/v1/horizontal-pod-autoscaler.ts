@@ -295,15 +295,20 @@ export function autoscalerColumns<T extends KubeObject>(
   ];
 }
 
-export const horizontalPodAutoscalerResource = defineResource<HorizontalPodAutoscaler>({
+/** What the kind is in both of its versions. */
+export const autoscalerKind = {
   group: 'autoscaling',
-  version: 'v2',
   kind: 'HorizontalPodAutoscaler',
   plural: 'horizontalpodautoscalers',
   shortNames: ['hpa'],
   categories: ['all'],
   namespaced: true,
   strategicMerge: true,
+};
+
+export const horizontalPodAutoscalerResource = defineResource<HorizontalPodAutoscaler>({
+  ...autoscalerKind,
+  version: 'v2',
   description: 'Holds the replicas of a target between two numbers, by what its tasks use.',
   fields: {
     spec: specSchema.describe('What is scaled, between which numbers, and by what.'),

@@ -154,6 +154,23 @@ describe('cosm rollout status', () => {
     });
   });
 
+  it('ends with 1 at once when a Batch Job has failed for good', async () => {
+    const stdin = jobYaml('failed', 'type: Batch');
+    expect(await cosm.run(['apply', '-f', '-'], { stdin })).toMatchObject({ code: 0 });
+    const failed = {
+      type: 'Failed',
+      status: 'True',
+      reason: 'BackoffLimitExceeded',
+      message: '7 tasks have failed',
+      lastTransitionTime: '2026-01-01T00:00:00Z',
+    } as const;
+    await setStatus('failed', { conditions: [failed] });
+    expect(await cosm.run(['rollout', 'status', 'job/failed'])).toMatchObject({
+      code: 1,
+      stderr: 'error: job "failed" has failed: 7 tasks have failed\n',
+    });
+  });
+
   it('is about jobs alone', async () => {
     const { code, stderr } = await cosm.run(['rollout', 'status', 'network/dev-net']);
     expect(code).toBe(2);

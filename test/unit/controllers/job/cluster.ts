@@ -4,6 +4,7 @@ import { timestamp } from '../../../../api/machinery/clock.ts';
 import { agentResource } from '../../../../api/v1/agent.ts';
 import { frameworkResource } from '../../../../api/v1/framework.ts';
 import { namespaceResource } from '../../../../api/v1/core.ts';
+import { isConditionTrue } from '../../../../api/machinery/conditions.ts';
 import type { Job, JobSpec } from '../../../../api/v1/job.ts';
 import { jobResource } from '../../../../api/v1/job.ts';
 import { jobRevisionResource } from '../../../../api/v1/job-revision.ts';
@@ -200,4 +201,14 @@ export function startMonitor(api: TestApi): Monitor {
   };
   const running = follow();
   return monitor;
+}
+
+/** Whether the loop has seen the Job as it is now, and is done with it. */
+export async function isSettled(api: TestApi): Promise<boolean> {
+  const { status, metadata } = await api.client.of(jobResource).get(ref);
+  return (
+    status?.observedGeneration === metadata.generation &&
+    isConditionTrue(status?.conditions, 'Ready') &&
+    !isConditionTrue(status?.conditions, 'Reconciling')
+  );
 }

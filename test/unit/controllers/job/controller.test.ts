@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { findCondition, isConditionTrue } from '../../../../api/machinery/conditions.ts';
+import { findCondition } from '../../../../api/machinery/conditions.ts';
 import { eventResource } from '../../../../api/v1/core.ts';
 import { frameworkResource } from '../../../../api/v1/framework.ts';
 import { jobResource } from '../../../../api/v1/job.ts';
@@ -14,6 +14,7 @@ import {
   createJob,
   drive,
   editJob,
+  isSettled,
   obey,
   ref,
   report,
@@ -42,14 +43,7 @@ afterEach(async () => {
 
 const getJob = () => api.client.of(jobResource).get(ref);
 
-async function isReady(): Promise<boolean> {
-  const { status, metadata } = await getJob();
-  return (
-    status?.observedGeneration === metadata.generation &&
-    isConditionTrue(status?.conditions, 'Ready') &&
-    !isConditionTrue(status?.conditions, 'Reconciling')
-  );
-}
+const isReady = () => isSettled(api);
 
 const live = async () => (await tasksOf(api.client)).filter((task) => !isDead(task));
 

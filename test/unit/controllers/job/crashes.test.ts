@@ -11,6 +11,7 @@ import {
   createJob,
   drive,
   editJob,
+  isSettled,
   ref,
   report,
   startLoop,
@@ -26,15 +27,6 @@ function ported(version: string) {
 }
 
 const serverSet = { zkPath: '/aurora/prod/live/web', primaryPort: 'http' };
-
-async function isSettled(api: TestApi): Promise<boolean> {
-  const { status, metadata } = await api.client.of(jobResource).get(ref);
-  return (
-    status?.observedGeneration === metadata.generation &&
-    isConditionTrue(status?.conditions, 'Ready') &&
-    !isConditionTrue(status?.conditions, 'Reconciling')
-  );
-}
 
 /** Everything a Job goes through: made, updated, scaled down and up, unpublished, deleted. */
 async function life(api: TestApi): Promise<void> {
