@@ -106,11 +106,7 @@ describe.each(versions)('kubectl 1.$minor', ({ file, minor }) => {
 
   /** Runs it until it prints what is waited for. */
   async function eventually(args: readonly string[], wanted: RegExp): Promise<void> {
-    for (let attempt = 0; attempt < 60; attempt += 1) {
-      const { stdout } = await kubectl.try(args);
-      if (wanted.test(stdout)) return;
-    }
-    throw new Error(`kubectl ${args.join(' ')} never printed ${String(wanted)}`);
+    await expect.poll(async () => (await kubectl.try(args)).stdout).toMatch(wanted);
   }
 
   it('makes a quota, sees what is used of it, and is told what exceeds it', async () => {

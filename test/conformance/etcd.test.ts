@@ -57,14 +57,6 @@ function itemsOf(answer: WireAnswer): unknown[] {
   return isObject(list) && Array.isArray(list['items']) ? list['items'] : [];
 }
 
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  for (let attempt = 0; attempt < 400; attempt += 1) {
-    if (await condition()) return;
-    await new Promise((resolve) => systemClock().after(50, () => resolve(undefined)));
-  }
-  throw new Error('the condition was not met in time');
-}
-
 describe('two API servers on one etcd', () => {
   it('read each other’s writes at once', async () => {
     for (let index = 0; index < 20; index += 1) {
@@ -119,7 +111,7 @@ describe('while etcd is away', () => {
     expect(unready.text).toMatch(/\[-\]etcd failed/);
     expect((await send(first, 'GET', '/livez')).status).toBe(200);
     await etcd.restart();
-    await until(async () => (await send(first, 'GET', '/readyz')).status === 200);
+    await expect.poll(async () => (await send(first, 'GET', '/readyz')).status).toBe(200);
     expect((await send(first, 'GET', `${leases}/before`)).status).toBe(200);
     // What was not acknowledged may or may not be there; what is there can be read and listed.
     const during = await send(first, 'GET', `${leases}/during`);

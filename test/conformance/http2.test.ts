@@ -123,7 +123,7 @@ async function watch(session: ClientHttp2Session, path: string) {
 }
 
 const eventually = (condition: () => boolean | Promise<boolean>): Promise<void> =>
-  expect.poll(condition, { timeout: 10_000 }).toBe(true);
+  expect.poll(condition).toBe(true);
 
 const openWatches = (): number =>
   [...metrics.text().matchAll(/^apiserver_registered_watchers\{.*\} (\d+)$/gm)]

@@ -273,12 +273,12 @@ describe('clients that watch', () => {
     }
     await informer.start();
     await send(other, 'POST', configMaps, configMap('informed'));
-    await expect.poll(() => seen, { timeout: 10_000 }).toEqual(['add']);
+    await expect.poll(() => seen).toEqual(['add']);
     const patch = JSON.stringify({ data: { value: '1' } });
     await send(other, 'PATCH', `${configMaps}/informed`, patch);
-    await expect.poll(() => seen, { timeout: 10_000 }).toEqual(['add', 'update']);
+    await expect.poll(() => seen).toEqual(['add', 'update']);
     await send(other, 'DELETE', `${configMaps}/informed`);
-    await expect.poll(() => seen, { timeout: 10_000 }).toEqual(['add', 'update', 'delete']);
+    await expect.poll(() => seen).toEqual(['add', 'update', 'delete']);
     await informer.stop();
   });
 });

@@ -44,7 +44,7 @@ export class TestFramework {
   /** The first event, past or future, that `matches`. */
   async event<T>(
     matches: (event: SchedulerEvent) => T | undefined,
-    timeoutMs = 15_000,
+    timeoutMs = 30_000,
   ): Promise<T> {
     const deadline = Date.now() + timeoutMs;
     for (;;) {

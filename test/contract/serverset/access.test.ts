@@ -167,5 +167,5 @@ describe('ZooKeeper over TLS', () => {
     await blind.stop();
     await cluster.lead({ connectString, zookeeper: { ...creator, tls: { caFile } } });
     await cluster.shows(path, ['10.0.0.1', '10.0.0.2']);
-  }, 30_000);
+  });
 });

@@ -77,7 +77,7 @@ describe('ZooKeeper restarted', () => {
     await cluster.ready('web', 2);
     await cluster.server.restart();
     await cluster.operator.whenConnected();
-    const after = await cluster.shows(path, ['10.0.0.2', '10.0.0.3'], 20_000);
+    const after = await cluster.shows(path, ['10.0.0.2', '10.0.0.3']);
     expect(after[0]).toEqual(before[1]);
     await until(() => isFree(task), 'the dead one is free');
   });
@@ -88,8 +88,8 @@ describe('ZooKeeper restarted', () => {
     await cluster.ready('web', 0);
     await cluster.shows(path, ['10.0.0.1']);
     await cluster.server.restart({ wipe: true });
-    await until(() => cluster.operator.phase === 'connected', 'back', 20_000);
-    await cluster.shows(path, ['10.0.0.1'], 20_000);
+    await until(() => cluster.operator.phase === 'connected', 'back');
+    await cluster.shows(path, ['10.0.0.1']);
   });
 });
 
@@ -112,7 +112,7 @@ describe('ZooKeeper away', () => {
     expect(await cluster.members(path)).toMatchObject([{ status: 'ALIVE' }]);
 
     proxy.resume();
-    await until(() => isFree(task), 'the task is free', 20_000);
+    await until(() => isFree(task), 'the task is free');
     expect(await cluster.members(path)).toEqual([]);
     await cluster.says('web', 'Stalled', 'False');
   });
@@ -131,7 +131,7 @@ describe('ZooKeeper away', () => {
     await cluster.tasks.delete(task.metadata);
     expect(await cluster.members(path)).toHaveLength(1);
     proxy.resume();
-    await cluster.shows(path, [], 20_000);
+    await cluster.shows(path, []);
   });
 
   it('for longer than the session removes nobody', async () => {
@@ -178,10 +178,10 @@ describe('a session that expires with all members', () => {
     const { stat } = await cluster.operator.getChildren(path);
     proxy.resume();
     await cluster.stopTask(tasks[0]!);
-    await until(async () => (await all()).length === 29, 'it is withdrawn', 20_000);
+    await until(async () => (await all()).length === 29, 'it is withdrawn');
     expect(await all()).toEqual(before.filter(({ task }) => task !== tasks[0]!.metadata.uid));
     expect((await cluster.operator.getChildren(path)).stat.cversion).toBe(stat.cversion + 1);
-  }, 40_000);
+  });
 });
 
 describe('of two leaders', () => {

@@ -112,7 +112,7 @@ describe('a purge', () => {
     expect(await isPurged()).toBe(false);
     expect(await cluster.members(path)).toEqual(before);
     proxy.resume();
-    await until(isPurged, 'it is done', 20_000);
+    await until(isPurged, 'it is done');
     const [after] = await cluster.shows(path, ['10.0.0.1']);
     expect(after!.name).not.toBe(before[0]!.name);
     expect((await cluster.operator.getChildren(path)).stat.cversion).toBe(3);

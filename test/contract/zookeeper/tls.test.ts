@@ -22,7 +22,7 @@ beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'mesocosm-zookeeper-tls-'));
   certificates = ensureCertificates(directory);
   server = await startServer('none');
-}, 60_000);
+});
 afterAll(async () => {
   await server.stop();
   rmSync(directory, { recursive: true, force: true });

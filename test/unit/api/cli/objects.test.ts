@@ -120,7 +120,7 @@ describe('cosm get', () => {
     expect(stderr).toMatch(
       /GET \/apis\/mesocosm\.dev\/v1\/networks\?limit=500&continue=\S+ 200 in \d+ ms/,
     );
-  }, 60_000);
+  });
 
   it.each([
     [['get', 'job/web', '-l', 'a=b'], 'names and selectors exclude each other'],

@@ -147,7 +147,7 @@ api:
   }
 
   const logged = (words: string): Promise<void> =>
-    expect.poll(() => log, { timeout: 5_000, interval: 10 }).toContain(words);
+    expect.poll(() => log, { interval: 10 }).toContain(words);
   const nowCounts = (): Promise<void> => logged('what the files say now counts');
 
   const identity = (of: Certificates, trusted: Certificates): ConnectionOptions => ({

@@ -45,7 +45,7 @@ it('goes on by a new certificate, and by the old one while the new does not work
   const stop = new AbortController();
   const done = api.run(stop.signal);
   const logged = (words: string): Promise<void> =>
-    expect.poll(() => lines.join('\n'), { timeout: 5_000, interval: 5 }).toContain(words);
+    expect.poll(() => lines.join('\n'), { interval: 5 }).toContain(words);
   try {
     expect(await whoAmI(api)).toBe('old');
     const watching = new AbortController();

@@ -161,7 +161,7 @@ test('a network without a free address fails the launch with the words of the pl
   await framework.call({ type: 'KILL', kill: { task_id: { value: 'one' } } });
   await framework.status('one', 'TASK_KILLED');
   const leases = join(emulator.workDir, 'cni', 'ipam', 'tiny-net');
-  await expect.poll(() => readLeases(leases), { timeout: 5000 }).toEqual([]);
+  await expect.poll(() => readLeases(leases)).toEqual([]);
 });
 
 test('what a killed emulator leaves is removed by its children and by its next start', async () => {
@@ -170,7 +170,7 @@ test('what a killed emulator leaves is removed by its children and by its next s
   await client.launch(shellTask('orphan', 'sleep 7777', ['dev-net']));
   await client.status('orphan', 'TASK_RUNNING');
   await first.crash();
-  await expect.poll(() => mountsBelow(first.workDir), { timeout: 10_000 }).toEqual([]);
+  await expect.poll(() => mountsBelow(first.workDir)).toEqual([]);
   client.close();
   const second = await TestEmulator.start({ mode: 'process', agents: 1, workDir: first.workDir });
   await second.stop();

@@ -38,7 +38,7 @@ test('a master killed with -9 is followed by the other, with tasks and framework
   await expect.poll(() => before.ended).toBe(true);
   // Until the session of the dead leader expires, it is still named.
   expect(await leaderOf(second)).toBe(first);
-  await expect.poll(() => leaderOf(second), { timeout: 10_000 }).toBe(second);
+  await expect.poll(() => leaderOf(second)).toBe(second);
 
   const id = { value: before.id ?? '' };
   const after = await TestFramework.subscribe(second, { id });
@@ -62,16 +62,14 @@ test('a session that expires takes the leadership and the process of the leader'
   await zookeeper.kill();
   const [, second = ''] = emulator.masters;
   await expect
-    .poll(async () => (await answer(second, '/master/redirect'))?.status ?? 'gone', {
-      timeout: 15_000,
-    })
+    .poll(async () => (await answer(second, '/master/redirect'))?.status ?? 'gone')
     .toBe('gone');
   const [first = ''] = emulator.masters;
   const without = await answer(first, '/master/redirect');
   expect(without?.status).toBe(503);
   expect(await without?.text()).toBe('No leader elected');
   await zookeeper.restart();
-  await expect.poll(() => leaderOf(first), { timeout: 15_000 }).toBe(first);
+  await expect.poll(() => leaderOf(first)).toBe(first);
 });
 
 test('a ZooKeeper address must name hosts and a path', () => {

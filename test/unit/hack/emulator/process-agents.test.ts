@@ -80,6 +80,8 @@ test('a task that ignores SIGTERM is killed after its grace, with all its childr
   const script = "trap '' TERM; (setsid sleep 987 &) ; while true; do sleep 0.1; done";
   await framework.launch(shellTask('stubborn', script));
   const { agent_id } = await framework.status('stubborn', 'TASK_RUNNING');
+  // Its shell runs before it has come as far as its trap.
+  await expect.poll(commandLines).toContain('sleep 987 ');
   await framework.call({
     type: 'KILL',
     kill: {
