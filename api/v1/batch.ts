@@ -76,7 +76,9 @@ export const batchStatusFields = {
     .describe('Batch: the instances of which tasks have failed.'),
 };
 
-export type BatchFinish = 'Complete' | 'Failed';
+/** The conditions that say that a Batch Job has ended. */
+export const batchFinishes = ['Complete', 'Failed'] as const;
+export type BatchFinish = (typeof batchFinishes)[number];
 
 export function isBatch({ spec }: { spec: Pick<JobSpec, 'type'> }): boolean {
   return spec.type === 'Batch';

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { apiVersionOf, objectMetaSchema } from '../machinery/metadata.ts';
 import type { Report } from '../machinery/resource.ts';
+import { batchFinishes } from './batch.ts';
 import { group, version } from './group.ts';
 import { taskPhases } from './task.ts';
 import { schemaOf } from './zod-resource.ts';
@@ -112,8 +113,17 @@ const shared = {
   unexplained: z.array(unexplainedSchema).describe('What belongs to no instance.'),
 };
 
+const finishSchema = z.object({
+  type: z.enum(batchFinishes).describe('How it has ended.'),
+  reason: z.string().describe('One CamelCase word for programs.'),
+  message: z.string().describe('Why, in a sentence.'),
+});
+
 const jobFields = {
   ...shared,
+  finish: finishSchema
+    .optional()
+    .describe('How a Batch Job has ended, which is final; absent while it goes on.'),
   findings: z.array(findingSchema).describe('What is true of the Job as a whole.'),
   instances: z.array(instanceSchema).describe('By number.'),
 };

@@ -8,9 +8,13 @@ export function driftLines(
   framework: FrameworkDrift | undefined,
   painter: Painter,
 ): string[] {
-  const lines = [...tableLines(jobs, painter), ...findingLines(jobs, framework)];
-  const unread = unreadLines(jobs, framework);
-  return [...lines, ...unread];
+  return [
+    tableLines(jobs, painter),
+    findingLines(jobs, framework),
+    unreadLines(jobs, framework),
+  ].reduce((above, lines) =>
+    above.length === 0 || lines.length === 0 ? [...above, ...lines] : [...above, '', ...lines],
+  );
 }
 
 function tableLines(jobs: readonly JobDrift[], painter: Painter): string[] {
@@ -83,6 +87,7 @@ function findingLines(jobs: readonly JobDrift[], framework: FrameworkDrift | und
   const lines = jobs.flatMap((job) => {
     const about = `job/${job.metadata.name ?? ''}`;
     return [
+      ...finishLines(about, job),
       ...job.findings.map((finding) => line(about, finding)),
       ...job.instances.flatMap(({ instance, findings }) =>
         findings.map((finding) => line(`${about} instance ${instance}`, finding)),
@@ -91,7 +96,16 @@ function findingLines(jobs: readonly JobDrift[], framework: FrameworkDrift | und
     ];
   });
   lines.push(...(framework?.unexplained ?? []).map((finding) => line('of no job', finding)));
-  return lines.length === 0 ? [] : ['', ...lines];
+  return lines;
+}
+
+/** A Job that has ended has nothing more to run, whatever its spec asks for. */
+function finishLines(about: string, { finish }: JobDrift): string[] {
+  if (finish === undefined) return [];
+  const { type, reason, message } = finish;
+  return [
+    `${about}: ${type} ${reason}: ${singleLine(message)}. It has ended: nothing more will run`,
+  ];
 }
 
 /** Each once, however many Jobs it is about. */
@@ -103,5 +117,5 @@ function unreadLines(jobs: readonly JobDrift[], framework: FrameworkDrift | unde
   const lines = unread.map(
     ({ name, message = '' }) => `cannot read ${name}: ${singleLine(message)}`,
   );
-  return lines.length === 0 ? [] : ['', ...new Set(lines)];
+  return [...new Set(lines)];
 }

@@ -12,7 +12,7 @@ import {
   type FrameworkDrift,
   type JobDrift,
 } from '../../../api/v1/drift.ts';
-import { isOpen, mostActive } from '../../../api/v1/batch.ts';
+import { finishOf, isOpen, mostActive } from '../../../api/v1/batch.ts';
 import { jobDefaults, type Job } from '../../../api/v1/job.ts';
 import type { ServerSet } from '../../../api/v1/serverset.ts';
 import { isDead, mesosTaskIds, phaseOf, type Task } from '../../../api/v1/task.ts';
@@ -51,8 +51,8 @@ export function compareJob(
     ...compared.unexplained.filter(({ member }) => isAbout(sets, stored, member?.path)),
   ];
   const instances = numbersOf(own, scene).map((number) => instanceOf(number, scene));
-  const findings = jobFindings(job);
-  return summary({ findings, instances, unexplained }, observed, stored.tasks, context);
+  const judged = { ...finished(job), findings: jobFindings(job), instances, unexplained };
+  return summary(judged, observed, stored.tasks, context);
 }
 
 /**
@@ -230,6 +230,14 @@ function mayWait({ job, byInstance }: Scene): boolean {
   return busy.length >= most;
 }
 
+/** How a Batch Job has ended. */
+function finished(job: Job): Pick<JobDrift, 'finish'> {
+  const type = finishOf(job);
+  if (type === undefined) return {};
+  const { reason = type, message = '' } = findCondition(job.status?.conditions, type) ?? {};
+  return { finish: { type, reason, message } };
+}
+
 /** What the Job says of itself: then its Tasks may differ from its spec. */
 function jobFindings(job: Job): DriftFinding[] {
   const { metadata, status } = job;
@@ -241,6 +249,8 @@ function jobFindings(job: Job): DriftFinding[] {
   if (status?.observedGeneration !== metadata.generation) {
     return moving('NotObserved', 'the last change of the Job has not been acted on yet');
   }
+  // That it is Stalled because it has Failed is how it ends, and nothing comes after.
+  if (finishOf(job) !== undefined) return [];
   const under = ['Stalled', 'Reconciling'].filter((type) =>
     isConditionTrue(status?.conditions, type),
   );

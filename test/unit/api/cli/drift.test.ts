@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ApiError } from '../../../../api/machinery/errors.ts';
 import { jobDriftSchema, frameworkDriftSchema } from '../../../../api/v1/drift.ts';
 import { compareFramework } from '../../../../controllers/cosmd/drift/compare.ts';
-import { clusterName } from '../../controllers/serverset/objects.ts';
+import { clusterName, stamp } from '../../controllers/serverset/objects.ts';
 import {
   compare,
   now,
@@ -122,6 +122,28 @@ describe('cosm drift', () => {
       stderr: 'What differs is under way.\n',
     });
     expect(await cosm.run(['drift', 'job/web', '--strict'])).toMatchObject({ code: 1 });
+  });
+
+  it('says that a Batch Job has failed, which is no drift and nothing under way', async () => {
+    const made = world(0);
+    Object.assign(made.job.spec, { type: 'Batch' });
+    const failed = {
+      status: 'True' as const,
+      reason: 'BackoffLimitExceeded',
+      message: '7 tasks have failed, and backoffLimit is 6',
+      lastTransitionTime: stamp,
+    };
+    made.job.status = {
+      ...made.job.status,
+      conditions: ['Stalled', 'Failed'].map((type) => ({ ...failed, type })),
+    };
+    worlds.set('web', made);
+    expect(await cosm.run(['drift', 'job/web', '--strict'])).toEqual({
+      code: 0,
+      stdout: `job/web: Failed BackoffLimitExceeded: 7 tasks have failed, and backoffLimit is 6. It has ended: nothing more will run
+`,
+      stderr: 'All truths agree.\n',
+    });
   });
 
   it('ends with 2 and says which truth could not be read, even beside drift', async () => {

@@ -141,6 +141,18 @@ export function compare(made: World): Omit<JobDrift, 'apiVersion' | 'kind' | 'me
   return compareJob(made.job, storedOf(made), observedOf(made), { clusterName, now });
 }
 
+/** The findings of all instances as `<instance> <verdict> <reason>`. */
+export function findings(made: World): string[] {
+  return compare(made).instances.flatMap(({ instance, findings: all }) =>
+    all.map(({ verdict, reason }) => `${instance} ${verdict} ${reason}`),
+  );
+}
+
+/** TaskID of the run that `world` makes of an instance. */
+export function taskIdOf(instance: number): string {
+  return `prod.web-${instance}-uid-web-${instance}`;
+}
+
 export function storedOf({ tasks, sets, changed }: World): Parameters<typeof compareJob>[1] {
   return { tasks, serverSets: sets, changed, frameworkIds: new Set(['F1']) };
 }

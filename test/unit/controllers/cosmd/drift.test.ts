@@ -5,6 +5,7 @@ import { clusterName, serverSet, stamp } from '../serverset/objects.ts';
 import {
   bodyOf,
   compare,
+  findings,
   node,
   now,
   observedOf,
@@ -12,16 +13,10 @@ import {
   run,
   start,
   storedOf,
+  taskIdOf,
   world,
   type World,
 } from './drift-world.ts';
-
-/** The findings of all instances as `<instance> <verdict> <reason>`. */
-function findings(made: World): string[] {
-  return compare(made).instances.flatMap(({ instance, findings: all }) =>
-    all.map(({ verdict, reason }) => `${instance} ${verdict} ${reason}`),
-  );
-}
 
 function change(made: World, instance: number, status: Partial<TaskStatus>): void {
   made.tasks = made.tasks.map((task) =>
@@ -32,7 +27,6 @@ function change(made: World, instance: number, status: Partial<TaskStatus>): voi
 }
 
 const stopped = { stop: { reason: 'ScaleDown' as const } };
-const taskIdOf = (instance: number): string => `prod.web-${instance}-uid-web-${instance}`;
 const justNow = new Date(now - 2_000).toISOString();
 
 function ready(status: 'True' | 'False', lastTransitionTime: string): Partial<TaskStatus> {
@@ -214,22 +208,6 @@ describe('an instance', () => {
       '2 Drift OutdatedRevision',
       '3 Drift NotWanted',
     ]);
-  });
-
-  it('of a Batch Job may wait for its turn, and is not wanted once it has succeeded', () => {
-    const made = world(4);
-    Object.assign(made.job.spec, { type: 'Batch', parallelism: 2 });
-    for (const instance of [0, 3]) {
-      made.tasks = made.tasks.filter(({ spec }) => spec.instance !== instance);
-      made.master.delete(taskIdOf(instance));
-      made.nodes = made.nodes.filter(({ ours }) => ours?.taskUid !== `uid-web-${instance}`);
-    }
-    made.job.status = { ...made.job.status, completedIndexes: '0' };
-    expect(findings(made)).toEqual([]);
-    made.job.spec.parallelism = 3;
-    expect(findings(made)).toEqual(['3 Drift NoTask']);
-    made.job.status = { ...made.job.status, completedIndexes: '0-1' };
-    expect(findings(made)).toEqual(['1 Drift NotWanted', '3 Drift NoTask']);
   });
 
   it('may differ from a spec that has not been acted on, or of which the Job says that it is not done', () => {
