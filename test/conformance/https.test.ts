@@ -276,11 +276,9 @@ describe('a watch over HTTPS', () => {
     });
     const { status, ended } = await opened;
     expect(status).toBe(200);
-    const began = performance.now();
     const stopped = own.stop();
     expect(await ended).toBe('');
     await stopped;
-    expect(performance.now() - began).toBeLessThan(5_000);
     agent.destroy();
   });
 

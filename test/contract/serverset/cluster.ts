@@ -2,7 +2,7 @@ import { Writable } from 'node:stream';
 import { pino, type Logger } from 'pino';
 import type { Client } from '../../../api/client/client.ts';
 import { createClient } from '../../../api/client/resource-client.ts';
-import { systemClock } from '../../../api/machinery/clock.ts';
+import { systemClock, type Clock } from '../../../api/machinery/clock.ts';
 import { findCondition } from '../../../api/machinery/conditions.ts';
 import { isApiError } from '../../../api/machinery/errors.ts';
 import { systemRandom } from '../../../api/machinery/random.ts';
@@ -34,7 +34,7 @@ import {
 } from '../../support/zookeeper.ts';
 import { until } from '../zookeeper/event-log.ts';
 
-const clock = systemClock();
+const wallClock = systemClock();
 const random = systemRandom();
 
 export const clusterName = 'east';
@@ -64,6 +64,8 @@ export interface LeaderOptions {
   brake?: BrakeLimits;
   /** As in cosmd.yaml: who the leader is to ZooKeeper, and by what transport. */
   zookeeper?: Partial<ZooKeeperConfig>;
+  /** How long after the others it leads, by its wall clock. */
+  laterMs?: number;
 }
 
 /** A real ZooKeeper, the real API on the memory driver, and leaders that come and go. */
@@ -89,11 +91,11 @@ export class Cluster {
 
   static async start(options: ZooKeeperServerOptions = {}): Promise<Cluster> {
     const server = await startZooKeeper({ tickTime: 250, ...options });
-    const storage = new MemoryStorage({ clock });
+    const storage = new MemoryStorage({ clock: wallClock });
     const api = createApiServer({
       storage,
       resources,
-      clock,
+      clock: wallClock,
       random,
       logger: pino({ level: 'silent' }),
       version: '0.0.0',
@@ -131,6 +133,8 @@ export class Cluster {
   /** Takes the lease as a challenger would, and runs the loop under it until it is stopped. */
   async lead(options: LeaderOptions = {}): Promise<Leader> {
     const { client } = this;
+    const { laterMs = 0 } = options;
+    const clock: Clock = { ...wallClock, now: () => wallClock.now() + laterMs };
     const leases = client.of(leaseResource);
     if ((await leases.find(lease)) !== undefined) await leases.delete(lease);
     const { metadata } = await leases.create({
@@ -342,7 +346,13 @@ export function connect(
   connectString: string,
   options: Partial<ZooKeeperOptions> = {},
 ): ZooKeeperClient {
-  return openZooKeeper({ connectString, sessionTimeoutMs: 3000, clock, random, ...options });
+  return openZooKeeper({
+    connectString,
+    sessionTimeoutMs: 3000,
+    clock: wallClock,
+    random,
+    ...options,
+  });
 }
 
 function loggerInto(lines: string[]): Logger {

@@ -146,8 +146,8 @@ describe('a task that is to stop', () => {
     await cluster.publish('web', { drainSeconds: 1 });
     const task = await cluster.ready('web', 0);
     await cluster.shows(path, ['10.0.0.1']);
-    await cluster.stopTask(task);
     const began = performance.now();
+    await cluster.stopTask(task);
     const seen: string[] = [];
     await until(async () => {
       const marked = finalizersOf(await get(task)).length > 0;
@@ -194,19 +194,15 @@ describe('a task that is to stop', () => {
 
   it('goes on draining under the next leader where the last one was', async () => {
     const first = await cluster.lead();
-    await cluster.publish('web', { drainSeconds: 2 });
+    await cluster.publish('web', { drainSeconds: 3600 });
     const task = await cluster.ready('web', 0);
     await cluster.shows(path, ['10.0.0.1']);
     await cluster.stopTask(task);
-    const began = performance.now();
     await until(async () => (await cluster.members(path))[0]?.status === 'STOPPING', 'STOPPING');
-    await until(() => performance.now() - began > 1000, 'half of the drain');
     await first.stop();
-    await cluster.lead();
+    // One that began anew would hold the task for an hour.
+    await cluster.lead({ laterMs: 3600_000 });
     await until(async () => finalizersOf(await get(task)).length === 0, 'the task is free');
-    const took = performance.now() - began;
-    expect(took).toBeGreaterThan(1900);
-    expect(took).toBeLessThan(2900);
   });
 
   it('and dies meanwhile is removed at once', async () => {

@@ -84,7 +84,7 @@ describe('etcd as operators run it', () => {
     const { endpoint } = await start();
     const storage = open([endpoint, 'http://127.0.0.1:1'], {
       prefix: '/r',
-      requestTimeoutMs: 1_000,
+      requestTimeoutMs: 3_000,
     });
     const version = /etcd Version: (\S+)/.exec(
       spawnSync('etcd', ['--version'], { encoding: 'utf8' }).stdout,
@@ -180,13 +180,13 @@ describe('etcd as operators run it', () => {
     const { endpoint } = await start({
       tls: { ca: file('ca.crt'), cert: file('etcd.crt'), key: file('etcd.key') },
     });
-    const options = { prefix: '/r', requestTimeoutMs: 1_000 };
     const storage = open([endpoint], {
-      ...options,
+      prefix: '/r',
       tls: { ca: ca!, cert: cert!, key: privateKey! },
     });
     const first = await written(storage.create('/a/x', bytes('1')));
     expect(await collectEvents(storage, '/', first, 1)).toHaveLength(1);
+    const options = { prefix: '/r', requestTimeoutMs: 1_000 };
     const anonymous = open([endpoint], { ...options, tls: { ca: ca! } });
     expect(await failure(anonymous.get('/a/x'))).toBe('unavailable');
     const distrustful = open([endpoint], {

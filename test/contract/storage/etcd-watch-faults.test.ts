@@ -66,7 +66,7 @@ describe('a watch on etcd', () => {
   beforeEach(async () => {
     prefix = `/${crypto.randomUUID()}`;
     direct = openEtcd([server.endpoint], { prefix });
-    proxied = openEtcd([`http://127.0.0.1:${proxy.port}`], { prefix, requestTimeoutMs: 1_000 });
+    proxied = openEtcd([`http://127.0.0.1:${proxy.port}`], { prefix });
     from = (await direct.head()) + 1;
   });
   afterEach(async () => {

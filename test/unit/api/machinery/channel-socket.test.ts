@@ -87,9 +87,7 @@ describe('channels over a WebSocket', () => {
     const { left, right, wire } = await pair();
     // It reads nothing any more, the goodbye neither.
     wire.pause();
-    const began = performance.now();
     await left.close({ code: 1000, reason: '' }, 200);
-    expect(performance.now() - began).toBeLessThan(3_000);
     wire.resume();
     await right.closed;
   });

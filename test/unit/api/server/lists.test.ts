@@ -122,9 +122,9 @@ describe('a list by version', () => {
     [{ labelSelector: `a=${' '.repeat(60_000)}(` }, 400],
     [{ labelSelector: 'a,'.repeat(300) }, 400],
   ] as [Record<string, string>, number][])('refuses %o with %d', async (query, code) => {
-    const started = performance.now();
+    const started = process.cpuUsage();
     expect((await api.send('GET', widgets, { query })).code).toBe(code);
-    expect(performance.now() - started).toBeLessThan(2_000);
+    expect(process.cpuUsage(started).user).toBeLessThan(2_000_000);
   });
 });
 
