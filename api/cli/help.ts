@@ -100,8 +100,10 @@ Examples:
 
 export const logs = `
 The server reads the logs from the agent that runs the task: "get" of pods/log must be allowed.
-Of a job, every live task is read or, if none lives, the last one of each instance; lines then begin
-with [TASK].
+Of a job, the live task of every instance is read or, where none lives, the last one; of a Batch Job
+so what has succeeded too. Lines then begin with [TASK]. Agents collect the sandboxes of ended tasks some
+time later: "log gone" says of which, and only if nothing is left to read is that a failure. With -f
+tasks that have ended before are left out while any lives.
 
 Examples:
   cosm logs web-0-4k7x2m9q1z

@@ -1,3 +1,6 @@
+import { isBatch } from './batch.ts';
+import { jobDefaults, type Job } from './job.ts';
+import { byRun } from './runs.ts';
 import { isDead, mesosTaskId, mesosTaskIds, phaseOf, type Task } from './task.ts';
 
 export type LogStream = 'stdout' | 'stderr';
@@ -32,21 +35,47 @@ export function sandboxesOf(task: Task): { sandboxes: Sandbox[] } | { reason: st
   };
 }
 
-/** The tasks of a job whose logs are of interest: the live ones; if none lives, the last of each instance. */
+/** The tasks of a job that go on: the live ones; if none lives, the last of each instance. */
 export function tasksToRead(tasks: readonly Task[]): Task[] {
-  const launched = tasks.filter((task) => 'sandboxes' in sandboxesOf(task));
+  const launched = launchedOf(tasks);
   const live = launched.filter((task) => !isDead(task));
-  const chosen = live.length > 0 ? live : lastOfEach(launched);
-  return chosen.sort((left, right) => left.spec.instance - right.spec.instance);
+  return byInstance(live.length > 0 ? live : lastOfEach(launched, byRun));
 }
 
-function lastOfEach(tasks: readonly Task[]): Task[] {
-  const last = new Map<number, Task>();
-  for (const task of tasks) {
-    const other = last.get(task.spec.instance);
-    const newer =
-      other === undefined || task.metadata.creationTimestamp > other.metadata.creationTimestamp;
-    if (newer) last.set(task.spec.instance, task);
-  }
+/**
+ * The tasks that have written what there is of a job by now: of each instance that it still has, the live
+ * ones or, if none lives, the last; in a Batch Job the one that succeeded.
+ */
+export function tasksThatWrote(tasks: readonly Task[], job: Job): Task[] {
+  const launched = launchedOf(tasks);
+  const live = launched.filter((task) => !isDead(task));
+  const alive = new Set(live.map(({ spec }) => spec.instance));
+  const replicas = job.spec.replicas ?? jobDefaults.replicas;
+  const ended = launched.filter(
+    ({ spec }) => !alive.has(spec.instance) && spec.instance < replicas,
+  );
+  const order = isBatch(job) ? bySuccess : byRun;
+  return byInstance([...live, ...lastOfEach(ended, order)]);
+}
+
+type Order = (left: Task, right: Task) => number;
+
+/** A run that was stopped since another had succeeded says less than that one. */
+const bySuccess: Order = (left, right) =>
+  Number(phaseOf(left) === 'Finished') - Number(phaseOf(right) === 'Finished') ||
+  byRun(left, right);
+
+function launchedOf(tasks: readonly Task[]): Task[] {
+  return tasks.filter((task) => 'sandboxes' in sandboxesOf(task));
+}
+
+function byInstance(tasks: readonly Task[]): Task[] {
+  return tasks.toSorted(
+    (left, right) => left.spec.instance - right.spec.instance || byRun(left, right),
+  );
+}
+
+function lastOfEach(tasks: readonly Task[], order: Order): Task[] {
+  const last = new Map(tasks.toSorted(order).map((task) => [task.spec.instance, task]));
   return [...last.values()];
 }

@@ -2,19 +2,21 @@ import { z } from 'zod';
 import { decodeObject } from '../../client/decode.ts';
 import { resourcePath } from '../../client/resource-client.ts';
 import { isObject, own } from '../../machinery/json.ts';
-import { jobLabel, jobResource } from '../../v1/job.ts';
-import { sandboxesOf, tasksToRead } from '../../v1/sandbox.ts';
+import { jobLabel } from '../../v1/job.ts';
+import { tasksToRead } from '../../v1/sandbox.ts';
 import { isDead, taskResource, type Task } from '../../v1/task.ts';
 import type { Connection } from '../connection.ts';
 import { withConnection } from '../connection.ts';
 import type { Context, Invocation } from '../context.ts';
 import { CommandError } from '../errors.ts';
 import { parseNamedTargets, type Target } from '../kinds.ts';
-import { logsOf, writeLog, type Log, type LogStream } from '../logs/log.ts';
-import { notFound, refuseMissing } from '../missing.ts';
+import { writeLog, type Log } from '../logs/log.ts';
+import { printOnce } from '../logs/print-once.ts';
+import { locate, unreadable, type Wish } from '../logs/wish.ts';
+import { refuseMissing } from '../missing.ts';
 import { observe } from '../observe.ts';
 import { parseOptions } from '../options.ts';
-import { reportOf, type Report } from '../report.ts';
+import { reportOf } from '../report.ts';
 
 const shape = {
   follow: z.boolean().default(false),
@@ -22,15 +24,6 @@ const shape = {
   stderr: z.boolean().default(false),
   tail: z.string().regex(/^\d+$/, 'must be a number of lines').transform(Number).optional(),
 };
-
-/** What is read of whom. */
-interface Wish {
-  job: boolean;
-  name: string;
-  stream: LogStream;
-  container: string | undefined;
-  tail: number | undefined;
-}
 
 export async function run({ context, args, options }: Invocation): Promise<void> {
   const parsed = parseOptions(shape, options);
@@ -58,61 +51,6 @@ function subjectOf(args: readonly string[]): { job: boolean; name: string } {
     throw new CommandError('usage', 'logs are of one TASK, task/NAME or job/NAME');
   }
   return { job: kind === 'Job', name };
-}
-
-async function printOnce(context: Context, connection: Connection, wish: Wish): Promise<void> {
-  const { signal, stdout, stderr } = context;
-  const located = (await tasksOf(connection, wish)).map((task) => ({
-    task,
-    ...locate(task, wish),
-  }));
-  const labelled = located.flatMap(({ logs = [] }) => logs).length > 1;
-  let failure: Report | undefined;
-  for (const { task, logs, reason } of located) {
-    try {
-      if (logs === undefined) throw unreadable(task, reason);
-      const reading = { follow: false, tail: wish.tail, labelled, output: stdout, signal };
-      for (const log of logs) await writeLog(context, connection, log, reading);
-    } catch (error) {
-      if (signal.aborted) throw error;
-      failure = reportOf(error);
-      stderr.write(`error: ${failure.text}\n`);
-    }
-  }
-  if (failure === undefined) return;
-  throw new CommandError(failure.exitCode === 4 ? 'unreachable' : 'failed', '');
-}
-
-type Located = { logs: Log[]; reason?: never } | { logs?: never; reason: string };
-
-/** The logs of a task, or why it has none. */
-function locate(task: Task, { stream, container }: Wish): Located {
-  const names = task.spec.containers.map(({ name }) => name);
-  if (container !== undefined && !names.includes(container)) {
-    return { reason: `has no container "${container}"; it has ${names.join(', ')}` };
-  }
-  const found = sandboxesOf(task);
-  return 'reason' in found ? found : { logs: logsOf(task, stream, container) };
-}
-
-function unreadable(task: Task, reason: string): CommandError {
-  return new CommandError('failed', `task "${task.metadata.name}" ${reason}`);
-}
-
-/** The task that is named, or those of the job that are of interest. */
-async function tasksOf({ client, namespace }: Connection, { job, name }: Wish): Promise<Task[]> {
-  if (!job) return [await client.of(taskResource).get({ namespace, name })];
-  const labelSelector = `${jobLabel}=${name}`;
-  const { items } = await client.of(taskResource).list({ namespace, labelSelector });
-  const chosen = tasksToRead(items);
-  if (chosen.length > 0) return chosen;
-  if ((await client.of(jobResource).find({ namespace, name })) === undefined) {
-    throw notFound(jobResource, name);
-  }
-  throw new CommandError(
-    'failed',
-    `job "${name}" has no task on an agent yet; "cosm describe job/${name}" tells why`,
-  );
 }
 
 /** Reads along with every task as it comes; a single task ends it, a job only Ctrl-C. */

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LabelledLines } from '../../../../api/cli/logs/labelled-lines.ts';
+import { jobResource, type JobStatus } from '../../../../api/v1/job.ts';
+import { runAnnotation } from '../../../../api/v1/runs.ts';
 import { taskResource, type TaskPhase, type TaskStatus } from '../../../../api/v1/task.ts';
 import { startFileAgent, type FileAgent } from '../../../support/file-agent.ts';
 import { startCosm, type Cosm } from './support/cosm.ts';
@@ -26,6 +28,12 @@ function on(name: string, phase: TaskPhase = 'Running'): TaskStatus {
       state: 'TASK_RUNNING',
     },
   };
+}
+
+async function setJobStatus(name: string, status: Partial<JobStatus>): Promise<void> {
+  const jobs = cosm.client.of(jobResource);
+  const job = await jobs.get({ namespace: 'default', name });
+  await jobs.updateStatus({ ...job, status: { ...job.status, ...status } });
 }
 
 const sandbox = (executor: string): string => `/frameworks/F-1/executors/${executor}/runs/latest`;
@@ -111,6 +119,54 @@ describe('cosm logs', () => {
       await setTaskStatus(cosm.client, name, on(name, 'Failed'));
     const { stdout } = await cosm.run(['logs', 'job/many']);
     expect(stdout).toMatch(/^\[many-0-[ab]\] .*\n\[many-1-c\] .*\n$/);
+  });
+
+  it('prints of a Batch Job what has ended too, and says whose log is gone', async () => {
+    await cosm.run(['apply', '-f', '-'], {
+      stdin: jobYaml('report', 'type: Batch\n  replicas: 7\n  parallelism: 2'),
+    });
+    const runs: [name: string, instance: number, phase: TaskPhase][] = [
+      ['report-0-a', 0, 'Finished'],
+      ['report-1-a', 1, 'Failed'],
+      ['report-1-b', 1, 'Running'],
+      ['report-2-a', 2, 'Finished'],
+      ['report-2-b', 2, 'Killed'],
+      ['report-3-a', 3, 'Failed'],
+      ['report-6-a', 6, 'Finished'],
+    ];
+    for (const [run, [name, instance, phase]] of runs.entries()) {
+      const spec = { job: 'report', instance };
+      await makeTask(cosm.client, name, { job: 'report', spec, status: on(name, phase) });
+      const metadata = { annotations: { [runAnnotation]: String(run + 1) } };
+      await cosm.client
+        .of(taskResource)
+        .patch({ namespace: 'default', name }, { metadata }, { type: 'merge' });
+      if (instance !== 6) put(`${sandbox(`default.${name}`)}/stdout`, `from ${name}\n`);
+    }
+    await setJobStatus('report', { completedIndexes: '0,2,4-6' });
+    expect(await cosm.run(['logs', 'job/report'])).toEqual({
+      code: 0,
+      stdout: ['0-a', '1-b', '2-a', '3-a']
+        .map((run) => `[report-${run}] from report-${run}\n`)
+        .join(''),
+      stderr: `instances 4-5: log gone: they have succeeded, and the Task is no longer kept
+report-6-a: log gone: it is Finished, and agent node-1 no longer has its sandbox
+`,
+    });
+    for (const [name] of runs) agent.files.delete(`${sandbox(`default.${name}`)}/stdout`);
+    expect(await cosm.run(['logs', 'job/report'])).toMatchObject({ code: 1, stdout: '' });
+  });
+
+  it('prints of a Service the last run of an instance that waits to start again', async () => {
+    await cosm.run(['apply', '-f', '-'], { stdin: jobYaml('loop', 'replicas: 2') });
+    for (const [instance, phase] of (['Running', 'Failed', 'Failed'] as const).entries()) {
+      const name = `loop-${instance}-a`;
+      await makeTask(cosm.client, name, { job: 'loop', instance, status: on(name, phase) });
+      put(`${sandbox(`default.${name}`)}/stdout`, `from ${name}\n`);
+    }
+    expect((await cosm.run(['logs', 'job/loop'])).stdout).toBe(
+      '[loop-0-a] from loop-0-a\n[loop-1-a] from loop-1-a\n',
+    );
   });
 
   it('says why there is nothing to read', async () => {
