@@ -14,6 +14,8 @@ export const limits = {
   /** client-go re-uses idle connections for about 90 s: closing earlier loses its next request. */
   keepAliveMs: 180_000,
   connections: 10_000,
+  /** Requests of one connection of HTTP/1.1 that wait for their turn; whoever sends more is cut off. */
+  pipelined: 64,
   /** Requests at a time on one connection of HTTP/2; Kubernetes' own bound. Go dials again for more. */
   streams: 250,
   /** What one connection of HTTP/2 may have waiting to be sent when it opens another stream. */
@@ -26,6 +28,10 @@ export const limits = {
   chunkBytes: 128 * 1024,
   /** A client that takes less than a chunk in this time is cut off, so that nothing is kept for it. */
   stalledMs: 30_000,
+  /** A client that keeps a long answer waiting for so long in all takes its seat from it. */
+  seatedMs: 5_000,
+  /** What a long answer counts that goes on without a seat: what it has made, and keeps of what it is made of. */
+  longAnswerBytes: 512 * 1024,
   /** Making a long answer pauses for other work after this much. */
   sliceMs: 10,
   /**

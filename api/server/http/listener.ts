@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -11,13 +12,14 @@ import type { Dispatcher } from '../dispatcher.ts';
 import { toApiError } from '../errors.ts';
 import type { Answer } from '../request.ts';
 import type { ServerLogger } from '../server.ts';
-import type { Traffic } from '../traffic/traffic.ts';
+import type { Send, Traffic } from '../traffic/traffic.ts';
 import { announcesBody, BodyMemory, decodeBody, drain, readBody } from './body.ts';
 import { Connections } from './connections.ts';
 import { Http2Connections } from './http2.ts';
 import { Flushes } from './flushes.ts';
 import { limits } from './limits.ts';
 import type { Incoming, Outgoing } from './message.ts';
+import { Pipelines } from './pipelines.ts';
 import { RequestHeads } from './request-head.ts';
 import { isSamePem, isSameTls, secureContextOptions, type TlsOptions } from './tls.ts';
 import { Turns } from './turns.ts';
@@ -53,6 +55,7 @@ export class HttpsListener {
   /** Those that speak HTTP/1.1. */
   readonly #http1 = new Set<TLSSocket>();
   readonly #http2: Http2Connections;
+  readonly #pipelines = new Pipelines();
   readonly #heads: RequestHeads;
   /** Aborted when the server stops: ends sessions. */
   readonly #stopping = new AbortController();
@@ -85,7 +88,7 @@ export class HttpsListener {
         keepAliveInitialDelay: 30_000,
         noDelay: true,
       },
-      (request, response) => this.#track(this.#serve(request, response)),
+      (request, response) => this.#track(this.#serveInTurn(request, response)),
     );
     this.#server.headersTimeout = limits.headersMs;
     this.#server.requestTimeout = limits.requestMs;
@@ -217,6 +220,10 @@ export class HttpsListener {
     void work.finally(() => this.#underWay.delete(work));
   }
 
+  async #serveInTurn(request: Incoming, response: ServerResponse): Promise<void> {
+    if (await this.#pipelines.turn(request.socket, response)) await this.#serve(request, response);
+  }
+
   async #serve(request: Incoming, response: Outgoing): Promise<void> {
     if (this.#outdated.has(request.socket)) {
       response.destroy();
@@ -238,7 +245,9 @@ export class HttpsListener {
     };
     try {
       if (this.#stopping.signal.aborted) gone.abort();
-      await this.#answer(request, gone.signal, (answer) => writeAnswer(exchange, answer));
+      await this.#answer(request, gone.signal, (answer, made) =>
+        writeAnswer({ ...exchange, made }, answer),
+      );
     } catch (error) {
       // The answer has begun or cannot be written: all that is left is to cut the connection.
       if (!response.destroyed) {
@@ -265,17 +274,25 @@ export class HttpsListener {
       await drain(request, this.#options.clock);
       const { dispatcher } = this.#options;
       const refused = { ...head, body: () => undefined, signal };
-      return send(unread(dispatcher.refused(refused, this.#refusal(error, request))));
+      return send(unread(dispatcher.refused(refused, this.#refusal(error, request))), nothing);
     }
     const stranger = head.user === undefined && announcesBody(request);
     if (stranger) await drain(request, this.#options.clock);
+    const letGo = (): void => {
+      this.#bodies.giveBack(bytes.length);
+      bytes = Buffer.alloc(0);
+    };
     try {
       await this.#options.traffic.pass(
         { ...head, body: (format) => decodeBody(bytes, format), signal },
-        (answer) => send(stranger ? unread(answer) : answer),
+        (answer, made) => {
+          // Its client may take its time.
+          letGo();
+          return send(stranger ? unread(answer) : answer, made);
+        },
       );
     } finally {
-      this.#bodies.giveBack(bytes.length);
+      letGo();
     }
   }
 
@@ -294,7 +311,7 @@ export class HttpsListener {
   }
 }
 
-type Send = (answer: Answer) => Promise<void>;
+const nothing = (): void => undefined;
 
 /** The answer to a request of which something is left that nobody will read. */
 function unread(answer: Answer): Answer {

@@ -13,15 +13,14 @@ import { statusAnswer, type Dispatcher } from '../dispatcher.ts';
 import { badRequest, toApiError } from '../errors.ts';
 import type { Answer, ChannelConnection, ConnectAnswer, ServerRequest } from '../request.ts';
 import type { ServerLogger } from '../server.ts';
+import type { Traffic } from '../traffic/traffic.ts';
 import { limits } from './limits.ts';
 import type { RequestHeads } from './request-head.ts';
 
 export interface UpgradesOptions {
   heads: RequestHeads;
   /** Has a request answered when it is its turn, and the answer sent. */
-  traffic: {
-    pass(request: ServerRequest, send: (answer: Answer) => Promise<void>): Promise<void>;
-  };
+  traffic: Pick<Traffic, 'pass'>;
   dispatcher: Pick<Dispatcher, 'refused'>;
   clock: Clock;
   logger: ServerLogger;
@@ -88,9 +87,9 @@ export class Upgrades {
       await refuse(upgrade.socket, dispatcher.refused(request, why), this.#options.clock);
       return;
     }
-    await traffic.pass(request, async (answer) => {
+    await traffic.pass(request, async (answer, made) => {
       const refused = await refusalOf(upgrade.request, answer);
-      if (refused !== undefined) await refuse(upgrade.socket, refused, this.#options.clock);
+      if (refused !== undefined) await refuse(upgrade.socket, refused, this.#options.clock, made);
       else if (answer.kind === 'connect') await this.#connect(answer, upgrade);
     });
   }
@@ -218,7 +217,12 @@ function exitStatus(exitCode: number): object {
 }
 
 /** Answers in HTTP, by hand since the parser has let go of the connection, and ends it. */
-async function refuse(socket: Duplex, answer: Answer, clock: Clock): Promise<void> {
+async function refuse(
+  socket: Duplex,
+  answer: Answer,
+  clock: Clock,
+  made: (bytes: number) => void = () => undefined,
+): Promise<void> {
   const body = Buffer.from(answer.kind === 'value' ? `${JSON.stringify(answer.value)}\n` : '');
   const headers = {
     ...answer.headers,
@@ -234,6 +238,7 @@ async function refuse(socket: Duplex, answer: Answer, clock: Clock): Promise<voi
   socket.end(Buffer.concat([Buffer.from(`${status}${lines.join('')}\r\n`, 'latin1'), body]), () =>
     socket.destroy(),
   );
+  made(body.length);
   // Whoever does not read it would keep the connection for good.
   const late = clock.after(limits.stalledMs, () => socket.destroy());
   await ended;

@@ -7,9 +7,10 @@ import type { Answer, ListAnswer, ValueAnswer, WatchAnswer } from '../request.ts
 import { badRequest } from '../errors.ts';
 import { statusAnswer } from '../dispatcher.ts';
 import { takesGzip, warningHeader } from './headers.ts';
+import type { Flushes } from './flushes.ts';
 import { limits } from './limits.ts';
 import type { Outgoing } from './message.ts';
-import type { Flushes } from './flushes.ts';
+import { Patience } from './patience.ts';
 import type { Turns } from './turns.ts';
 import { writeStream } from './stream.ts';
 
@@ -24,6 +25,8 @@ export interface Exchange {
   turns: Turns;
   /** Those of all its watches. */
   flushes: Flushes;
+  /** Told when nothing but the client is waited for, who is yet to take so many bytes, or is slow. */
+  made: (bytes: number) => void;
 }
 
 /** The client stopped reading: its connection is cut. */
@@ -159,10 +162,13 @@ async function writeTexts(exchange: Exchange, texts: Iterable<Uint8Array>): Prom
     return;
   }
   const all = rejoined([first.value, second.value], chunks);
-  if (zip) await zipped(exchange, all);
-  else for await (const chunk of all) await written(exchange, chunk);
+  const patience = new Patience(exchange.clock, () => exchange.made(limits.longAnswerBytes));
+  const write = (chunk: Buffer): Promise<void> => written(exchange, chunk, patience);
+  if (zip) await zipped(all, write);
+  else for await (const chunk of all) await write(chunk);
   const finished = taken(exchange, ['finish', 'close']);
   response.end();
+  exchange.made(limits.chunkBytes);
   return finished;
 }
 
@@ -175,6 +181,7 @@ async function writeWhole(exchange: Exchange, bytes: Uint8Array): Promise<void> 
   }
   const finished = taken(exchange, ['finish', 'close']);
   response.end(bytes);
+  exchange.made(bytes.length);
   return finished;
 }
 
@@ -183,18 +190,22 @@ async function* rejoined(begin: readonly Buffer[], rest: AsyncIterable<Buffer>) 
   yield* rest;
 }
 
-async function zipped(exchange: Exchange, chunks: AsyncIterable<Buffer>): Promise<void> {
+async function zipped(
+  chunks: AsyncIterable<Buffer>,
+  write: (chunk: Buffer) => Promise<void>,
+): Promise<void> {
   const gzip = createGzip({ level: 1, chunkSize: limits.chunkBytes });
   await pipeline(Readable.from(chunks), gzip, async (output: AsyncIterable<Buffer>) => {
-    for await (const chunk of output) await written(exchange, chunk);
+    for await (const chunk of output) await write(chunk);
   });
 }
 
 /** Writes a chunk and waits until the client is ready for more. Throws if it is not for too long. */
-async function written(exchange: Exchange, chunk: Buffer): Promise<void> {
+async function written(exchange: Exchange, chunk: Buffer, patience: Patience): Promise<void> {
   const { response } = exchange;
   if (response.destroyed) throw new ClientGoneError();
-  if (!response.write(chunk)) await taken(exchange, ['drain', 'close']);
+  if (response.write(chunk)) return;
+  await patience.during(() => taken(exchange, ['drain', 'close']));
 }
 
 /** Nobody is left to answer. */

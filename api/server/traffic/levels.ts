@@ -14,6 +14,10 @@ export type LevelName = 'exempt' | 'leader-election' | 'system' | 'workload' | '
 export type LimitedLevel = Exclude<LevelName, 'exempt'>;
 
 const patienceMs = 15_000;
+const mebibyte = 1024 * 1024;
+
+/** What an answer that waits for its client costs besides its bytes. */
+export const answerOverheadBytes = 4 * 1024;
 
 export const levels: Readonly<Record<LimitedLevel, LevelLimits>> = {
   'leader-election': {
@@ -22,10 +26,36 @@ export const levels: Readonly<Record<LimitedLevel, LevelLimits>> = {
     queue: 256,
     queuePerFlow: 64,
     patienceMs,
+    untaken: 16 * mebibyte,
+    untakenPerFlow: 2 * mebibyte,
   },
-  system: { seats: 128, seatsPerFlow: 128, queue: 1_024, queuePerFlow: 1_024, patienceMs },
-  workload: { seats: 128, seatsPerFlow: 96, queue: 1_024, queuePerFlow: 256, patienceMs },
-  lists: { seats: 12, seatsPerFlow: 8, queue: 256, queuePerFlow: 64, patienceMs },
+  system: {
+    seats: 128,
+    seatsPerFlow: 128,
+    queue: 1_024,
+    queuePerFlow: 1_024,
+    patienceMs,
+    untaken: 64 * mebibyte,
+    untakenPerFlow: 32 * mebibyte,
+  },
+  workload: {
+    seats: 128,
+    seatsPerFlow: 96,
+    queue: 1_024,
+    queuePerFlow: 256,
+    patienceMs,
+    untaken: 128 * mebibyte,
+    untakenPerFlow: 16 * mebibyte,
+  },
+  lists: {
+    seats: 12,
+    seatsPerFlow: 8,
+    queue: 256,
+    queuePerFlow: 64,
+    patienceMs,
+    untaken: 128 * mebibyte,
+    untakenPerFlow: 16 * mebibyte,
+  },
 };
 
 /** What a level is chosen by. */

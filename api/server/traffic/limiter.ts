@@ -12,6 +12,20 @@ export interface LevelLimits {
   queuePerFlow: number;
   /** How long one waits, in milliseconds. */
   patienceMs: number;
+  /**
+   * Bytes of answers that are made and have not been taken by their clients, in all and of one flow. A flow
+   * that has more gets no further seat; beyond those of all, an answer keeps its seat until it is taken.
+   */
+  untaken: number;
+  untakenPerFlow: number;
+}
+
+/** What a request has while it is worked on. */
+export interface Seat {
+  /** Nothing but its client is waited for, who is yet to take so many bytes: the seat is somebody else's. */
+  rise(bytes: number): void;
+  /** It is over. */
+  leave(): void;
 }
 
 export type Refusal = 'queue-full' | 'time-out' | 'concurrency-limit';
@@ -22,6 +36,7 @@ interface Waiter {
 
 interface Flow {
   seated: number;
+  untaken: number;
   waiting: Set<Waiter>;
 }
 
@@ -30,7 +45,9 @@ const retryAfterSeconds = 1;
 
 /**
  * Seats for the requests of one level, shared fairly: a seat that falls free goes to the flows (users) in
- * turn, however many requests each has waiting. What waits is bounded, and refused with 429 beyond.
+ * turn, however many requests each has waiting. What waits is bounded, and refused with 429 beyond. Seats are
+ * for work: an answer that is made and waits for its client has none, so that who reads nothing keeps
+ * nobody waiting but itself.
  */
 export class Limiter {
   readonly #limits: LevelLimits;
@@ -41,6 +58,7 @@ export class Limiter {
   readonly #turns = new Set<Flow>();
   #seated = 0;
   #waiting = 0;
+  #untaken = 0;
 
   constructor(options: { limits: LevelLimits; clock: Clock; onRefusal?: (why: Refusal) => void }) {
     this.#limits = options.limits;
@@ -56,41 +74,73 @@ export class Limiter {
     return this.#waiting;
   }
 
-  /** Resolves when there is a seat, to the way to leave it. Rejects with 429. */
-  async admit(flowName: string, signal: AbortSignal): Promise<() => void> {
+  /** Bytes of answers that wait for their clients, without a seat. */
+  get untaken(): number {
+    return this.#untaken;
+  }
+
+  /** Resolves when there is a seat. Rejects with 429. */
+  async admit(flowName: string, signal: AbortSignal): Promise<Seat> {
     let flow = this.#flows.get(flowName);
     if (flow === undefined) {
-      flow = { seated: 0, waiting: new Set() };
+      flow = { seated: 0, untaken: 0, waiting: new Set() };
       this.#flows.set(flowName, flow);
     }
     if (!this.#hasRoom(flow)) await this.#wait(flowName, flow, signal);
-    else this.#seat(flow);
-    return this.#leaving(flowName, flow);
+    else this.#take(flow);
+    return this.#seatOf(flowName, flow);
   }
 
   #hasRoom(flow: Flow): boolean {
-    return this.#seated < this.#limits.seats && flow.seated < this.#limits.seatsPerFlow;
+    return this.#seated < this.#limits.seats && this.#mayHaveMore(flow);
   }
 
-  #seat(flow: Flow): void {
+  #mayHaveMore({ seated, untaken }: Flow): boolean {
+    const { seatsPerFlow, untakenPerFlow } = this.#limits;
+    return seated < seatsPerFlow && untaken < untakenPerFlow;
+  }
+
+  #take(flow: Flow): void {
     this.#seated += 1;
     flow.seated += 1;
   }
 
-  #leaving(name: string, flow: Flow): () => void {
-    let left = false;
-    return () => {
-      if (left) return;
-      left = true;
-      this.#seated -= 1;
-      flow.seated -= 1;
-      this.#callNext();
-      this.#forget(name, flow);
+  #giveBack(flow: Flow): void {
+    this.#seated -= 1;
+    flow.seated -= 1;
+  }
+
+  #owe(flow: Flow, bytes: number): void {
+    this.#untaken += bytes;
+    flow.untaken += bytes;
+  }
+
+  #seatOf(name: string, flow: Flow): Seat {
+    let state: 'seated' | 'risen' | 'left' = 'seated';
+    let owed = 0;
+    return {
+      rise: (bytes) => {
+        if (state !== 'seated' || this.#untaken + bytes > this.#limits.untaken) return;
+        state = 'risen';
+        owed = bytes;
+        this.#giveBack(flow);
+        this.#owe(flow, bytes);
+        this.#callNext();
+      },
+      leave: () => {
+        if (state === 'left') return;
+        if (state === 'seated') this.#giveBack(flow);
+        else this.#owe(flow, -owed);
+        state = 'left';
+        this.#callNext();
+        this.#forget(name, flow);
+      },
     };
   }
 
   #forget(name: string, flow: Flow): void {
-    if (flow.seated === 0 && flow.waiting.size === 0 && this.#flows.get(name) === flow) {
+    const { seated, untaken, waiting } = flow;
+    if (seated + untaken + waiting.size === 0 && this.#flows.get(name) === flow) {
       this.#flows.delete(name);
     }
   }
@@ -112,7 +162,7 @@ export class Limiter {
       const waiter: Waiter = {
         start: () => {
           // Here, not where the promise is read: nobody may take the seat in between.
-          this.#seat(flow);
+          this.#take(flow);
           settle(true);
         },
       };
@@ -130,8 +180,8 @@ export class Limiter {
 
   /** Gives the seats that are free to the flows whose turn it is. */
   #callNext(): void {
-    while (this.#seated < this.#limits.seats) {
-      const flow = [...this.#turns].find(({ seated }) => seated < this.#limits.seatsPerFlow);
+    while (this.#turns.size > 0 && this.#seated < this.#limits.seats) {
+      const flow = [...this.#turns].find((each) => this.#mayHaveMore(each));
       const [waiter] = flow?.waiting ?? [];
       if (flow === undefined || waiter === undefined) return;
       // To the end of the line, if it has more that wait.

@@ -152,6 +152,12 @@ export class RequestMetrics {
       'Requests that wait for a seat.',
       byLevel(({ waiting }) => waiting),
     );
+    metrics.collect(
+      'gauge',
+      'mesocosm_api_untaken_answer_bytes',
+      'Answers that have no seat any more and wait for their clients to take them.',
+      byLevel(({ untaken }) => untaken),
+    );
   }
 
   refused(level: LimitedLevel, reason: Refusal): void {

@@ -7,8 +7,14 @@ import { flag } from '../query.ts';
 import { parsePath, type RequestInfo } from '../request-info.ts';
 import type { Answer, ServerRequest, WatchAnswer } from '../request.ts';
 import { verbOf } from '../verbs.ts';
-import { levelOf, levels, type LevelName, type LimitedLevel } from './levels.ts';
-import { Limiter, type LevelLimits } from './limiter.ts';
+import {
+  answerOverheadBytes,
+  levelOf,
+  levels,
+  type LevelName,
+  type LimitedLevel,
+} from './levels.ts';
+import { Limiter, type LevelLimits, type Seat } from './limiter.ts';
 import {
   defaultStreamBounds,
   OpenStreams,
@@ -28,6 +34,12 @@ export interface TrafficOptions {
   streams?: StreamBounds | undefined;
 }
 
+/**
+ * Sends an answer. `made` is to be called when all that is left is for the client to take so many bytes, or
+ * to take more of them sooner.
+ */
+export type Send = (answer: Answer, made: (bytes: number) => void) => Promise<void>;
+
 /** A request, and what it counts as. */
 interface Visit {
   request: ServerRequest;
@@ -42,6 +54,9 @@ interface Visit {
 const streamed = new Set(['log', 'exec', 'attach', 'portforward', 'proxy']);
 
 const nothing = (): void => undefined;
+
+/** Of those who need none. */
+const noSeat: Seat = { rise: nothing, leave: nothing };
 
 /** Who is answered when, so that nobody takes the server from the others; and what came of it. */
 export class Traffic {
@@ -72,13 +87,13 @@ export class Traffic {
 
   /**
    * Has a request answered when it is its turn, and the answer sent, which is part of the work: its seat is
-   * free only then. Streams hold none once they are open. Rejects if `send` does.
+   * free once the answer is made. Streams hold none once they are open. Rejects if `send` does.
    */
-  async pass(request: ServerRequest, send: (answer: Answer) => Promise<void>): Promise<void> {
+  async pass(request: ServerRequest, send: Send): Promise<void> {
     const visit = this.#visit(request);
     const began = this.#options.clock.monotonic();
     const over = this.#metrics?.began(visit.labels) ?? nothing;
-    let leave = nothing;
+    let seat = noSeat;
     let close = nothing;
     let stream = false;
     // As other servers tell of a client that went before it was answered.
@@ -87,7 +102,7 @@ export class Traffic {
       let answer: Answer;
       try {
         close = this.#enter(visit);
-        leave = await this.#admit(visit);
+        seat = await this.#admit(visit);
         answer = await this.#options.dispatcher.answer(request);
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
@@ -96,12 +111,12 @@ export class Traffic {
       ({ code } = answer);
       stream = isStream(visit, answer);
       if (stream) {
-        leave();
+        seat.leave();
         over();
-        await this.#stream(visit, answer, send);
-      } else await send(answer);
+        await this.#stream(visit, answer, (of) => send(of, nothing));
+      } else await send(answer, (bytes) => seat.rise(bytes + answerOverheadBytes));
     } finally {
-      leave();
+      seat.leave();
       close();
       if (!stream) over();
       const seconds = (this.#options.clock.monotonic() - began) / 1000;
@@ -134,8 +149,8 @@ export class Traffic {
     }
   }
 
-  async #admit({ level, request }: Visit): Promise<() => void> {
-    if (level === 'exempt') return nothing;
+  async #admit({ level, request }: Visit): Promise<Seat> {
+    if (level === 'exempt') return noSeat;
     return this.#limiters[level].admit(request.user?.name ?? '', request.signal);
   }
 

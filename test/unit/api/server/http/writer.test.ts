@@ -15,6 +15,7 @@ import {
   type ListAnswer,
   type WatchAnswer,
 } from '../../../../../api/server/request.ts';
+import { VirtualClock } from '../../../../support/virtual-clock.ts';
 
 let server: Server | undefined;
 afterEach(async () => {
@@ -26,13 +27,17 @@ interface Serving {
   port: number;
   /** How the writing of the first answer ended. */
   outcome: Promise<unknown>;
+  /** What the writer told of answers that are made, in bytes. */
+  made: number[];
 }
 
 /** A server that gives everybody this answer. */
 async function serve(answer: () => Answer, clock: Clock = systemClock()): Promise<Serving> {
   let settle: (outcome: unknown) => void = () => undefined;
   const outcome = new Promise<unknown>((resolve) => (settle = resolve));
-  const shared = { clock, turns: new Turns(clock), flushes: new Flushes(clock) };
+  const told: number[] = [];
+  const made = (bytes: number): void => void told.push(bytes);
+  const shared = { clock, turns: new Turns(clock), flushes: new Flushes(clock), made };
   server = createServer((incoming, response) => {
     const acceptEncoding = incoming.headers['accept-encoding'];
     const exchange = { ...shared, response, head: incoming.method === 'HEAD', acceptEncoding };
@@ -43,7 +48,7 @@ async function serve(answer: () => Answer, clock: Clock = systemClock()): Promis
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  return { port: (server.address() as AddressInfo).port, outcome };
+  return { port: (server.address() as AddressInfo).port, outcome, made: told };
 }
 
 async function get(port: number, headers = {}, method = 'GET') {
@@ -174,6 +179,34 @@ describe('one value', () => {
     const value = { text: 'x'.repeat(limits.chunkBytes * 3) };
     const { port } = await serve(() => valueAnswer(value));
     expect(JSON.parse((await get(port)).bytes.toString())).toEqual(value);
+  });
+});
+
+describe('an answer that waits for nothing but its client', () => {
+  it('is told of at once if it is short, and at its end if it is long and taken', async () => {
+    const short = await serve(() => valueAnswer({ a: 1 }));
+    await get(short.port);
+    expect(short.made).toEqual([8]);
+    server?.close();
+    const long = await serve(() => listOf(4_000, 'x'.repeat(200)).answer);
+    await get(long.port);
+    expect(long.made).toEqual([limits.chunkBytes]);
+  });
+
+  it('is told of before its end if its client has kept it waiting for long', async () => {
+    const clock = new VirtualClock();
+    const { port, made } = await serve(
+      () => valueAnswer({ text: 'x'.repeat(30 * 1024 * 1024) }),
+      clock,
+    );
+    const socket = await deafClient(port);
+    await expect
+      .poll(async () => {
+        await clock.advance(1_000);
+        return made;
+      })
+      .toEqual([limits.longAnswerBytes]);
+    socket.destroy();
   });
 });
 

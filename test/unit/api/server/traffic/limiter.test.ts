@@ -4,6 +4,7 @@ import {
   Limiter,
   type LevelLimits,
   type Refusal,
+  type Seat,
 } from '../../../../../api/server/traffic/limiter.ts';
 import { VirtualClock } from '../../../../support/virtual-clock.ts';
 
@@ -13,6 +14,8 @@ const bounds: LevelLimits = {
   queue: 4,
   queuePerFlow: 3,
   patienceMs: 1_000,
+  untaken: 1_000,
+  untakenPerFlow: 600,
 };
 const endless = new AbortController().signal;
 
@@ -32,46 +35,45 @@ const settled = (): Promise<void> => clock.advance(0);
 describe('a limiter', () => {
   it('seats as many as it has seats, then the next when one leaves', async () => {
     const limiter = limiterOf();
-    const leave = await limiter.admit('a', endless);
+    const seat = await limiter.admit('a', endless);
     await limiter.admit('a', endless);
     let third = false;
-    const waiting = limiter.admit('a', endless).then((end) => {
+    const waiting = limiter.admit('a', endless).then(() => {
       third = true;
-      return end;
     });
     await settled();
     expect([limiter.seated, limiter.waiting, third]).toEqual([2, 1, false]);
-    leave();
-    leave();
+    seat.leave();
+    seat.leave();
     await waiting;
     expect([limiter.seated, limiter.waiting]).toEqual([2, 0]);
   });
 
   it('gives seats to the flows in turn, however many requests each has', async () => {
     const limiter = limiterOf({ seats: 1, queue: 100, queuePerFlow: 100 });
-    const leave = await limiter.admit('flood', endless);
+    const seat = await limiter.admit('flood', endless);
     const order: string[] = [];
     const work = (flow: string): Promise<void> =>
       limiter.admit(flow, endless).then((end) => {
         order.push(flow);
-        end();
+        end.leave();
       });
     const works = [...Array.from({ length: 5 }, () => work('flood')), work('x'), work('y')];
-    leave();
+    seat.leave();
     await Promise.all(works);
     expect(order).toEqual(['flood', 'x', 'y', 'flood', 'flood', 'flood', 'flood']);
   });
 
   it('keeps seats from a flow that has its share, for others', async () => {
     const limiter = limiterOf({ seats: 3, seatsPerFlow: 2 });
-    const leave = await limiter.admit('slow', endless);
+    const seat = await limiter.admit('slow', endless);
     await limiter.admit('slow', endless);
     const third = limiter.admit('slow', endless);
     await settled();
     expect(limiter.waiting).toBe(1);
     await limiter.admit('other', endless);
     expect(limiter.seated).toBe(3);
-    leave();
+    seat.leave();
     await third;
     expect([limiter.seated, limiter.waiting]).toEqual([3, 0]);
   });
@@ -89,7 +91,7 @@ describe('a limiter', () => {
 
   it('lets nobody wait longer than it says, nor anybody who has gone', async () => {
     const limiter = limiterOf({ seats: 1 });
-    const leave = await limiter.admit('a', endless);
+    const seat = await limiter.admit('a', endless);
     const late = limiter.admit('a', endless).catch((error: unknown) => error);
     const gone = new AbortController();
     const left = limiter.admit('b', gone.signal).catch((error: unknown) => error);
@@ -99,56 +101,117 @@ describe('a limiter', () => {
     expect(await late).toMatchObject({ code: 429 });
     expect(refusals).toEqual(['time-out', 'time-out']);
     expect(limiter.waiting).toBe(0);
-    leave();
+    seat.leave();
     expect(limiter.seated).toBe(0);
-    (await limiter.admit('b', endless))();
+    (await limiter.admit('b', endless)).leave();
     expect(limiter.seated).toBe(0);
   });
 
+  it('gives the seat of an answer that is made to others, and its flow none beyond its share', async () => {
+    const limiter = limiterOf({ seats: 1 });
+    const made = await limiter.admit('deaf', endless);
+    made.rise(400);
+    made.rise(400);
+    expect([limiter.seated, limiter.untaken]).toEqual([0, 400]);
+    const second = await limiter.admit('deaf', endless);
+    second.rise(400);
+    let third = false;
+    const waiting = limiter.admit('deaf', endless).then((seat) => {
+      third = true;
+      return seat;
+    });
+    (await limiter.admit('other', endless)).leave();
+    await settled();
+    expect([third, limiter.waiting]).toEqual([false, 1]);
+    made.leave();
+    made.leave();
+    await waiting;
+    expect([limiter.seated, limiter.untaken]).toEqual([1, 400]);
+    second.leave();
+    (await waiting).leave();
+    expect([limiter.seated, limiter.untaken]).toEqual([0, 0]);
+  });
+
+  it('leaves an answer its seat where too much waits for clients already', async () => {
+    const limiter = limiterOf({ untakenPerFlow: 5_000 });
+    const first = await limiter.admit('a', endless);
+    first.rise(900);
+    const second = await limiter.admit('a', endless);
+    second.rise(200);
+    expect([limiter.seated, limiter.untaken]).toEqual([1, 900]);
+    second.leave();
+    first.leave();
+    expect([limiter.seated, limiter.untaken]).toEqual([0, 0]);
+  });
+
   it('never exceeds a bound, and idles for nobody who may go on', async () => {
-    type Step = { do: 'come'; flow: string } | { do: 'leave'; which: number } | { do: 'wait' };
-    const step: fc.Arbitrary<Step> = fc.oneof(
-      fc.record({ do: fc.constant('come' as const), flow: fc.constantFrom('a', 'b', 'c') }),
-      fc.record({ do: fc.constant('leave' as const), which: fc.nat(10) }),
-      fc.record({ do: fc.constant('wait' as const) }),
-    );
+    const come = fc.record({
+      do: fc.constant('come' as const),
+      flow: fc.constantFrom('a', 'b', 'c'),
+    });
+    const other = fc.record({ do: fc.constantFrom('leave', 'rise', 'wait'), which: fc.nat(10) });
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
-        const limits = { seats: 3, seatsPerFlow: 2, queue: 4, queuePerFlow: 2, patienceMs: 500 };
+      fc.asyncProperty(fc.array(fc.oneof(come, other), { maxLength: 60 }), async (steps) => {
+        const limits = {
+          seats: 3,
+          seatsPerFlow: 2,
+          queue: 4,
+          queuePerFlow: 2,
+          patienceMs: 500,
+          untaken: 250,
+          untakenPerFlow: 200,
+        };
         const limiter = limiterOf(limits);
-        const seated: { flow: string; leave: () => void }[] = [];
+        const under: { flow: string; seat: Seat; hasRisen: boolean }[] = [];
         const waiting = new Map<string, number>();
         const add = (flow: string, by: number): void => {
           waiting.set(flow, (waiting.get(flow) ?? 0) + by);
         };
-        for (const one of steps) {
-          if (one.do === 'come') {
-            add(one.flow, 1);
-            void limiter.admit(one.flow, endless).then(
-              (leave) => {
-                add(one.flow, -1);
-                seated.push({ flow: one.flow, leave });
-              },
-              () => add(one.flow, -1),
-            );
-          } else if (one.do === 'leave' && seated.length > 0) {
-            const [left] = seated.splice(one.which % seated.length, 1);
-            left?.leave();
-          } else if (one.do === 'wait') await clock.advance(200);
+        const count = (hasRisen: boolean, flow?: string): number =>
+          under.filter((one) => one.hasRisen === hasRisen && one.flow === (flow ?? one.flow))
+            .length;
+        const come = (flow: string): void => {
+          add(flow, 1);
+          void limiter.admit(flow, endless).then(
+            (seat) => {
+              add(flow, -1);
+              under.push({ flow, seat, hasRisen: false });
+            },
+            () => add(flow, -1),
+          );
+        };
+        for (const step of steps) {
+          if ('flow' in step) come(step.flow);
+          else if (step.do === 'wait') await clock.advance(200);
+          else if (under.length > 0) {
+            const at = step.which % under.length;
+            const one = under[at];
+            if (step.do === 'leave') {
+              under.splice(at, 1);
+              one?.seat.leave();
+            } else if (one !== undefined) {
+              one.hasRisen ||= limiter.untaken + 100 <= limits.untaken;
+              one.seat.rise(100);
+            }
+          }
           await settled();
-          const of = (flow: string): number => seated.filter((seat) => seat.flow === flow).length;
-          expect(limiter.seated).toBe(seated.length);
-          expect(seated.length).toBeLessThanOrEqual(limits.seats);
+          expect(limiter.seated).toBe(count(false));
+          expect(limiter.untaken).toBe(count(true) * 100);
+          expect(limiter.seated).toBeLessThanOrEqual(limits.seats);
+          expect(limiter.untaken).toBeLessThanOrEqual(limits.untaken);
           expect(limiter.waiting).toBeLessThanOrEqual(limits.queue);
-          for (const [flow, count] of waiting) {
-            expect(of(flow)).toBeLessThanOrEqual(limits.seatsPerFlow);
-            expect(count).toBeLessThanOrEqual(limits.queuePerFlow);
-            const couldSit = seated.length < limits.seats && of(flow) < limits.seatsPerFlow;
-            expect(couldSit && count > 0).toBe(false);
+          for (const [flow, length] of waiting) {
+            expect(count(false, flow)).toBeLessThanOrEqual(limits.seatsPerFlow);
+            expect(length).toBeLessThanOrEqual(limits.queuePerFlow);
+            const couldSit =
+              limiter.seated < limits.seats &&
+              count(false, flow) < limits.seatsPerFlow &&
+              count(true, flow) * 100 < limits.untakenPerFlow;
+            expect(couldSit && length > 0).toBe(false);
           }
         }
       }),
-      { numRuns: 100 },
+      { numRuns: 200 },
     );
   });
 });
