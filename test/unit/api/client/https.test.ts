@@ -14,7 +14,7 @@ import type { HttpsTransport, HttpsTransportOptions } from '../../../../api/clie
 import { httpsTransport } from '../../../../api/client/https.ts';
 import { TransportError } from '../../../../api/client/transport.ts';
 import { systemClock } from '../../../../api/machinery/clock.ts';
-import { startTcpProxy } from '../../../support/tcp-proxy.ts';
+import { VirtualClock } from '../../../support/virtual-clock.ts';
 import { makeCertificates } from './certificates.ts';
 import { status } from './objects.ts';
 
@@ -158,13 +158,15 @@ describe('httpsTransport', () => {
   });
 
   it('says that nothing was sent when nobody listens, and that it may have been when no answer comes', async () => {
+    const clock = new VirtualClock();
     const port = await startServer((request) => {
       if (request.url === '/cut') request.socket.destroy();
+      else void clock.advance(5_000);
     });
-    const transport = transportTo(port, {}, { requestTimeoutMs: 100 });
+    const transport = transportTo(port, {}, { clock, requestTimeoutMs: 5_000 });
     await expect(
       transport.request({ method: 'POST', path: '/silent', body: {} }),
-    ).rejects.toMatchObject({ sent: true, message: expect.stringContaining('100 ms') as string });
+    ).rejects.toMatchObject({ sent: true, message: expect.stringContaining('5000 ms') as string });
     await expect(
       transport.request({ method: 'POST', path: '/cut', body: {} }),
     ).rejects.toMatchObject({ sent: true });
@@ -248,26 +250,29 @@ describe('httpsTransport', () => {
       response.writeHead(200);
       response.write('{"n":1}\n');
     });
-    const proxy = await startTcpProxy({ host: '127.0.0.1', port });
-    cleanups.push(() => proxy.stop());
-    const transport = transportTo(proxy.port, {}, { watchIdleMs: 200 });
+    const clock = new VirtualClock();
+    const transport = transportTo(port, {}, { clock, watchIdleMs: 200 });
     const events = transport.watch({ method: 'GET', path: '/w' }, never)[Symbol.asyncIterator]();
     expect((await events.next()).value).toEqual({ n: 1 });
-    proxy.blackHole();
-    await expect(events.next()).rejects.toThrow(/sent nothing for 200 ms/);
+    const silence = expect(events.next()).rejects.toThrow(/sent nothing for 200 ms/);
+    await clock.advance(200);
+    await silence;
   });
 
   it('does not mistake a slow reader for a dead link', async () => {
+    let finish = (): void => undefined;
     const port = await startServer((_, response) => {
       response.writeHead(200);
       response.write('{"n":1}\n{"n":2}\n');
-      setTimeout(() => response.end('{"n":3}\n'), 20);
+      finish = () => void response.end('{"n":3}\n');
     });
-    const transport = transportTo(port, {}, { watchIdleMs: 100 });
+    const clock = new VirtualClock();
+    const transport = transportTo(port, {}, { clock, watchIdleMs: 100 });
     const seen: unknown[] = [];
     for await (const event of transport.watch({ method: 'GET', path: '/w' }, never)) {
       seen.push(event);
-      await new Promise((resolve) => setTimeout(resolve, 150));
+      await clock.advance(150);
+      if (seen.length === 2) finish();
     }
     expect(seen).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }]);
   });
