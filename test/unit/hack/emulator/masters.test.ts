@@ -14,7 +14,7 @@ beforeAll(async () => {
     masters: 2,
     agents: 1,
     zk: `zk://${zookeeper.connectString}/mesos`,
-    timings: { zkSessionTimeout: 2000 },
+    timings: { zkSessionTimeout: 4000 },
   });
 });
 
