@@ -78,6 +78,8 @@ the same, it is killed at once.
 Examples:
   cosm delete job/web
   cosm delete -f web.yaml --timeout=2m            3 if they are not gone by then
+  cosm delete jobs --all -n trial --dry-run=server   what would go; without --dry-run it does
+  cosm delete jobs -l team=a
   cosm delete job/web --wait=false                do not wait until its tasks have stopped
   cosm delete task/web-0-4k7x2m9q1z               the job starts another in its place
   cosm delete job/web --force

@@ -110,10 +110,12 @@ function addObjectCommands(program: Command, context: Context): void {
   program
     .command('delete')
     .description('Delete objects. What a Job owns is stopped and deleted with it.')
-    .argument('[kind...]', 'KIND NAME... or KIND/NAME...')
+    .argument('[kind...]', 'KIND NAME..., KIND/NAME..., or KIND with -l or --all')
     .option(...filename)
     .option(...recursive)
     .option(...selector)
+    .option('--all', 'all objects of the kind in the namespace')
+    .option('--dry-run <where>', '"server" asks the server and deletes nothing')
     .option('--ignore-not-found', 'an object that does not exist is no failure')
     .option('--wait', 'wait until the objects are gone', true)
     .option('--no-wait', 'only ask for it, as --wait=false does')

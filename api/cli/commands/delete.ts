@@ -5,6 +5,7 @@ import { isObject, own } from '../../machinery/json.ts';
 import { jobLabel, jobResource } from '../../v1/job.ts';
 import { forceDeleteAnnotation, taskResource } from '../../v1/task.ts';
 import { inOrder } from '../apply/order.ts';
+import { changeShape } from '../change/options.ts';
 import type { Connection } from '../connection.ts';
 import { withConnection } from '../connection.ts';
 import type { Context, Invocation } from '../context.ts';
@@ -15,6 +16,7 @@ import { qualifiedName, type Kind, type Target } from '../kinds.ts';
 import { duplicates, identify } from '../manifest/check.ts';
 import { formatProblem } from '../manifest/documents.ts';
 import { readManifests } from '../manifest/sources.ts';
+import { nothingFound } from '../missing.ts';
 import { parseOptions } from '../options.ts';
 import { metadataText } from '../output/table.ts';
 import { fetchPages } from '../pages.ts';
@@ -32,6 +34,8 @@ const shape = {
   timeout: z.string().default('0'),
   force: z.boolean().default(false),
   confirmDead: z.boolean().default(false),
+  all: z.boolean().default(false),
+  dryRun: changeShape.dryRun,
 };
 
 /** One object that is to go. */
@@ -46,16 +50,25 @@ export async function run({ context, args, options }: Invocation): Promise<void>
   const timeoutMs = parseDuration(parsed.timeout, '--timeout');
   const fromFiles = parsed.filename.length > 0;
   if (fromFiles === args.length > 0) {
-    throw new CommandError('usage', 'name what to delete: either KIND/NAME or -f FILE');
+    throw new CommandError(
+      'usage',
+      'name what to delete: KIND/NAME, KIND with -l or --all, or -f FILE',
+    );
   }
   await withConnection(context, parsed, async (connection) => {
     const targets = fromFiles ? [] : await withKinds(connection, (kinds) => kinds.targets(args));
-    checkNamed(targets, parsed.selector);
+    const selecting = checkNamed(targets, parsed);
     const doomed = fromFiles
       ? await doomedOfFiles(context, connection, parsed.filename, parsed.recursive)
       : await doomedOf(connection, targets, parsed.selector);
-    const pending = await deleteAll(context, connection, doomed, parsed);
-    if (!parsed.wait) return;
+    if (selecting && doomed.length === 0) {
+      context.stderr.write(`${nothingFound(targets, connection.namespace)}\n`);
+    }
+    // What was found and has gone meanwhile, with its owner perhaps, is what was asked for.
+    const ignoreNotFound = parsed.ignoreNotFound || selecting;
+    const choices = { ...parsed, ignoreNotFound, dryRun: parsed.dryRun === 'server' };
+    const pending = await deleteAll(context, connection, doomed, choices);
+    if (!parsed.wait || choices.dryRun) return;
     await waitForAll(context, connection, pending, {
       goal: { type: 'delete' },
       timeoutMs: timeoutMs === 0 ? undefined : timeoutMs,
@@ -66,14 +79,24 @@ export async function run({ context, args, options }: Invocation): Promise<void>
   });
 }
 
-function checkNamed(targets: readonly Target[], selector: string | undefined): void {
+/** Whether the objects are selected, not named. */
+function checkNamed(
+  targets: readonly Target[],
+  { selector, all }: { selector?: string | undefined; all: boolean },
+): boolean {
+  const selecting = all || selector !== undefined;
   const open = targets.find(({ names }) => names.length === 0);
-  if (open !== undefined && selector === undefined) {
-    throw new CommandError('usage', `say which ${open.resource.plural}: by name or with -l`);
+  if (open !== undefined && !selecting) {
+    const { plural } = open.resource;
+    throw new CommandError('usage', `say which ${plural}: by name, with -l or with --all`);
   }
-  if (open === undefined && selector !== undefined) {
-    throw new CommandError('usage', 'names and files exclude -l; give one of them');
+  if (open === undefined && selecting) {
+    throw new CommandError('usage', 'names and files exclude -l and --all; give one of them');
   }
+  if (all && selector !== undefined) {
+    throw new CommandError('usage', '-l selects some and --all means every one; give one of them');
+  }
+  return selecting;
 }
 
 async function doomedOfFiles(
@@ -101,7 +124,7 @@ async function doomedOf(
   for (const { resource, names } of targets) {
     const namespace = connection.namespaceFor(resource);
     const found =
-      selector === undefined
+      names.length > 0
         ? names
         : await namesOf(connection, resource, { namespace, labelSelector: selector });
     doomed.push(...found.map((name) => ({ resource, namespace, name })));
@@ -112,10 +135,14 @@ async function doomedOf(
 async function namesOf(
   connection: Connection,
   resource: Kind,
-  { namespace, labelSelector }: { namespace: string | undefined; labelSelector: string },
+  {
+    namespace,
+    labelSelector,
+  }: { namespace: string | undefined; labelSelector: string | undefined },
 ): Promise<string[]> {
   const path = resourcePath(resource, { namespace });
-  const pages = await fetchPages(connection, { path, query: { labelSelector } });
+  const query: Record<string, string> = labelSelector === undefined ? {} : { labelSelector };
+  const pages = await fetchPages(connection, { path, query });
   const items = pages.flatMap((page) => (isObject(page) ? own(page, 'items') : []));
   return items.filter(isObject).map((item) => metadataText(item, 'name'));
 }
@@ -124,6 +151,8 @@ interface DeleteChoices {
   force: boolean;
   confirmDead: boolean;
   ignoreNotFound: boolean;
+  /** Only asks the server; nothing is marked either. */
+  dryRun: boolean;
 }
 
 /** Deletes one after the other and returns those that go only later. One failure does not spare the rest. */
@@ -131,8 +160,11 @@ async function deleteAll(
   context: Context,
   connection: Connection,
   doomed: readonly Doomed[],
-  { force, confirmDead, ignoreNotFound }: DeleteChoices,
+  choices: DeleteChoices,
 ): Promise<Awaited[]> {
+  const { ignoreNotFound, dryRun } = choices;
+  const force = choices.force && !dryRun;
+  const confirmDead = choices.confirmDead && !dryRun;
   const pending: Awaited[] = [];
   let failures = 0;
   for (const object of doomed) {
@@ -140,7 +172,7 @@ async function deleteAll(
       const { kind } = object.resource.gvk;
       if (force) await annotate(connection, object);
       if (confirmDead && kind === 'Task') await confirmTaskDead(connection, object);
-      const left = await deleteOne(context, connection, object);
+      const left = await deleteOne(context, connection, object, dryRun);
       if (left !== undefined) pending.push({ ...object, uid: left });
       if (force && kind === 'Job') await annotateTasks(connection, object);
       if (confirmDead && kind === 'Job') await confirmJobDead(connection, object);
@@ -160,17 +192,20 @@ async function deleteOne(
   context: Context,
   connection: Connection,
   { resource, namespace, name }: Doomed,
+  dryRun: boolean,
 ): Promise<string | undefined> {
   const answer = await connection.send({
     method: 'DELETE',
     path: resourcePath(resource, { namespace, name }),
+    ...(dryRun ? { query: { dryRun: 'All' } } : {}),
     body: { kind: 'DeleteOptions', apiVersion: 'v1', propagationPolicy: 'Background' },
   });
   const uid = isObject(answer) && answer['kind'] !== 'Status' ? metadataText(answer, 'uid') : '';
   const finalizers = isObject(answer) ? finalizersOf(answer) : [];
   const waiting = uid !== '' && finalizers.length > 0;
   const what = waiting ? `deletion started (held by ${finalizers.join(', ')})` : 'deleted';
-  context.stdout.write(`${qualifiedName(resource, name)} ${what}\n`);
+  const suffix = dryRun ? ' (dry run)' : '';
+  context.stdout.write(`${qualifiedName(resource, name)} ${what}${suffix}\n`);
   return waiting ? uid : undefined;
 }
 

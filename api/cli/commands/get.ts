@@ -20,6 +20,7 @@ import {
 import { sortByPath } from '../output/sort.ts';
 import type { Table } from '../output/table.ts';
 import { metadataText, tableAccept, tableOf } from '../output/table.ts';
+import { nothingFound } from '../missing.ts';
 import { parseOptions } from '../options.ts';
 import { refusalText } from '../report.ts';
 import { collectionOf, tablePrinter, type GetOptions } from './get-options.ts';
@@ -83,7 +84,10 @@ async function printTables(
     printed.push(printer.lines(sorted(table, get)).join('\n'));
   }
   if (printed.length > 0) context.stdout.write(`${printed.join('\n\n')}\n`);
-  else if (missing.count === 0) context.stderr.write(`${nothingFound(connection, targets, get)}\n`);
+  else if (missing.count === 0) {
+    const namespace = get.allNamespaces ? undefined : connection.namespace;
+    context.stderr.write(`${nothingFound(targets, namespace)}\n`);
+  }
   missing.conclude();
 }
 
@@ -212,11 +216,4 @@ class Missing {
   conclude(): void {
     if (this.count > 0) throw new CommandError('failed', '');
   }
-}
-
-function nothingFound(connection: Connection, targets: readonly Target[], get: GetOptions): string {
-  const kinds = targets.map(({ resource }) => resource.plural).join(', ');
-  const namespaced = targets.some(({ resource }) => resource.namespaced);
-  const where = namespaced && !get.allNamespaces ? ` in namespace ${connection.namespace}` : '';
-  return `No ${kinds} found${where}.`;
 }
