@@ -37,6 +37,12 @@ export async function readBody(request: BodySource, memory: BodyMemory): Promise
   const declared = Number(request.headers['content-length'] ?? '0');
   if (declared > limits.bodyBytes) throw tooLarge();
   if (request instanceof IncomingMessage && !announcesBody(request)) return Buffer.alloc(0);
+  const arrived = arrivedBody(request);
+  if (arrived !== undefined) {
+    if (arrived.length > limits.bodyBytes) throw tooLarge();
+    memory.take(arrived.length);
+    return arrived;
+  }
   const chunks: Buffer[] = [];
   let size = 0;
   let taken = 0;
@@ -57,6 +63,16 @@ export async function readBody(request: BodySource, memory: BodyMemory): Promise
     throw cutShort(error);
   }
   return Buffer.concat(chunks);
+}
+
+/**
+ * A body that has come whole, as small ones have by the time that anybody asks for them: it need not be
+ * read as a stream, which takes many turns. undefined: it has not.
+ */
+function arrivedBody(request: BodySource): Buffer | undefined {
+  if (!(request instanceof IncomingMessage) || !request.complete) return undefined;
+  const bytes: unknown = request.read();
+  return Buffer.isBuffer(bytes) ? bytes : undefined;
 }
 
 /** Whether there may be a body: in HTTP/1.1 only one that the headers tell of (RFC 9112, 6.3). */

@@ -1,5 +1,6 @@
 import { PassThrough } from 'node:stream';
-import type { IncomingMessage } from 'node:http';
+import { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
 import { expect, it } from 'vitest';
 import { BodyMemory, readBody } from '../../../../../api/server/http/body.ts';
 import { limits } from '../../../../../api/server/http/limits.ts';
@@ -34,4 +35,46 @@ it('a body that is refused takes no room', async () => {
     });
   }
   memory.take(limits.allBodiesBytes);
+});
+
+/** A request of HTTP/1.1 whose body has come as the parser hands it on. */
+function arrivedRequest(chunks: readonly Buffer[], end: boolean): IncomingMessage {
+  const request = new IncomingMessage(new Socket());
+  request.headers['transfer-encoding'] = 'chunked';
+  for (const chunk of chunks) request.push(chunk);
+  if (end) complete(request);
+  return request;
+}
+
+function complete(request: IncomingMessage): void {
+  request.complete = true;
+  request.push(null);
+}
+
+it('a body is the same whether it has come whole or is still on its way', async () => {
+  const memory = new BodyMemory();
+  const chunks = [Buffer.from('{"a":'), Buffer.from('1}')];
+  const whole = arrivedRequest(chunks, true);
+  const ended = new Promise((resolve) => whole.once('end', resolve));
+  expect((await readBody(whole, memory)).toString()).toBe('{"a":1}');
+  await ended;
+  const late = arrivedRequest(chunks, false);
+  const reading = readBody(late, memory);
+  complete(late);
+  expect((await reading).toString()).toBe('{"a":1}');
+  expect((await readBody(arrivedRequest([], true), memory)).length).toBe(0);
+});
+
+it('a body that has come whole counts like any other', async () => {
+  const memory = new BodyMemory();
+  await expect(readBody(arrivedRequest([half, half, half], true), memory)).rejects.toMatchObject({
+    reason: 'RequestEntityTooLarge',
+  });
+  const most = Math.floor(limits.allBodiesBytes / limits.bodyBytes);
+  for (let index = 0; index < most; index += 1) {
+    await readBody(arrivedRequest([half, half], true), memory);
+  }
+  await expect(readBody(arrivedRequest([half, half], true), memory)).rejects.toMatchObject({
+    reason: 'TooManyRequests',
+  });
 });
