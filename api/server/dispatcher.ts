@@ -88,9 +88,10 @@ export class Dispatcher {
   #begin(request: ServerRequest): { id: string; trail: AuditTrail | undefined } {
     const { auditor, random } = this.#options;
     const id = request.remote?.auditId ?? random.uuid();
+    if (auditor === undefined) return { id, trail: undefined };
     const asked = this.#asked(request);
     const resource = asked.served?.resource;
-    return { id, trail: auditor?.begin(id, request, { ...asked, resource }) };
+    return { id, trail: auditor.begin(id, request, { ...asked, resource }) };
   }
 
   async #settle(request: ServerRequest, trail: AuditTrail | undefined): Promise<Answer> {

@@ -70,10 +70,12 @@ async function admittedOf(
   return job === undefined ? [] : requestsOf(job, templatePath);
 }
 
+const attachmentsSchema = networkAttachmentSchema.array();
+
 function requestsOf(object: KubeObject, path: readonly string[]): Request[] {
-  const networks = networkAttachmentSchema
-    .array()
-    .safeParse(valueAt(object, [...path, 'networks']));
+  const given = valueAt(object, [...path, 'networks']);
+  if (given === undefined) return [];
+  const networks = attachmentsSchema.safeParse(given);
   return (networks.data ?? []).flatMap(({ name, ips = [], ipsByInstance = [] }, n) => {
     const field = `${path.join('.')}.networks[${n}]`;
     const request = (ip: string, at: string): Request => ({
