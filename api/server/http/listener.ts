@@ -63,6 +63,8 @@ export class HttpsListener {
   /** Of each request under way: aborted when its client goes, or the server stops. */
   readonly #open = new Set<AbortController>();
   readonly #underWay = new Set<Promise<void>>();
+  /** Why what a request began is to end: one for all, since to make one takes its time. */
+  readonly #over = new DOMException('the exchange is over', 'AbortError');
   readonly #turns: Turns;
   readonly #flushes: Flushes;
   readonly #bodies = new BodyMemory();
@@ -233,7 +235,7 @@ export class HttpsListener {
     this.#open.add(gone);
     // Nobody listens any more once it is answered, and most connections live on.
     response.once('close', () => {
-      if (this.#open.has(gone)) gone.abort();
+      if (this.#open.has(gone)) gone.abort(this.#over);
     });
     const exchange = {
       response,
