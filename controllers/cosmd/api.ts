@@ -55,6 +55,7 @@ export function apiServerOf({ config, logger, ...context }: ApiContext): ApiServ
       host,
       port,
       http2: api.http2,
+      connections: { all: api.limits.connections, perAddress: api.limits.connectionsPerAddress },
       tls: tlsOf('api', api),
     },
   });

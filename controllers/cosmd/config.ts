@@ -206,6 +206,16 @@ export const configSchema = z.strictObject({
             .min(1)
             .default(100)
             .describe('Logs that are read, commands and attachments of one user at a time.'),
+          connections: z
+            .int()
+            .min(1)
+            .default(10_000)
+            .describe('Connections at a time; the oldest that nobody known uses makes room.'),
+          connectionsPerAddress: z
+            .int()
+            .min(1)
+            .default(5_000)
+            .describe('And from one address (IPv6: one /64), which clients of a proxy share.'),
         })
         .prefault({})
         .describe(

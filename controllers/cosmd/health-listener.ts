@@ -32,7 +32,11 @@ export interface HealthListenerOptions {
 }
 
 /** Probes and scrapes come from a few places, and have no bodies. */
-const limits = { connections: 100, requestMs: 10_000, headerBytes: 8 * 1024 };
+const limits = {
+  connections: { all: 100, perAddress: 100 },
+  requestMs: 10_000,
+  headerBytes: 8 * 1024,
+};
 
 /** Groups whose members may read metrics, as by the default roles of the API. */
 const readers = ['system:monitoring', 'system:masters'];
@@ -82,8 +86,7 @@ export class HealthListener implements Runnable {
       this.#server = secure;
       this.#setTls = (next) => secure.setSecureContext(secureContextOptions(next));
     }
-    this.#connections = new Connections(this.#server);
-    this.#server.maxConnections = limits.connections;
+    this.#connections = new Connections(this.#server, limits.connections);
     this.#server.headersTimeout = limits.requestMs;
     this.#server.requestTimeout = limits.requestMs;
     // Whoever does not read what it asked for keeps no connection: there are few.

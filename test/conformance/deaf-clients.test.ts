@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { connect as tcpConnect } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Metrics } from '../../api/machinery/metrics.ts';
@@ -140,5 +141,44 @@ describe('requests behind a watch on one connection of HTTP/1.1', () => {
     const closed = once(socket, 'close');
     await Promise.all([own.stop(), closed]);
     expect(own.complaints).toEqual([]);
+  });
+});
+
+describe('connections over which nobody asks for anything', () => {
+  it('make room for those who do, and end nothing that is under way', async () => {
+    const counted = new Metrics();
+    const own = await startServer(resources, undefined, undefined, {
+      metrics: counted,
+      connections: { all: 100, perAddress: 4 },
+    });
+    const identity = { caFile: own.certificates.caFile, ...own.certificates.admin };
+    const path = '/api/v1/namespaces/default';
+    const ask = async (): Promise<number> =>
+      (await exchange(own.port, identity, { method: 'GET', path })).status;
+    const watcher = await dialHttp2(own.port, identity);
+    open.push(watcher);
+    const payload = requestHeaders('GET', `${path}?watch=true`);
+    watcher.write(
+      frame('headers', { stream: 1, flags: flags.endHeaders | flags.endStream, payload }),
+    );
+    await once(watcher.resume(), 'data');
+    const watches = (): boolean => /^apiserver_registered_watchers\{.*\} 1$/m.test(counted.text());
+    await expect.poll(watches).toBe(true);
+    const mute = Array.from({ length: 20 }, () => tcpConnect(own.port, '127.0.0.1'));
+    await Promise.all(
+      mute.map((socket) =>
+        once(
+          socket.on('error', () => undefined),
+          'connect',
+        ),
+      ),
+    );
+    expect(await ask()).toBe(200);
+    expect(await ask()).toBe(200);
+    expect(watches()).toBe(true);
+    expect(counted.text()).toMatch(/^mesocosm_api_connections_cut_total\{bound="address"\} [1-9]/m);
+    for (const socket of mute) socket.destroy();
+    watcher.destroy();
+    await own.stop();
   });
 });

@@ -13,7 +13,8 @@ export const limits = {
   requestMs: 60_000,
   /** client-go re-uses idle connections for about 90 s: closing earlier loses its next request. */
   keepAliveMs: 180_000,
-  connections: 10_000,
+  /** Of all clients, and of one address, which all have who come through the same proxy. */
+  connections: { all: 10_000, perAddress: 5_000 },
   /** Requests of one connection of HTTP/1.1 that wait for their turn; whoever sends more is cut off. */
   pipelined: 64,
   /** Requests at a time on one connection of HTTP/2; Kubernetes' own bound. Go dials again for more. */

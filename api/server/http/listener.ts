@@ -14,7 +14,7 @@ import type { Answer } from '../request.ts';
 import type { ServerLogger } from '../server.ts';
 import type { Send, Traffic } from '../traffic/traffic.ts';
 import { announcesBody, BodyMemory, decodeBody, drain, readBody } from './body.ts';
-import { Connections } from './connections.ts';
+import { Connections, type ConnectionBounds } from './connections.ts';
 import { Http2Connections } from './http2.ts';
 import { Flushes } from './flushes.ts';
 import { limits } from './limits.ts';
@@ -32,6 +32,8 @@ export interface ListenOptions {
   port: number;
   /** Whether clients may choose HTTP/2; they may if absent. */
   http2?: boolean | undefined;
+  /** The server's own if absent. */
+  connections?: ConnectionBounds | undefined;
 }
 
 export interface HttpsListenerOptions extends ListenOptions {
@@ -75,7 +77,10 @@ export class HttpsListener {
     setMaxListeners(0, this.#stopping.signal);
     this.#turns = new Turns(options.clock);
     this.#flushes = new Flushes(options.clock);
-    this.#heads = new RequestHeads(options);
+    this.#heads = new RequestHeads({
+      ...options,
+      onKnown: (socket) => this.#connections.known(socket),
+    });
     this.#tls = options.tls;
     this.#server = createServer(
       {
@@ -96,7 +101,6 @@ export class HttpsListener {
     this.#server.requestTimeout = limits.requestMs;
     this.#server.keepAliveTimeout = limits.keepAliveMs;
     this.#server.maxHeadersCount = limits.headers;
-    this.#server.maxConnections = limits.connections;
     this.#server.timeout = 0;
     const upgrades = new Upgrades({
       ...options,
@@ -114,7 +118,13 @@ export class HttpsListener {
     });
     // Takes away whoever listens to connections, so it comes before those who listen too.
     this.#divertHttp2();
-    this.#connections = new Connections(this.#server);
+    const cut = options.metrics?.counter(
+      'mesocosm_api_connections_cut_total',
+      'Connections that made room for others, by the bound that was met.',
+    );
+    for (const bound of ['all', 'address']) cut?.inc({ bound }, 0);
+    const bounds = options.connections ?? limits.connections;
+    this.#connections = new Connections(this.#server, bounds, (bound) => cut?.inc({ bound }));
     options.metrics?.collect(
       'gauge',
       'mesocosm_api_connections',

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Clock } from '../../machinery/clock.ts';
 import { ApiError } from '../../machinery/errors.ts';
@@ -15,6 +16,8 @@ export type RequestHead = Omit<ServerRequest, 'body' | 'signal'> & { remote: Rem
 export interface RequestHeadsOptions {
   authentication: Authentication;
   clock: Clock;
+  /** Somebody whom we know has asked for something over this connection. */
+  onKnown?: (socket: Socket) => void;
 }
 
 /** Longest Audit-ID that is taken from a client. */
@@ -66,6 +69,7 @@ export class RequestHeads {
       socket instanceof TLSSocket ? this.#certificates.userOf(socket, clock.now()) : undefined;
     const { authorization } = headers;
     const user = await authentication.identify({ certificate, authorization });
+    if (user !== undefined) this.#options.onKnown?.(socket);
     const fence = parseFence(single(headers[fenceHeader]));
     const impersonation = impersonationOf(rawHeaders);
     return { ...plain, user, fence, remote: { ...plain.remote, impersonation } };

@@ -6,6 +6,7 @@ import { ensureCertificates, type Certificates } from '../../../hack/local/certi
 import { systemClock, type Clock } from '../../../api/machinery/clock.ts';
 import { systemRandom } from '../../../api/machinery/random.ts';
 import type { AnyResource } from '../../../api/machinery/resource.ts';
+import type { ConnectionBounds } from '../../../api/server/http/connections.ts';
 import {
   createApiServer,
   type ApiServer,
@@ -36,7 +37,7 @@ export async function startServer(
       ApiServerOptions,
       'reporters' | 'agents' | 'authorization' | 'identity' | 'audit' | 'metrics' | 'streams'
     >
-  > & { http2?: boolean } = {},
+  > & { http2?: boolean; connections?: ConnectionBounds } = {},
 ): Promise<RunningServer> {
   const directory = await mkdtemp(join(tmpdir(), 'mesocosm-api-'));
   const certificates = ensureCertificates(directory);
@@ -58,6 +59,7 @@ export async function startServer(
       host: '127.0.0.1',
       port: 0,
       http2: more.http2,
+      connections: more.connections,
       tls: {
         key: readFileSync(certificates.server.keyFile),
         cert: readFileSync(certificates.server.certFile),
