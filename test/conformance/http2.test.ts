@@ -10,11 +10,13 @@ import {
 import { connect as connectTls } from 'node:tls';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { systemClock, type Clock } from '../../api/machinery/clock.ts';
+import { sleep } from '../../api/machinery/clock.ts';
 import { Metrics } from '../../api/machinery/metrics.ts';
 import type { AuditEvent } from '../../api/server/audit/event.ts';
+import { limits } from '../../api/server/http/limits.ts';
 import { resources } from '../../api/v1/resources.ts';
 import { clientCertificate } from '../../hack/local/certificates.ts';
+import { HurriedClock } from '../support/hurried-clock.ts';
 import { widgetResource } from '../unit/api/server/support/widget.ts';
 import { dialHttp2, flags, frame, requestHeaders } from './support/frames.ts';
 import { kubectlVersions } from './support/kubectl.ts';
@@ -357,14 +359,10 @@ describe('a server that speaks no HTTP/2', () => {
 });
 
 describe('a server whose patience is short', () => {
-  /** Half a minute is a tenth of a second. */
-  const hasty = (): Clock => {
-    const real = systemClock();
-    return { ...real, after: (ms, run) => real.after(ms / 300, run) };
-  };
-
   it('cuts off who reads nothing, who sends slowly, and who does not answer to a ping', async () => {
-    const own = await startServer(all, undefined, hasty());
+    const clock = new HurriedClock();
+    clock.hurry(limits.stalledMs);
+    const own = await startServer(all, undefined, clock);
     const deaf = dial(own);
     const watching = await watch(deaf, `${widgets}?watch=true`);
     watching.stream.pause();
@@ -374,19 +372,22 @@ describe('a server whose patience is short', () => {
       const body: unknown = JSON.parse(widget(`deaf-${index}`, note));
       await transport.request({ method: 'POST', path: widgets, body });
       await transport.request({ method: 'DELETE', path: `${widgets}/deaf-${index}` });
-      await new Promise((resolve) => systemClock().after(1, () => resolve(undefined)));
+      await sleep(clock, 1);
     }
     expect(own.complaints.join()).toMatch(/StalledClientError/);
     // Its own stream alone: the connection is fine.
     expect((await ask(deaf, '/readyz')).status).toBe(200);
 
     const slow = dial(own);
+    await once(slow, 'connect');
+    clock.hurry(limits.requestMs);
     const half = slow.request({ ':method': 'POST', ':path': widgets, 'content-length': '100' });
     half.on('error', () => undefined);
     half.write('{');
     await once(half, 'close');
     expect(half.rstCode).toBe(constants.NGHTTP2_CANCEL);
 
+    clock.hurry(limits.pingMs);
     const silent = await dialHttp2(own.port, { caFile: own.certificates.caFile });
     const gone = once(silent, 'close');
     silent.resume();

@@ -7,8 +7,10 @@ import { gunzipSync } from 'node:zlib';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ensureCertificates } from '../../hack/local/certificates.ts';
-import { systemClock } from '../../api/machinery/clock.ts';
+import { sleep } from '../../api/machinery/clock.ts';
+import { limits } from '../../api/server/http/limits.ts';
 import { resources } from '../../api/v1/resources.ts';
+import { HurriedClock } from '../support/hurried-clock.ts';
 import { widgetResource } from '../unit/api/server/support/widget.ts';
 import { exchange, type Identity } from './golden/wire.ts';
 import { startServer, type RunningServer } from './support/server.ts';
@@ -283,10 +285,9 @@ describe('a watch over HTTPS', () => {
   });
 
   it('is cut off when its client takes nothing, and costs the others nothing', async () => {
-    // The server's patience is half a minute: this clock makes a tenth of a second of it.
-    const real = systemClock();
-    const hasty = { ...real, after: (ms: number, run: () => void) => real.after(ms / 300, run) };
-    const own = await startServer([widgetResource, ...resources], undefined, hasty);
+    const clock = new HurriedClock();
+    clock.hurry(limits.stalledMs);
+    const own = await startServer([widgetResource, ...resources], undefined, clock);
     const { certFile, keyFile } = own.certificates.admin;
     const socket = connect({
       port: own.port,
@@ -311,7 +312,7 @@ describe('a watch over HTTPS', () => {
       const answer = await transport.request({ method: 'POST', path: widgets, body });
       expect(answer.code).toBe(201);
       await transport.request({ method: 'DELETE', path: `${widgets}/w${index % 10}-${index}` });
-      await new Promise((resolve) => real.after(1, () => resolve(undefined)));
+      await sleep(clock, 1);
     }
     expect(own.complaints.join()).toMatch(/StalledClientError/);
     socket.destroy();
