@@ -19,9 +19,9 @@ export function childrenOf(pid: number): number[] {
   return text === '' ? [] : text.split(' ').map(Number);
 }
 
-/** Children first, so that a shell does not see its child die before it is told itself. */
+/** Parents first: a shell whose child is signalled before it goes on with the next command. */
 export function descendantsOf(pid: number): number[] {
-  return childrenOf(pid).flatMap((child) => [...descendantsOf(child), child]);
+  return childrenOf(pid).flatMap((child) => [child, ...descendantsOf(child)]);
 }
 
 /** Clock ticks a second, and bytes of a page, on every Linux that this runs on. */
