@@ -108,7 +108,7 @@ function connect(
 ): Promise<ChannelSocket> {
   const access = accessOf(user);
   const clock = systemClock();
-  return openChannels({ access, clock, userAgent: 'test', path, query, timeoutMs: 5_000, signal });
+  return openChannels({ access, clock, userAgent: 'test', path, query, timeoutMs: 30_000, signal });
 }
 
 /** The answer to a request with headers of one's own; a change of protocol is told by its code. */
@@ -231,7 +231,7 @@ it('changes nothing by a request that asks to upgrade', async () => {
 describe('a session', () => {
   it('is open to who may create it, and the agent is asked with our credential', async () => {
     const socket = await connect('editer');
-    expect(await until(() => sessions.size === 1, 5_000)).toBe(true);
+    expect(await until(() => sessions.size === 1, 30_000)).toBe(true);
     const [session] = sessions;
     const data = Buffer.from('hello').toString('base64');
     const record = { type: 'DATA', data: { type: 'STDOUT', data } };
@@ -246,9 +246,9 @@ describe('a session', () => {
   it('lets go of the agent when the client has gone', async () => {
     const leaving = new AbortController();
     await connect('editer', exec, leaving.signal);
-    expect(await until(() => sessions.size === 1, 5_000)).toBe(true);
+    expect(await until(() => sessions.size === 1, 30_000)).toBe(true);
     leaving.abort();
-    expect(await until(() => sessions.size === 0, 5_000)).toBe(true);
+    expect(await until(() => sessions.size === 0, 30_000)).toBe(true);
   });
 
   it('asks nobody but the agents that there are objects of', async () => {
@@ -291,17 +291,17 @@ describe('a session', () => {
       userAgent: 'test',
       path: exec,
       query,
-      timeoutMs: 5_000,
+      timeoutMs: 30_000,
       signal,
     };
     const socket = await openChannels(options);
-    expect(await until(() => sessions.size === 1, 5_000)).toBe(true);
+    expect(await until(() => sessions.size === 1, 30_000)).toBe(true);
     const stopped = other.server.stop();
     const { value } = await socket.messages().next();
     expect(value?.data.toString()).toContain('the server is being stopped');
     expect(await socket.closed).toMatchObject({ code: 1001 });
     await stopped;
-    expect(await until(() => sessions.size === 0, 5_000)).toBe(true);
+    expect(await until(() => sessions.size === 0, 30_000)).toBe(true);
   });
 });
 
