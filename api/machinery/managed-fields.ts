@@ -46,10 +46,17 @@ export function isSameManager(left: Manager, right: Manager): boolean {
   );
 }
 
-/** The owners in the managedFields of a stored object. What is of another version says nothing here. */
-export function ownersOf(entries: ManagedFields | undefined, apiVersion: string): Owner[] {
+/**
+ * The owners in the managedFields of a stored object, as far as they wrote in one of these versions: what
+ * is of a version that is no longer there says nothing.
+ */
+export function ownersOf(
+  entries: ManagedFields | undefined,
+  versions: ReadonlySet<string>,
+): Owner[] {
   return (entries ?? []).flatMap((entry) => {
-    if (entry.apiVersion !== apiVersion || !isOperation(entry.operation)) return [];
+    const { apiVersion = '' } = entry;
+    if (!versions.has(apiVersion) || !isOperation(entry.operation)) return [];
     const { manager: name = '', operation, subresource = '', time, fieldsV1 } = entry;
     const fields = isStoredSet(fieldsV1) ? fieldsV1 : noFields;
     return [{ name, operation, subresource, apiVersion, time, fields }];

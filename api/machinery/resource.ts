@@ -61,10 +61,17 @@ export interface Report {
 }
 
 /** Result of holding an untrusted document against a schema. */
-export type ParseResult<T> =
-  | { ok: true; value: T }
-  /** `unknown` are the paths that the schema does not have; `errors` includes them. */
-  | { ok: false; errors: FieldError[]; unknown: string[][] };
+export type ParseResult<T> = { ok: true; value: T } | Unparsed;
+
+export interface Unparsed {
+  ok: false;
+  /** Those about unknown fields included. */
+  errors: FieldError[];
+  /** Paths that the schema does not have. */
+  unknown: string[][];
+  /** In the order of `unknown`: what to write instead of a field that people expect. */
+  mends?: readonly (string | undefined)[];
+}
 
 /** What a validation may look at besides the object itself; all of it is plain data. */
 export interface ValidationContext {
@@ -98,6 +105,11 @@ export interface Resource<T extends KubeObject = KubeObject> {
   verbs?: readonly Verb[];
   /** The group under whose keys it is kept, if it is another view of what that group stores. */
   storageGroup?: string;
+  /**
+   * apiVersions of the same objects with the same paths to their fields: who wrote in one of them owns
+   * the same fields here.
+   */
+  siblingVersions?: readonly string[];
   /** Seconds after which a new object expires, for Events. */
   ttlSeconds?: number;
   /**

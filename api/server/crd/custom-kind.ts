@@ -67,6 +67,7 @@ export function customKind(
       }),
     ),
     schema: publishedSchema(schema),
+    siblingVersions: spec.versions.map(({ name }) => apiVersionOf({ group, version: name })),
     parse: (document, checked) => shape.parse(document, checked),
     defaults: (object) => shape.complete(object),
     validate: () => [],

@@ -44,6 +44,8 @@ export class Ownership {
   readonly #resource: Resource;
   readonly #schema: SchemaNode;
   readonly #clock: Clock;
+  /** The versions whose fields are those of this one. */
+  readonly #versions: ReadonlySet<string>;
   /** Sets that were seen before, in terms of the schema: most writes leave most sets as they are. */
   readonly #conformed = new WeakMap<FieldSet, FieldSet>();
 
@@ -51,6 +53,7 @@ export class Ownership {
     this.#resource = options.resource;
     this.#schema = ownershipSchema(options.resource);
     this.#clock = options.clock;
+    this.#versions = new Set([this.#apiVersion, ...(options.resource.siblingVersions ?? [])]);
   }
 
   get #apiVersion(): string {
@@ -62,7 +65,7 @@ export class Ownership {
   }
 
   #ownersOf(entries: ManagedFields | undefined): Owner[] {
-    return ownersOf(entries, this.#apiVersion).map((owner) => this.#conforming(owner));
+    return ownersOf(entries, this.#versions).map((owner) => this.#conforming(owner));
   }
 
   #conforming(owner: Owner): Owner {

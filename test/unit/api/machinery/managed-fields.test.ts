@@ -23,6 +23,8 @@ function owner(name: string, given: Partial<Owner> = {}): Owner {
   };
 }
 
+const v1: ReadonlySet<string> = new Set(['v1']);
+
 describe('stored managers', () => {
   it('come back as they were, in Kubernetes order', () => {
     const owners = [
@@ -48,12 +50,12 @@ describe('stored managers', () => {
       fieldsType: 'FieldsV1',
       fieldsV1: color,
     });
-    expect(managedFieldsOf(ownersOf(entries, 'v1'))).toEqual(entries);
+    expect(managedFieldsOf(ownersOf(entries, v1))).toEqual(entries);
   });
 
   it('are none if there is nobody', () => {
     expect(managedFieldsOf([])).toBeUndefined();
-    expect(ownersOf(undefined, 'v1')).toEqual([]);
+    expect(ownersOf(undefined, v1)).toEqual([]);
   });
 
   it('own nothing by fields that make no sense', () => {
@@ -61,11 +63,13 @@ describe('stored managers', () => {
       ...entry,
       fieldsV1: { 'f:spec': null },
     }));
-    expect(ownersOf(entries, 'v1')).toEqual([owner('a', { fields: {} })]);
+    expect(ownersOf(entries, v1)).toEqual([owner('a', { fields: {} })]);
   });
 
-  it('say nothing in another version', () => {
-    expect(ownersOf(managedFieldsOf([owner('a', { apiVersion: 'v2' })]), 'v1')).toEqual([]);
+  it('say nothing in a version that is no longer there, and the same in the others', () => {
+    const entries = managedFieldsOf([owner('a', { apiVersion: 'v2' })]);
+    expect(ownersOf(entries, v1)).toEqual([]);
+    expect(ownersOf(entries, new Set(['v1', 'v2']))).toEqual([owner('a', { apiVersion: 'v2' })]);
   });
 
   it('are compared whatever their times and order', () => {

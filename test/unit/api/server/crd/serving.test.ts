@@ -1,11 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../../../api/machinery/clock.ts';
 import { seededRandom } from '../../../../../api/machinery/random.ts';
+import type { ApiResponse } from '../../../../../api/client/transport.ts';
 import { createApiServer } from '../../../../../api/server/server.ts';
 import { MemoryStorage } from '../../../../../api/storage/memory.ts';
 import { resources } from '../../../../../api/v1/resources.ts';
 import { widgetsOf, type Definition } from '../../../../conformance/support/definitions.ts';
 import { faultWhen, withFaults, type FaultRule } from '../../../../support/faults.ts';
+import { applyTo, owners } from '../support/applying.ts';
 import { at, startHarness, textAt, type Harness } from '../support/harness.ts';
 
 const group = 'example.dev';
@@ -134,6 +136,35 @@ describe('kinds of users', () => {
       () => here.send('GET', `${widgets}/a`),
       ({ body }) => at(body, 'spec.shape') === 'round',
     );
+  });
+
+  it('have the same owners in all of their versions', async () => {
+    await define(widgetsOf(group, ['v1', 'v2']));
+    const in2 = widgets.replace('/v1/', '/v2/');
+    const apply = (path: string, version: string, by: string, spec: object): Promise<ApiResponse> =>
+      applyTo(here, { ...widget('a', spec), apiVersion: `${group}/${version}` }, { path, by });
+    await apply(`${widgets}/a`, 'v1', 'one', { color: 'red', size: 'L' });
+    const shared = await apply(`${in2}/a`, 'v2', 'two', { color: 'red' });
+    expect(owners(shared)).toEqual({
+      'one Apply': { 'f:spec': { 'f:color': {}, 'f:size': {} } },
+      'two Apply': { 'f:spec': { 'f:color': {} } },
+    });
+    expect(await apply(`${in2}/a`, 'v2', 'two', { color: 'green' })).toMatchObject({
+      code: 409,
+      body: { message: 'Apply failed with 1 conflict: conflict with "one": .spec.color' },
+    });
+    const patched = await here.send('PATCH', `${in2}/a`, {
+      body: { spec: { size: 'S' } },
+      contentType: 'application/merge-patch+json',
+      query: { fieldManager: 'three' },
+    });
+    expect(owners(patched)).toMatchObject({
+      'one Apply': { 'f:spec': { 'f:color': {} } },
+      'three Update': { 'f:spec': { 'f:size': {} } },
+    });
+    const left = await apply(`${in2}/a`, 'v2', 'one', { color: 'red' });
+    expect(left).toMatchObject({ code: 200, body: { spec: { color: 'red', size: 'S' } } });
+    expect(Object.keys(owners(left)).sort()).toEqual(['one Apply', 'three Update', 'two Apply']);
   });
 
   it('show what is stored in each of their versions, and store it in one', async () => {
