@@ -1,7 +1,8 @@
 import { isObject, own, without, type JsonObject } from '../../machinery/json.ts';
 import type { KubeObject } from '../../machinery/metadata.ts';
 import type { Resource, SchemaNode } from '../../machinery/resource.ts';
-import { wholeSchema } from './object-meta.ts';
+import { isEmbedded } from '../../machinery/structural/node.ts';
+import { objectMetaSchemaNode, wholeSchema } from './object-meta.ts';
 
 /** What of the metadata somebody can own; the rest is the server's or the object's identity. */
 const ownedMetadata = [
@@ -15,10 +16,36 @@ const ownedMetadata = [
 /** An object of which nobody owns anything. */
 export const nothing: JsonObject = { metadata: {} };
 
+/** Whether the schema of a kind names the fields of its objects. */
+export function hasFields(resource: Pick<Resource, 'schema'>): boolean {
+  return resource.schema.properties !== undefined;
+}
+
 /** A kind that says nothing of its fields has them named by what its objects look like. */
 export function ownershipSchema(resource: Pick<Resource, 'schema'>): SchemaNode {
-  if (resource.schema.properties !== undefined) return wholeSchema(resource);
+  if (hasFields(resource)) return withEmbedded(wholeSchema(resource));
   return { ...resource.schema, properties: { metadata: {} } };
+}
+
+const embeddedFields = { apiVersion: { type: 'string' }, kind: { type: 'string' } };
+
+/** The schema with the fields that every object inside another one has. */
+function withEmbedded(schema: SchemaNode): SchemaNode {
+  const { items, additionalProperties, properties } = schema;
+  const next: SchemaNode = { ...schema };
+  if (items !== undefined) next.items = withEmbedded(items);
+  if (typeof additionalProperties === 'object') {
+    next.additionalProperties = withEmbedded(additionalProperties);
+  }
+  const fields = Object.entries(properties ?? {}).map(([name, child]): [string, SchemaNode] => [
+    name,
+    withEmbedded(child),
+  ]);
+  if (fields.length > 0) next.properties = Object.fromEntries(fields);
+  if (isEmbedded(schema)) {
+    next.properties = { ...embeddedFields, ...next.properties, metadata: objectMetaSchemaNode() };
+  }
+  return next;
 }
 
 /** What of an object somebody can own; metadata is there even if it is empty. */

@@ -36,6 +36,7 @@ import {
 } from './metadata.ts';
 import { checkNamespace } from './namespace.ts';
 import { wholeSchema } from './object-meta.ts';
+import { hasFields } from './ownable.ts';
 import { Ownership, type Requester } from './ownership.ts';
 import type { StoredItems } from './store.ts';
 import { remembered } from './remembered.ts';
@@ -225,10 +226,14 @@ export class Registry {
     const clean = withoutNulls(config, this.schema);
     const ownership = this.#ownership;
     const mode = { verb: 'patch', subresource } as const;
+    // As in Kubernetes: what the schema does not have nobody can own, whatever validation is asked for.
+    const strict: WriteContext = hasFields(this.resource)
+      ? { ...context, fieldValidation: 'Strict' }
+      : context;
     for (let attempt = 1; attempt <= maxAttempts; attempt += 1) {
       const item = await this.#changed(ref, mode, context, async (stored) => {
         const { document, owners } = ownership.apply(clean, stored.object, by, force);
-        const object = await this.#updated(ref, document, stored, mode, context);
+        const object = await this.#updated(ref, document, stored, mode, strict);
         return ownership.withOwners(object, owners, stored.object);
       });
       if (item !== undefined) return { created: false, item };
@@ -237,7 +242,7 @@ export class Registry {
       checkNew(this.resource, ref, config);
       const { document, owners } = ownership.apply(clean, undefined, by, force);
       try {
-        const made = await this.#created(document, ref.namespace, context, (object) =>
+        const made = await this.#created(document, ref.namespace, strict, (object) =>
           ownership.withOwners(object, owners, undefined),
         );
         return { created: true, item: made };

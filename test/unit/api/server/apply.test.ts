@@ -138,11 +138,17 @@ describe('apply', () => {
     expect(Object.keys(found).sort()).toEqual(names.map((name) => `${name} Apply`));
   });
 
-  it('says what it makes of unknown fields as any write does', async () => {
+  it('refuses unknown fields whatever validation is asked for: nobody can own them', async () => {
     const body = widget('a', { color: 'red', bogus: 1 });
-    expect((await apply(body, { validation: 'Strict' })).code).toBe(400);
-    const warned = await apply(body);
-    expect([warned.code, warned.warnings]).toEqual([201, ['unknown field "spec.bogus"']]);
+    const refusal = { code: 400, body: { reason: 'BadRequest' } };
+    for (const validation of ['Strict', 'Warn', 'Ignore', undefined]) {
+      const asked = validation === undefined ? {} : { validation };
+      const refused = await apply(body, asked);
+      expect(refused).toMatchObject(refusal);
+      expect(textAt(refused.body, 'message')).toContain('unknown field "spec.bogus"');
+    }
+    await apply(widget('a', { color: 'red' }));
+    expect(await apply(body)).toMatchObject(refusal);
     const job = {
       apiVersion: 'mesocosm.dev/v1',
       kind: 'Job',
