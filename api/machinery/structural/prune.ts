@@ -1,4 +1,5 @@
 import { isObject, type JsonObject } from '../json.ts';
+import { objectMetaSchema } from '../metadata.ts';
 import type { SchemaNode } from '../resource.ts';
 import { entriesOf, isEmbedded, preservesUnknown, propertyOf, typeFields } from './node.ts';
 
@@ -9,8 +10,8 @@ export interface Pruned {
 }
 
 /**
- * A whole object without the fields that its structural schema does not have. metadata is looked at by
- * nobody here. Shares with `object` what stays as it is.
+ * A whole object without the fields that its structural schema does not have. Its own metadata is looked
+ * at by nobody here; that of objects inside keeps what metadata has. Shares with `object` what stays as it is.
  */
 export function prune(object: unknown, schema: SchemaNode): Pruned {
   const unknown: string[][] = [];
@@ -79,7 +80,11 @@ function prunedFields(
   let copy: JsonObject | undefined;
   const open = keep || schema.additionalProperties === true;
   for (const [key, value] of Object.entries(object)) {
-    if (whole && typeFields.includes(key)) continue;
+    if (whole && typeFields.includes(key)) {
+      const next = key === 'metadata' ? prunedMetadata(value, path, unknown) : value;
+      if (next !== value) copy = { ...(copy ?? object), metadata: next };
+      continue;
+    }
     const child = propertyOf(schema, key) ?? entriesOf(schema);
     if (child === undefined) {
       if (open) continue;
@@ -95,4 +100,16 @@ function prunedFields(
     copy[key] = next;
   }
   return copy ?? object;
+}
+
+const metadataFields: ReadonlySet<string> = new Set(Object.keys(objectMetaSchema.shape));
+
+/** Metadata of an object inside another one: those of the whole are somebody else's. */
+function prunedMetadata(value: unknown, path: readonly string[], unknown: string[][]): unknown {
+  if (path.length === 0 || !isObject(value)) return value;
+  const fields = Object.entries(value);
+  const strange = fields.filter(([key]) => !metadataFields.has(key));
+  unknown.push(...strange.map(([key]) => [...path, 'metadata', key]));
+  const kept = fields.filter(([key, field]) => field !== null && metadataFields.has(key));
+  return kept.length === fields.length ? value : Object.fromEntries(kept);
 }

@@ -20,9 +20,16 @@ describe('pruning', () => {
     [
       'as do those of embedded objects',
       object({ e: object({}, { 'x-kubernetes-embedded-resource': true }) }),
-      { e: { kind: 'K', metadata: { q: 1 }, spec: 1 } },
-      { e: { kind: 'K', metadata: { q: 1 } } },
+      { e: { kind: 'K', metadata: { name: 'n' }, spec: 1 } },
+      { e: { kind: 'K', metadata: { name: 'n' } } },
       ['e.spec'],
+    ],
+    [
+      'but not what no metadata have, or null',
+      object({ e: { ...object({}, { 'x-kubernetes-embedded-resource': true }), ...open } }),
+      { e: { kind: 'K', metadata: { name: 'n', q: 1, creationTimestamp: null }, spec: 1 } },
+      { e: { kind: 'K', metadata: { name: 'n' }, spec: 1 } },
+      ['e.metadata.q'],
     ],
     ['but no others', object({ e: object({}) }), { e: { kind: 'K' } }, { e: {} }, ['e.kind']],
     [
