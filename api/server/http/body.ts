@@ -37,7 +37,7 @@ export async function readBody(request: BodySource, memory: BodyMemory): Promise
   const declared = Number(request.headers['content-length'] ?? '0');
   if (declared > limits.bodyBytes) throw tooLarge();
   if (request instanceof IncomingMessage && !announcesBody(request)) return Buffer.alloc(0);
-  const arrived = arrivedBody(request);
+  const arrived = arrivedBody(request, declared);
   if (arrived !== undefined) {
     if (arrived.length > limits.bodyBytes) throw tooLarge();
     memory.take(arrived.length);
@@ -67,12 +67,18 @@ export async function readBody(request: BodySource, memory: BodyMemory): Promise
 
 /**
  * A body that has come whole, as small ones have by the time that anybody asks for them: it need not be
- * read as a stream, which takes many turns. undefined: it has not.
+ * read as a stream, which takes many turns. undefined: it has not. The parser tells of the end of a request
+ * a turn after the last of its body.
  */
-function arrivedBody(request: BodySource): Buffer | undefined {
-  if (!(request instanceof IncomingMessage) || !request.complete) return undefined;
+function arrivedBody(request: BodySource, declared: number): Buffer | undefined {
+  if (!(request instanceof IncomingMessage)) return undefined;
+  const { complete, readableLength } = request;
+  const whole = complete || (readableLength > 0 && readableLength === declared);
+  if (!whole) return undefined;
   const bytes: unknown = request.read();
-  return Buffer.isBuffer(bytes) ? bytes : undefined;
+  // So that it comes to its end, and its connection to the next one.
+  request.resume();
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.alloc(0);
 }
 
 /** Whether there may be a body: in HTTP/1.1 only one that the headers tell of (RFC 9112, 6.3). */

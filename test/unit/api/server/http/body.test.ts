@@ -65,6 +65,15 @@ it('a body is the same whether it has come whole or is still on its way', async 
   expect((await readBody(arrivedRequest([], true), memory)).length).toBe(0);
 });
 
+it('a body of the length that was announced is whole before its request is', async () => {
+  const request = arrivedRequest([Buffer.from('{"a":'), Buffer.from('1}')], false);
+  request.headers['content-length'] = '7';
+  const ended = new Promise((resolve) => request.once('end', resolve));
+  expect((await readBody(request, new BodyMemory())).toString()).toBe('{"a":1}');
+  complete(request);
+  await ended;
+});
+
 it('a body that has come whole counts like any other', async () => {
   const memory = new BodyMemory();
   await expect(readBody(arrivedRequest([half, half, half], true), memory)).rejects.toMatchObject({
