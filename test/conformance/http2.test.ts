@@ -387,7 +387,7 @@ describe('a server whose patience is short', () => {
     await once(half, 'close');
     expect(half.rstCode).toBe(constants.NGHTTP2_CANCEL);
 
-    clock.hurry(limits.pingMs);
+    clock.hurry(limits.glanceMs);
     const silent = await dialHttp2(own.port, { caFile: own.certificates.caFile });
     const gone = once(silent, 'close');
     silent.resume();
@@ -395,6 +395,27 @@ describe('a server whose patience is short', () => {
       frame('headers', { stream: 1, flags: flags.endHeaders, payload: requestHeaders('GET', '/') }),
     );
     await gone;
+    await own.stop();
+  });
+
+  it('soon finds out who broke the rules while a watch is open, of which Node tells nothing', async () => {
+    const clock = new HurriedClock();
+    clock.hurry(limits.glanceMs);
+    const own = await startServer(all, undefined, clock);
+    const socket = await dialHttp2(own.port, {
+      caFile: own.certificates.caFile,
+      ...own.certificates.admin,
+    });
+    const closed = once(socket, 'close');
+    const payload = requestHeaders('GET', `${widgets}?watch=true`);
+    socket.resume();
+    clock.hurry(limits.stalledMs);
+    socket.write(
+      frame('headers', { stream: 1, flags: flags.endHeaders | flags.endStream, payload }),
+    );
+    // Data that belong to no stream.
+    socket.write(frame('data', { payload: Buffer.from('x') }));
+    await closed;
     await own.stop();
   });
 });

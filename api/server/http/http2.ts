@@ -68,6 +68,8 @@ class Http2Connection {
   #streams = 0;
   #idle: { cancel(): void };
   #pulse: { cancel(): void };
+  /** How much had been read, and when, as the other end answered last. */
+  #heard: { bytes: number; at: number };
 
   constructor(socket: TLSSocket, options: Http2Options) {
     const { clock } = options;
@@ -75,8 +77,9 @@ class Http2Connection {
     this.#options = options;
     this.#broken = new Allowance({ ...limits.brokenStreams, clock });
     this.#session = performServerHandshake(socket, sessionOptions);
+    this.#heard = { bytes: 0, at: clock.monotonic() };
     this.#idle = clock.after(limits.headersMs, () => this.leave());
-    this.#pulse = clock.after(limits.pingMs, () => this.#ping());
+    this.#pulse = clock.after(limits.glanceMs, () => this.#glance());
     this.#session.on(
       'stream',
       (
@@ -123,15 +126,28 @@ class Http2Connection {
     this.#idle = this.#options.clock.after(limits.lingerMs, () => this.destroy());
   }
 
+  /**
+   * What breaks the rules is told so by Node, which reads nothing from then on and says nothing of it. So
+   * whoever has sent anything is asked for more, soon after, and others now and then.
+   */
+  #glance(): void {
+    const { clock } = this.#options;
+    if (this.#session.destroyed) return;
+    const isQuiet = this.#socket.bytesRead === this.#heard.bytes;
+    if (isQuiet && clock.monotonic() - this.#heard.at < limits.pingMs) {
+      this.#pulse = clock.after(limits.glanceMs, () => this.#glance());
+    } else this.#ping();
+  }
+
   /** Whoever does not answer has gone, or reads nothing, or broke the rules so that nothing is read of it. */
   #ping(): void {
     const { clock } = this.#options;
-    if (this.#session.destroyed) return;
     this.#pulse = clock.after(limits.stalledMs, () => this.destroy());
     this.#session.ping((error) => {
       if (error !== null) return;
       this.#pulse.cancel();
-      this.#pulse = clock.after(limits.pingMs, () => this.#ping());
+      this.#heard = { bytes: this.#socket.bytesRead, at: clock.monotonic() };
+      this.#pulse = clock.after(limits.glanceMs, () => this.#glance());
     });
   }
 

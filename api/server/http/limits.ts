@@ -21,8 +21,12 @@ export const limits = {
   streams: 250,
   /** What one connection of HTTP/2 may have waiting to be sent when it opens another stream. */
   sessionMebibytes: 64,
-  /** Between two pings of a connection of HTTP/2; whoever does not answer within `stalledMs` is cut off. */
+  /**
+   * Between two pings of a connection of HTTP/2 that is quiet, and between two looks at whether it is; whoever
+   * does not answer within `stalledMs` is cut off.
+   */
   pingMs: 60_000,
+  glanceMs: 10_000,
   /** Requests of one connection of HTTP/2 that are given up before they are answered. */
   brokenStreams: { burst: 1_000, perSecond: 50 },
   /** What is longer is sent in chunks, and gzipped for clients that take it; Kubernetes' own bound. */
