@@ -1,16 +1,29 @@
 import type { FieldError } from '../machinery/errors.ts';
+import { valueAt } from '../machinery/json.ts';
+import { apiVersionOf, type KubeObject } from '../machinery/metadata.ts';
 import { parseQuantity } from '../machinery/quantity.ts';
+import { group, version } from './group.ts';
 import type { AutoscalerSpec, MetricSpec, ScalingRules } from './horizontal-pod-autoscaler.ts';
+
+const measuredAlone =
+  'only the cpu and memory of tasks are measured: use type Resource or ContainerResource, or set the replicas by the subresource scale yourself';
 
 /** Kubernetes' bounds, in seconds. */
 const maxStabilizationSeconds = 3600;
 const maxPeriodSeconds = 1800;
 
-/** The rules of a HorizontalPodAutoscaler beyond its shape, in Kubernetes' words. */
-export function validateAutoscaler(spec: AutoscalerSpec): FieldError[] {
+/**
+ * The rules of a HorizontalPodAutoscaler beyond its shape, in Kubernetes' words. `old`: the stored object,
+ * on update.
+ */
+export function validateAutoscaler(
+  spec: AutoscalerSpec,
+  old: KubeObject | undefined,
+): FieldError[] {
   const { metrics = [], behavior } = spec;
   return [
     ...replicaErrors(spec),
+    ...targetRefErrors(spec.scaleTargetRef, old),
     ...metrics.flatMap((metric, index) => metricErrors(metric, `spec.metrics[${index}]`)),
     ...rulesErrors(behavior?.scaleUp, 'spec.behavior.scaleUp'),
     ...rulesErrors(behavior?.scaleDown, 'spec.behavior.scaleDown'),
@@ -33,6 +46,37 @@ export function replicaErrors({
     errors.push(wrong('spec.maxReplicas', maxReplicas, why));
   }
   return errors;
+}
+
+/** As of Kubernetes 1.34; what is stored already and is not changed may stay. */
+function targetRefErrors(
+  { apiVersion = '', kind }: AutoscalerSpec['scaleTargetRef'],
+  old: KubeObject | undefined,
+): FieldError[] {
+  const before = (name: string): unknown => valueAt(old, ['spec', 'scaleTargetRef', name]);
+  const isUnchanged = before('kind') === kind && (before('apiVersion') ?? '') === apiVersion;
+  if (isUnchanged || /^[^/]+\/[^/]+$/.test(apiVersion)) return [];
+  const field = 'spec.scaleTargetRef.apiVersion';
+  const mend = `write the group and version of ${kind}, ${apiVersionOf({ group, version })} for a Job`;
+  return [apiVersion === '' ? missing(field, mend) : wrong(field, apiVersion, mend)];
+}
+
+const mends: Readonly<Record<string, string>> = {
+  pods: measuredAlone,
+  object: measuredAlone,
+  external: measuredAlone,
+  tolerance: 'the tolerance is a tenth, and cannot be set: remove it',
+};
+
+/** By the name of a field of Kubernetes that is not acted on: what to write instead. */
+export function refusedInAutoscaler(name: string): string | undefined {
+  return Object.hasOwn(mends, name) ? mends[name] : undefined;
+}
+
+export function mendOfAutoscaler(path: readonly PropertyKey[]): string | undefined {
+  const [top, section, , name] = path.map(String);
+  const isKnown = top === 'spec' && (section === 'metrics' || section === 'behavior');
+  return isKnown && path.length === 4 && name !== undefined ? refusedInAutoscaler(name) : undefined;
 }
 
 function metricErrors(metric: MetricSpec, path: string): FieldError[] {

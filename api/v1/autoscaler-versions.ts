@@ -1,14 +1,16 @@
 import { z } from 'zod';
 import { conditionSchema } from '../machinery/conditions.ts';
 import type { FieldError } from '../machinery/errors.ts';
-import { isObject, without } from '../machinery/json.ts';
+import { isObject, valueAt, without } from '../machinery/json.ts';
 import type { ObjectMeta } from '../machinery/metadata.ts';
 import { ownersAsV1, ownersFromV1 } from './autoscaler-owners.ts';
+import { refusedInAutoscaler } from './autoscaler-rules.ts';
 import {
   autoscalerDefaults,
   behaviorSchema,
   cpuMetric,
   measures,
+  type AutoscalerSpec,
   type AutoscalerStatus,
   type HorizontalPodAutoscaler,
   type MetricSpec,
@@ -351,6 +353,17 @@ function noteOf<T>(
   return value === undefined ? undefined : schema.parse(value);
 }
 
+/** What annotations of v1 say of the spec; of those that are refused, nothing. */
+export function notedSpec(metadata: ObjectMeta): Pick<AutoscalerSpec, 'metrics' | 'behavior'> {
+  if (noteErrors(metadata).length > 0) return {};
+  const metrics = noteOf(metadata, 'metrics', notes.metrics);
+  const behavior = noteOf(metadata, 'behavior', notes.behavior);
+  return {
+    ...(metrics === undefined ? {} : { metrics: metrics.map(newMetric) }),
+    ...(behavior === undefined ? {} : { behavior }),
+  };
+}
+
 function withoutNotes({ annotations = {}, ...rest }: ObjectMeta): ObjectMeta {
   const kept = without(annotations, ...Object.values(autoscalerAnnotations));
   const managedFields = ownersFromV1(rest.managedFields, autoscalerAnnotations);
@@ -370,18 +383,33 @@ export function noteErrors(metadata: ObjectMeta): FieldError[] {
     const why = text === undefined ? undefined : problemOf(text, schema);
     if (why === undefined) return [];
     const field = `metadata.annotations[${annotation}]`;
-    const message = `Invalid value: ${why}: use autoscaling/v2, which has a field for it`;
-    return [{ field, message, reason: 'FieldValueInvalid' }];
+    return [{ field, message: `Invalid value: ${why}`, reason: 'FieldValueInvalid' }];
   });
 }
 
 function problemOf(text: string, schema: z.ZodType): string | undefined {
   const value = jsonOf(text);
-  if (value === undefined) return 'is no JSON';
+  if (value === undefined) return `is no JSON: ${newerVersion}`;
   const result = schema.safeParse(value);
   if (result.success) return undefined;
   const [issue] = result.error.issues;
-  return `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'has another shape'}`;
+  const why = `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'has another shape'}`;
+  return `${why}: ${issue === undefined ? newerVersion : mendOfNote(issue, value)}`;
+}
+
+const newerVersion = 'use autoscaling/v2, which has a field for it';
+
+/** v2 does not help with what is not acted on. */
+function mendOfNote(issue: z.core.$ZodIssue, value: unknown): string {
+  const type = issue.path.at(-1) === 'type' ? valueAt(value, issue.path.map(String)) : undefined;
+  const names =
+    issue.code === 'unrecognized_keys'
+      ? issue.keys
+      : typeof type === 'string'
+        ? [type.toLowerCase()]
+        : [];
+  const [mend] = names.flatMap((name) => refusedInAutoscaler(name) ?? []);
+  return mend ?? newerVersion;
 }
 
 function jsonOf(text: string): unknown {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { FieldError } from '../machinery/errors.ts';
 import type { KubeObject } from '../machinery/metadata.ts';
+import type { ValidationContext } from '../machinery/resource.ts';
 import { validateAutoscaler } from './autoscaler-rules.ts';
 import { autoscalerAnnotations, fromV1, noteErrors } from './autoscaler-versions.ts';
 import {
@@ -59,7 +60,7 @@ function withDefaults(autoscaler: HorizontalPodAutoscalerV1): HorizontalPodAutos
   };
 }
 
-function validate(autoscaler: HorizontalPodAutoscalerV1): FieldError[] {
+function validate(autoscaler: HorizontalPodAutoscalerV1, { old }: ValidationContext): FieldError[] {
   const errors = noteErrors(autoscaler.metadata);
   if (errors.length > 0) return errors;
   const percentage = autoscaler.spec.targetCPUUtilizationPercentage;
@@ -68,7 +69,7 @@ function validate(autoscaler: HorizontalPodAutoscalerV1): FieldError[] {
     const field = 'spec.targetCPUUtilizationPercentage';
     return [{ field, message, reason: 'FieldValueInvalid' }];
   }
-  return validateAutoscaler(fromV1(autoscaler, undefined).spec);
+  return validateAutoscaler(fromV1(autoscaler, undefined).spec, old);
 }
 
 export const horizontalPodAutoscalerV1Resource = defineResource<HorizontalPodAutoscalerV1>({

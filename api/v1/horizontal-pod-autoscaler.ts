@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { conditionSchema } from '../machinery/conditions.ts';
 import type { KubeObject } from '../machinery/metadata.ts';
 import type { Column } from '../machinery/resource.ts';
-import { validateAutoscaler } from './autoscaler-rules.ts';
+import { mendOfAutoscaler, validateAutoscaler } from './autoscaler-rules.ts';
 import { keyedBy, mergedBy } from './list-types.ts';
 import { ageColumn, defineResource } from './zod-resource.ts';
 
@@ -317,5 +317,6 @@ export const horizontalPodAutoscalerResource = defineResource<HorizontalPodAutos
   subresources: { status: true },
   columns: autoscalerColumns((autoscaler) => autoscaler),
   defaults: withDefaults,
-  validate: ({ spec }) => validateAutoscaler(spec),
+  mendOf: mendOfAutoscaler,
+  validate: ({ spec }, { old }) => validateAutoscaler(spec, old),
 });

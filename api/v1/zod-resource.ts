@@ -122,7 +122,7 @@ function parseWith<T>(shape: z.ZodType<T>, document: unknown, wording: Wording):
       : [],
   );
   const errors = result.error.issues.flatMap((issue) => toFieldErrors(issue, wording));
-  return { ok: false, errors, unknown };
+  return { ok: false, errors, unknown, mends: unknown.map((path) => wording.mendOf?.(path)) };
 }
 
 function toFieldErrors(issue: z.core.$ZodIssue, wording: Wording): FieldError[] {

@@ -123,8 +123,9 @@ class Autoscaling {
     });
     const kind = scaledKind(scaleTargetRef, own, definitions.list());
     if (kind === undefined) {
-      const { apiVersion = 'v1' } = scaleTargetRef;
-      return failed(`no kind ${scaleTargetRef.kind} of ${apiVersion} has a scale subresource`);
+      const { apiVersion, kind: wanted } = scaleTargetRef;
+      const mend = apiVersion === undefined ? '; scaleTargetRef.apiVersion says of which' : '';
+      return failed(`no kind ${wanted} of ${apiVersion ?? 'v1'} has a scale subresource${mend}`);
     }
     const { namespace } = autoscaler.metadata;
     const ref = { namespace, name: scaleTargetRef.name };

@@ -104,11 +104,14 @@ export function parseDocument(
   for (let round = 1; ; round += 1) {
     const parsed = resource.parse(candidate, unchanged);
     if (parsed.ok) return parsed.value;
-    const { unknown } = parsed;
+    const { unknown, mends = [] } = parsed;
     if (unknown.length === 0 || round > maxPruningRounds) {
       throw invalid(resource, nameOf(document), parsed.errors);
     }
-    const texts = unknown.map((path) => `unknown field "${pathText(path)}"`);
+    const texts = unknown.map((path, index) => {
+      const mend = mends[index];
+      return `unknown field "${pathText(path)}"${mend === undefined ? '' : `: ${mend}`}`;
+    });
     if (resource.unknownFields === 'refuse' || context.fieldValidation === 'Strict') {
       throw strictDecodingError(resource, texts);
     }

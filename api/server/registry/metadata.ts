@@ -8,6 +8,7 @@ import type {
 } from '../../machinery/metadata.ts';
 import type { AnyResource } from '../../machinery/resource.ts';
 import { pathSegmentErrors, rbacGroup } from '../../v1/rbac-bindings.ts';
+import { isAutoscaler, strategyOf } from './strategy.ts';
 import {
   dnsLabelErrors,
   dnsSubdomainErrors,
@@ -192,12 +193,14 @@ export function desiredStateChanged(
   stored: KubeObject,
 ): boolean {
   const ignored = resource.subresources.status ? ['metadata', 'status'] : ['metadata'];
+  const strategy = strategyOf(resource);
   const rest = (object: KubeObject): Record<string, unknown> =>
     Object.fromEntries(Object.entries(object).filter(([key]) => !ignored.includes(key)));
-  return !jsonEqual(rest(updated), rest(stored));
+  const desired = (object: KubeObject): unknown[] => [rest(object), strategy.noted(object) ?? null];
+  return !jsonEqual(desired(updated), desired(stored));
 }
 
-/** The core kinds carry no generation, as upstream; ours and users' kinds do. */
+/** The core kinds carry no generation, as upstream; ours, users' kinds and autoscalers (1.37) do. */
 export function hasGeneration(resource: AnyResource): boolean {
-  return !resource.strategicMerge;
+  return !resource.strategicMerge || isAutoscaler(resource);
 }

@@ -1,6 +1,7 @@
 import { isObject, own } from '../../machinery/json.ts';
-import type { KubeObject } from '../../machinery/metadata.ts';
+import { apiVersionOf, type KubeObject } from '../../machinery/metadata.ts';
 import type { Resource } from '../../machinery/resource.ts';
+import { notedSpec } from '../../v1/autoscaler-versions.ts';
 import { customResourceDefinitionResource } from '../../v1/custom-resource-definition.ts';
 import {
   terminating,
@@ -9,6 +10,8 @@ import {
 } from '../../v1/custom-resource-types.ts';
 import { keepDefaultNetwork } from '../../v1/default-network.ts';
 import { group as ourGroup } from '../../v1/group.ts';
+import { horizontalPodAutoscalerV1Resource } from '../../v1/horizontal-pod-autoscaler-v1.ts';
+import { autoscalerKind } from '../../v1/horizontal-pod-autoscaler.ts';
 
 /** Where a kind differs from the rest in how its objects begin, change and end. */
 export interface Strategy {
@@ -16,6 +19,8 @@ export interface Strategy {
   pendingFinalizers(object: KubeObject): readonly string[];
   /** What an update of the main resource may not touch, put back from the stored object. */
   keep(updated: KubeObject, stored: KubeObject): KubeObject;
+  /** What is desired, beyond what the object says outside its metadata and status. */
+  noted(object: KubeObject): unknown;
   /** The object as it is once its deletion was asked for. */
   terminating(object: KubeObject): KubeObject;
   /** Why this object can never be deleted, if so. */
@@ -25,6 +30,7 @@ export interface Strategy {
 const plain: Strategy = {
   pendingFinalizers: () => [],
   keep: (updated) => updated,
+  noted: () => undefined,
   terminating: (object) => ({
     ...object,
     metadata: { ...object.metadata, deletionGracePeriodSeconds: 0 },
@@ -37,6 +43,7 @@ export const permanentNamespaces = ['default', 'mesocosm-system'] as const;
 
 /** A namespace goes when metadata.finalizers and spec.finalizers are empty; only `finalize` sets the latter. */
 const namespaces: Strategy = {
+  ...plain,
   pendingFinalizers: specFinalizers,
   keep: (updated, stored) => withSpecFinalizers(updated, specFinalizers(stored)),
   terminating: (object) => withField(object, 'status', 'phase', 'Terminating'),
@@ -55,12 +62,26 @@ const definitions: Strategy = {
 
 const jobs: Strategy = { ...plain, keep: keepDefaultNetwork };
 
+/** autoscaling/v1 keeps a part of what is stored as spec in annotations. */
+const autoscalers: Strategy = {
+  ...plain,
+  noted: ({ apiVersion, metadata }) =>
+    apiVersion === apiVersionOf(horizontalPodAutoscalerV1Resource.gvk)
+      ? notedSpec(metadata)
+      : undefined,
+};
+
 export function strategyOf(resource: Pick<Resource, 'gvk'>): Strategy {
   const { group, kind } = resource.gvk;
   if (group === ourGroup && kind === 'Job') return jobs;
   const { gvk } = customResourceDefinitionResource;
   if (group === gvk.group && kind === gvk.kind) return definitions;
+  if (isAutoscaler(resource)) return autoscalers;
   return group === '' && kind === 'Namespace' ? namespaces : plain;
+}
+
+export function isAutoscaler({ gvk: { group, kind } }: Pick<Resource, 'gvk'>): boolean {
+  return group === autoscalerKind.group && kind === autoscalerKind.kind;
 }
 
 export function specFinalizers(object: KubeObject): readonly string[] {

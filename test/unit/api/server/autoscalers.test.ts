@@ -110,6 +110,38 @@ describe('a HorizontalPodAutoscaler', () => {
     expect(at(body, 'metadata')).not.toHaveProperty('annotations');
   });
 
+  it('is of another generation once what is wanted has changed, in whichever version', async () => {
+    const generation = async (): Promise<unknown> =>
+      at((await api.send('GET', `${v2}/generation`)).body, 'metadata.generation');
+    const patch = async (path: string, body: object): Promise<void> => {
+      const contentType = 'application/merge-patch+json';
+      const { code } = await api.send('PATCH', `${path}/generation`, { body, contentType });
+      expect(code).toBe(200);
+    };
+    const annotate = (name: string, value: unknown) =>
+      patch(v1, { metadata: { annotations: { [note(name)]: JSON.stringify(value) } } });
+    await api.send('POST', v2, { body: newer('generation', {}) });
+    expect(await generation()).toBe(1);
+    const heap = { type: 'Resource', resource: { name: 'memory', targetAverageValue: '100Mi' } };
+    await annotate('metrics', [heap]);
+    expect(await generation()).toBe(2);
+    // Written otherwise, it says the same.
+    const text = `[ ${JSON.stringify(heap)} ]`;
+    await patch(v1, { metadata: { annotations: { [note('metrics')]: text, team: 'a' } } });
+    await annotate('conditions', []);
+    expect(await generation()).toBe(2);
+    await annotate('behavior', { ScaleUp: { StabilizationWindowSeconds: 60 } });
+    expect(await generation()).toBe(3);
+    await patch(v1, { spec: { maxReplicas: 7 } });
+    await patch(v2, { spec: { minReplicas: 2 } });
+    expect(await generation()).toBe(5);
+    await api.send('PATCH', `${v2}/generation/status`, {
+      body: { status: { desiredReplicas: 3 } },
+      contentType: 'application/merge-patch+json',
+    });
+    expect(await generation()).toBe(5);
+  });
+
   it('keeps its status in whichever version the rest is changed', async () => {
     const made = await api.send('POST', v2, { body: newer('status', {}) });
     const status = {
@@ -196,6 +228,16 @@ describe('a HorizontalPodAutoscaler', () => {
     [{ minReplicas: 0 }, 'spec.minReplicas', 'must be greater than or equal to 1'],
     [{ minReplicas: 9 }, 'spec.maxReplicas', 'must be greater than or equal to `minReplicas`'],
     [{ metrics: [{ type: 'Pods' }] }, 'spec.metrics[0].type', 'supported values: "Resource"'],
+    [
+      { scaleTargetRef: { kind: 'Job', name: 'web' } },
+      'spec.scaleTargetRef.apiVersion: Required value: write the group and version of Job',
+      'mesocosm.dev/v1 for a Job',
+    ],
+    [
+      { scaleTargetRef: { ...scaleTargetRef, apiVersion: 'v1' } },
+      'spec.scaleTargetRef.apiVersion: Invalid value: "v1"',
+      'mesocosm.dev/v1 for a Job',
+    ],
     [{ metrics: [{ type: 'Resource' }] }, 'spec.metrics[0].resource', 'Required value'],
     [{ metrics: [cpu(0)] }, 'target.averageUtilization', 'must be greater than 0'],
     [
@@ -222,15 +264,54 @@ describe('a HorizontalPodAutoscaler', () => {
     expect(at(body, 'message')).toContain(why);
   });
 
-  it('is refused with what is not acted on, by its name', async () => {
-    const pods = { type: 'Resource', pods: { metric: { name: 'requests' } } };
-    const refused = await api.send('POST', v2, { body: newer('bad', { metrics: [pods] }) });
-    expect(refused.code).toBe(400);
-    expect(at(refused.body, 'message')).toContain('unknown field "spec.metrics[0].pods"');
-    const noted = { [note('metrics')]: '[{"type":"External","external":{"metricName":"q"}}]' };
-    const old = await api.send('POST', v1, { body: older('bad', {}, noted) });
-    expect(old.code).toBe(422);
-    expect(at(old.body, 'message')).toContain(note('metrics'));
+  it('may keep a target without a version that is stored already', async () => {
+    const stored = {
+      ...newer('ancient', { minReplicas: 1, scaleTargetRef: { kind: 'Job', name: 'web' } }),
+      metadata: {
+        name: 'ancient',
+        namespace: 'default',
+        uid: 'u',
+        creationTimestamp: '2026-01-01T00:00:00Z',
+      },
+    };
+    const key = '/autoscaling/horizontalpodautoscalers/default/ancient';
+    await api.storage.create(key, Buffer.from(JSON.stringify(stored)));
+    const patch = (path: string, spec: object) =>
+      api.send('PATCH', `${path}/ancient`, {
+        body: { spec },
+        contentType: 'application/merge-patch+json',
+      });
+    for (const path of [v1, v2]) expect((await patch(path, { maxReplicas: 8 })).code).toBe(200);
+    const other = { scaleTargetRef: { kind: 'Other' } };
+    for (const path of [v1, v2]) expect((await patch(path, other)).code).toBe(422);
+  });
+
+  it.each([
+    [{ metrics: [{ type: 'Pods', pods: {} }] }, 'spec.metrics[0].pods', 'use type Resource'],
+    [{ metrics: [{ type: 'Object', object: {} }] }, 'spec.metrics[0].object', 'use type Resource'],
+    [{ metrics: [{ type: 'External', external: {} }] }, 'metrics[0].external', 'use type Resource'],
+    [{ behavior: { scaleDown: { tolerance: 0 } } }, 'scaleDown.tolerance', 'cannot be set'],
+  ])('is refused with %j, which is not acted on, and says what is', async (spec, field, mend) => {
+    const { code, body } = await api.send('POST', v2, { body: newer('bad', spec) });
+    expect(code).toBe(400);
+    expect(at(body, 'message')).toMatch(/strict decoding error: unknown field "spec\./);
+    expect(at(body, 'message')).toContain(field);
+    expect(at(body, 'message')).toContain(mend);
+  });
+
+  it('is refused with annotations that are not acted on', async () => {
+    const external = { type: 'External', external: { metricName: 'q' } };
+    for (const [name, value, mend] of [
+      ['metrics', [external], 'use type Resource'],
+      ['behavior', { ScaleUp: { Tolerance: 0.2 } }, 'cannot be set'],
+      ['metrics', [{ type: 'Resource', resource: { name: 'gpu' } }], 'use autoscaling/v2'],
+    ] as const) {
+      const noted = { [note(name)]: JSON.stringify(value) };
+      const old = await api.send('POST', v1, { body: older('bad', {}, noted) });
+      expect(old.code).toBe(422);
+      expect(at(old.body, 'message')).toContain(note(name));
+      expect(at(old.body, 'message')).toContain(mend);
+    }
     for (const text of ['{', '7', `{"ScaleUp":${'['.repeat(50_000)}${']'.repeat(50_000)}}`]) {
       const deep = { [note('behavior')]: text };
       expect((await api.send('POST', v1, { body: older('bad', {}, deep) })).code).toBe(422);

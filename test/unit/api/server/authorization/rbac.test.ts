@@ -102,7 +102,10 @@ describe('a server with RBAC', () => {
       apiVersion: 'autoscaling/v2',
       kind: 'HorizontalPodAutoscaler',
       metadata: { name: 'a' },
-      spec: { scaleTargetRef: { kind: 'Job', name: 'web' }, maxReplicas: 2 },
+      spec: {
+        scaleTargetRef: { apiVersion: 'mesocosm.dev/v1', kind: 'Job', name: 'web' },
+        maxReplicas: 2,
+      },
     };
     expect(await ask('bob', 'GET', used)).toMatchObject({ code: 403 });
     const give = (name: string, to: string) =>
