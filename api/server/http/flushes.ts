@@ -7,11 +7,14 @@ import { limits } from './limits.ts';
  */
 export class Flushes {
   readonly #clock: Clock;
+  readonly #onFault: (error: unknown) => void;
   readonly #due = new Set<() => void>();
   #called = false;
 
-  constructor(clock: Clock) {
+  /** `onFault` is told what a flush throws, which keeps none of the others from being called. */
+  constructor(clock: Clock, onFault: (error: unknown) => void) {
     this.#clock = clock;
+    this.#onFault = onFault;
   }
 
   /** Has `flush` called once, a moment from now. */
@@ -38,7 +41,11 @@ export class Flushes {
     const end = this.#clock.monotonic() + limits.sliceMs;
     for (const flush of this.#due) {
       this.#due.delete(flush);
-      flush();
+      try {
+        flush();
+      } catch (error) {
+        this.#onFault(error);
+      }
       if (this.#clock.monotonic() >= end) return;
     }
   }

@@ -76,7 +76,10 @@ export class HttpsListener {
     // Every session under way listens to it.
     setMaxListeners(0, this.#stopping.signal);
     this.#turns = new Turns(options.clock);
-    this.#flushes = new Flushes(options.clock);
+    this.#flushes = new Flushes(options.clock, (error) => {
+      const cause = error instanceof Error ? error.stack : String(error);
+      options.logger.error({ error: cause }, 'a watch could not be written');
+    });
     this.#heads = new RequestHeads({
       ...options,
       onKnown: (socket) => this.#connections.known(socket),

@@ -294,10 +294,16 @@ class Coalescer {
     this.stop();
     if (this.#pieces.length === 0) return !this.#response.writableNeedDrain;
     if (this.#response.destroyed) return false;
-    const bytes = Buffer.concat(this.#pieces, this.#bytes);
-    this.#pieces = [];
-    this.#bytes = 0;
-    return this.#response.write(bytes);
+    try {
+      const bytes = Buffer.concat(this.#pieces, this.#bytes);
+      this.#pieces = [];
+      this.#bytes = 0;
+      return this.#response.write(bytes);
+    } catch (error) {
+      // Nothing may follow what it lacks now.
+      this.#response.destroy();
+      throw error;
+    }
   };
 
   stop(): void {

@@ -37,7 +37,7 @@ async function serve(answer: () => Answer, clock: Clock = systemClock()): Promis
   const outcome = new Promise<unknown>((resolve) => (settle = resolve));
   const told: number[] = [];
   const made = (bytes: number): void => void told.push(bytes);
-  const shared = { clock, turns: new Turns(clock), flushes: new Flushes(clock), made };
+  const shared = { clock, turns: new Turns(clock), flushes: new Flushes(clock, settle), made };
   server = createServer((incoming, response) => {
     const acceptEncoding = incoming.headers['accept-encoding'];
     const exchange = { ...shared, response, head: incoming.method === 'HEAD', acceptEncoding };
@@ -247,6 +247,31 @@ describe('a watch', () => {
   });
 });
 
+describe('a watch that cannot be written', () => {
+  it('is cut off, so that nothing follows what it lacks', async () => {
+    // It cannot be put together with anything.
+    const unfit = new Proxy(new Uint8Array(1), {
+      get: (bytes, key): unknown => Reflect.get(bytes, key),
+    });
+    const frames = async function* () {
+      yield await Promise.resolve([{ type: 'BOOKMARK', revision: 1 } as const]);
+      await new Promise(() => undefined);
+    };
+    const answer: WatchAnswer = {
+      kind: 'watch',
+      code: 200,
+      headers: {},
+      warnings: [],
+      frames: frames(),
+      event: (frame) => ({ type: frame.type, object: {} }),
+      line: () => [unfit],
+    };
+    const { port, outcome } = await serve(() => answer);
+    await expect(get(port)).rejects.toThrow();
+    expect(await outcome).toBeInstanceOf(TypeError);
+  });
+});
+
 it('long works go on one at a time, each in a turn of its own', async () => {
   const real = systemClock();
   let called = 0;
@@ -270,7 +295,7 @@ it('long works go on one at a time, each in a turn of its own', async () => {
   expect(order).toEqual(['a1@1', 'b1@2', 'a2@3', 'b2@4', 'a3@5', 'b3@6']);
 });
 
-it('what many watches write is written in one turn, and goes on in the next if it takes long', () => {
+it('what many watches write is written in one turn, in more if it takes long, whichever cannot be written', () => {
   let ms = 0;
   const timers: (() => void)[] = [];
   const clock: Clock = {
@@ -281,7 +306,8 @@ it('what many watches write is written in one turn, and goes on in the next if i
       return { cancel: () => undefined };
     },
   };
-  const flushes = new Flushes(clock);
+  const faults: unknown[] = [];
+  const flushes = new Flushes(clock, (error) => faults.push(error));
   const order: string[] = [];
   const flush = (name: string, takes: number) => (): void => {
     order.push(`${name}@${ms}`);
@@ -290,12 +316,17 @@ it('what many watches write is written in one turn, and goes on in the next if i
   const dropped = flush('dropped', 0);
   flushes.add(flush('a', 4));
   flushes.add(dropped);
+  const fault = new Error('a bad connection');
+  flushes.add(() => {
+    throw fault;
+  });
   flushes.add(flush('b', 7));
   flushes.add(flush('c', 0));
   flushes.remove(dropped);
   expect(timers).toHaveLength(1);
   timers.shift()?.();
   expect(order).toEqual(['a@0', 'b@4']);
+  expect(faults).toEqual([fault]);
   expect(timers).toHaveLength(1);
   timers.shift()?.();
   expect(order).toEqual(['a@0', 'b@4', 'c@11']);
