@@ -56,8 +56,10 @@ export function applyJsonPatch(
   const operations = parseOperations(patch, limits);
   let result = jsonClone(document);
   let copied = 0;
-  for (const operation of operations) {
-    checkPointers(result, operation);
+  for (const [index, operation] of operations.entries()) {
+    rejecting(operation, index, () => {
+      checkPointers(result, operation);
+    });
     if (operation.op === 'copy') {
       copied += JSON.stringify(jsonPatch.getValueByPointer(result, operation.from)).length;
       if (copied > limits.copiedBytes) {
@@ -67,7 +69,7 @@ export function applyJsonPatch(
         );
       }
     }
-    result = applyOne(result, operation);
+    result = rejecting(operation, index, () => applyOne(result, operation));
   }
   if (isDeeper(result, limits.depth)) {
     throw new PatchError('too-large', `the patch nests deeper than ${limits.depth} levels`);
@@ -105,6 +107,16 @@ function parseOperations(patch: unknown, limits: JsonPatchLimits): Operation[] {
   });
 }
 
+/** A refusal says which operation it is about, counted from 0 as RFC 6901 counts. */
+function rejecting<T>({ op }: Operation, index: number, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof PatchError) || error.code !== 'rejected') throw error;
+    throw new PatchError('rejected', `operation ${index} (${op}): ${error.message}`, error);
+  }
+}
+
 function applyOne(document: unknown, operation: Operation): unknown {
   try {
     const value: unknown = 'value' in operation ? jsonClone(operation.value) : undefined;
@@ -113,12 +125,18 @@ function applyOne(document: unknown, operation: Operation): unknown {
     return jsonPatch.applyOperation<unknown>(document, given, true, true).newDocument;
   } catch (error) {
     const text = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
-    throw new PatchError(
-      'rejected',
-      `operation ${operation.op} at "${operation.path}" does not apply: ${text}`,
-      error,
-    );
+    const path = quoted(operation.path);
+    const why =
+      operation.op === 'test'
+        ? `${path} does not have the value that is tested for`
+        : `does not apply at ${path}: ${text}`;
+    throw new PatchError('rejected', why, error);
   }
+}
+
+/** A path as it is named in refusals, cut where it says no more. */
+function quoted(path: string): string {
+  return path.length <= 200 ? `"${path}"` : `"${path.slice(0, 200)}…"`;
 }
 
 const dangerous = new Set(['__proto__', 'constructor', 'prototype']);
@@ -130,34 +148,40 @@ function checkPointers(document: unknown, operation: Operation): void {
     checkPointer(document, operation.from, true);
     if (operation.op === 'move' && `${operation.path}/`.startsWith(`${operation.from}/`)) {
       if (operation.path !== operation.from) {
-        throw new PatchError('rejected', `cannot move "${operation.from}" into itself`);
+        throw new PatchError('rejected', `cannot move ${quoted(operation.from)} into itself`);
       }
     }
   }
 }
 
 function checkPointer(document: unknown, text: string, mustExist: boolean): void {
-  const segments = text.split('/').slice(1).map(jsonPatch.unescapePathComponent);
+  const steps = text.split('/').slice(1);
+  const segments = steps.map(jsonPatch.unescapePathComponent);
   let value = document;
   for (const [index, segment] of segments.entries()) {
-    if (dangerous.has(segment)) {
-      throw new PatchError('rejected', `path "${text}" names the forbidden key "${segment}"`);
-    }
+    const within = index === 0 ? 'the object' : quoted(`/${steps.slice(0, index).join('/')}`);
+    const reject = (why: string): PatchError =>
+      new PatchError('rejected', `path ${quoted(text)} ${why}`);
+    if (dangerous.has(segment)) throw reject(`names the forbidden key "${segment}"`);
     const last = index === segments.length - 1;
-    if (Array.isArray(value)) value = (value as unknown[])[arrayIndex(value, segment, text, last)];
-    else if (isObject(value)) value = own(value, segment);
-    else throw new PatchError('rejected', `path "${text}" does not exist`);
+    if (Array.isArray(value)) {
+      const at = arrayIndex(value, segment, last);
+      if (at === undefined) {
+        throw reject(`has no list index ${quoted(segment)}: ${within} has ${value.length} items`);
+      }
+      value = (value as unknown[])[at];
+    } else if (isObject(value)) value = own(value, segment);
+    else throw reject(`does not exist: ${within} has no fields`);
     if (value === undefined && (!last || mustExist)) {
-      throw new PatchError('rejected', `path "${text}" does not exist`);
+      throw reject(`does not exist: ${within} has no ${quoted(segment)}`);
     }
   }
 }
 
-function arrayIndex(array: unknown[], segment: string, text: string, last: boolean): number {
+/** Undefined for what is no index, or lies beyond the place after the last item. */
+function arrayIndex(array: unknown[], segment: string, last: boolean): number | undefined {
   if (segment === '-' && last) return array.length;
-  if (!/^(?:0|[1-9]\d{0,8})$/.test(segment) || Number(segment) > array.length) {
-    throw new PatchError('rejected', `path "${text}" has no list index "${segment}"`);
-  }
+  if (!/^(?:0|[1-9]\d{0,8})$/.test(segment) || Number(segment) > array.length) return undefined;
   return Number(segment);
 }
 

@@ -26,10 +26,10 @@ export function patchedDocument(
     if (error.code === 'too-large') {
       throw new ApiError('RequestEntityTooLarge', error.message, { cause: error });
     }
-    // The message is upstream's; what exactly failed is in the causes, which kubectl prints.
+    // It begins as upstream's; what exactly failed is in the causes too, all that kubectl prints.
     throw new ApiError(
       'Invalid',
-      'the server rejected our request due to an error in our request',
+      `the server rejected our request due to an error in our request: ${error.message}`,
       {
         details: {
           causes: [{ reason: 'FieldValueInvalid', message: error.message, field: 'patch' }],

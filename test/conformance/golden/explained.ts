@@ -21,7 +21,7 @@ const reasons = {
   method: 'Objects are created at their collection, and other methods are named in the refusal.',
   shape:
     'Messages about the shape of a document come from the schemas of the kinds and say how to mend it.',
-  causes: 'The same refusal; its causes say which operation failed and why.',
+  causes: 'The same refusal; its end, and its causes, say which operation failed and why.',
   strictPatch: 'RFC 6902: a replaced value must exist. Newer Kubernetes refuses this too.',
   place: 'Newer Kubernetes: a field of an item is named with the place of the item.',
   twice: 'The recorded refusal says the same twice.',
@@ -77,7 +77,11 @@ export const explained: Readonly<Record<string, Readonly<Record<string, Explanat
   patch: {
     'merge: array body': { why: reasons.goText, status: 422 },
     'json: index out of range': { why: reasons.causes, status: 422 },
-    'json: remove missing': { why: reasons.causes, status: 422 },
+    'json: remove missing': {
+      why: reasons.causes,
+      status: 422,
+      says: 'due to an error in our request: operation 0 (remove): path',
+    },
     'json: replace missing': { why: reasons.strictPatch, status: 422 },
     'json: test failed': { why: reasons.causes, status: 422 },
     'json: bad op': { why: reasons.causes, status: 422 },

@@ -151,6 +151,13 @@ describe('cosm patch', () => {
     const operations = '[{"op":"replace","path":"/spec/replicas","value":2}]';
     expect(await patch('job/patched', '-p', operations)).toMatchObject({ code: 0 });
     expect(await jsonOf('job/patched')).toMatchObject({ spec: { replicas: 2 } });
+    const wrong = operations.replace('/spec/replicas', '/spec/replica');
+    expect(await patch('job/patched', '-p', wrong)).toEqual({
+      code: 1,
+      stdout: '',
+      stderr:
+        'error: Invalid (422): the server rejected our request due to an error in our request: operation 0 (replace): path "/spec/replica" does not exist: "/spec" has no "replica"\n',
+    });
     const role =
       '{apiVersion: v1, kind: ServiceAccount, metadata: {name: sa}, secrets: [{name: a}]}';
     await cosm.run(['create', '-f', '-'], { stdin: role });

@@ -130,6 +130,38 @@ describe('JSON patch', () => {
     expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
   });
 
+  it.each([
+    [
+      { op: 'remove', path: '/nope' },
+      '(remove): path "/nope" does not exist: the object has no "nope"',
+    ],
+    [
+      { op: 'add', path: '/o/p/q', value: 1 },
+      '(add): path "/o/p/q" does not exist: "/o" has no "p"',
+    ],
+    [
+      { op: 'add', path: '/a/b', value: 1 },
+      '(add): path "/a/b" does not exist: "/a" has no fields',
+    ],
+    [
+      { op: 'replace', path: '/list/2', value: 1 },
+      '(replace): path "/list/2" does not exist: "/list" has no "2"',
+    ],
+    [
+      { op: 'add', path: '/list/x', value: 1 },
+      '(add): path "/list/x" has no list index "x": "/list" has 2 items',
+    ],
+    [{ op: 'copy', from: '/nope', path: '/b' }, '(copy): path "/nope" does not exist'],
+    [
+      { op: 'test', path: '/a', value: 2 },
+      '(test): "/a" does not have the value that is tested for',
+    ],
+  ])('names the operation and the path that %j fails at', (operation, why) => {
+    const document = { ...typed, a: 1, o: {}, list: [1, 2] };
+    const patch = [{ op: 'test', path: '/a', value: 1 }, operation];
+    expect(() => applyJsonPatch(document, patch)).toThrow(`operation 1 ${why}`);
+  });
+
   it('bounds operations, bytes, and what is copied in all', () => {
     const many = Array.from({ length: 1001 }, () => ({ op: 'test', path: '/a', value: 1 }));
     expect(codeOf(() => applyJsonPatch({ ...typed, a: 1 }, many))).toBe('too-large');
