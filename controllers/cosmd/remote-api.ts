@@ -1,9 +1,10 @@
 import type { Logger } from 'pino';
-import { httpsTransport, type HttpsTransport } from '../../api/client/https.ts';
+import { httpsTransport } from '../../api/client/https.ts';
 import type { ApiAccess } from '../../api/client/access.ts';
 import type { ApiRequest, ApiResponse, Transport } from '../../api/client/transport.ts';
 import { sleep, type Clock } from '../../api/machinery/clock.ts';
 import type { Runnable } from '../runtime/runnable.ts';
+import { RemoteLink } from './remote-link.ts';
 
 export interface RemoteApiOptions {
   /** Reads where the API is and who we are there. */
@@ -24,9 +25,9 @@ const trialMs = 10_000;
 export class RemoteApi implements Transport, Runnable {
   readonly name = 'kubeconfig';
   readonly #options: RemoteApiOptions;
-  #current: HttpsTransport;
-  /** Those of before: watches are open over them. */
-  readonly #former: HttpsTransport[] = [];
+  #current: RemoteLink;
+  /** Those of before: watches are open over them, or they are about to end. */
+  readonly #former = new Set<RemoteLink>();
   /** What counts, and what the last look found. */
   #taken: string;
   #seen: string;
@@ -50,8 +51,9 @@ export class RemoteApi implements Transport, Runnable {
     return this.#current.request(request, signal);
   }
 
-  watch(request: ApiRequest, signal: AbortSignal): AsyncIterable<unknown> {
-    return this.#current.watch(request, signal);
+  async *watch(request: ApiRequest, signal: AbortSignal): AsyncGenerator<unknown, void, undefined> {
+    // Here, not where it is called: nobody may have begun to read for long.
+    yield* this.#current.watch(request, signal);
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -64,7 +66,7 @@ export class RemoteApi implements Transport, Runnable {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#current, ...this.#former].map((transport) => transport.close()));
+    await Promise.all([this.#current, ...this.#former].map((link) => link.close()));
   }
 
   async #look(): Promise<void> {
@@ -88,10 +90,22 @@ export class RemoteApi implements Transport, Runnable {
       await next.close();
       throw error;
     }
-    this.#former.push(this.#current);
+    this.#leave(this.#current);
     this.#current = next;
     this.#taken = text;
     this.#options.logger.info({ server: access.server }, 'what the kubeconfig says now counts');
+  }
+
+  #leave(link: RemoteLink): void {
+    this.#former.add(link);
+    link.retire(() => {
+      link.close().then(
+        () => this.#former.delete(link),
+        (error: unknown) => {
+          this.#options.logger.error({ error: String(error) }, 'connections cannot be closed');
+        },
+      );
+    });
   }
 
   /** Files are not written in one go: what is wrong at one look alone is not worth a word. */
@@ -105,20 +119,20 @@ export class RemoteApi implements Transport, Runnable {
   }
 
   /** Throws unless the API answers, and knows who we are. */
-  async #tryOut(transport: HttpsTransport): Promise<void> {
+  async #tryOut(link: RemoteLink): Promise<void> {
     const over = new AbortController();
     const timer = this.#options.clock.after(trialMs, () => over.abort());
     try {
-      const { code } = await transport.request({ method: 'GET', path: '/api' }, over.signal);
+      const { code } = await link.request({ method: 'GET', path: '/api' }, over.signal);
       if (code >= 400) throw new Error(`the API answers it with ${code}`);
     } finally {
       timer.cancel();
     }
   }
 
-  #open(access: ApiAccess): HttpsTransport {
+  #open(access: ApiAccess): RemoteLink {
     const { clock, userAgent } = this.#options;
-    return httpsTransport({ access, clock, userAgent });
+    return new RemoteLink(httpsTransport({ access, clock, userAgent }));
   }
 }
 
