@@ -31,6 +31,8 @@ export const collectorLimits = {
   requestMs: 10_000,
   /** An answer this old is given again. */
   freshMs: 10_000,
+  /** An agent that did not answer is left alone for so long: nobody waits for it in vain meanwhile. */
+  silentMs: 10_000,
   /** Time between two questions to an agent of which nothing is known. */
   firstWindowMs: 2_000,
   /** Time over which cpu is measured. */
@@ -50,6 +52,8 @@ interface Known {
   sample: Sample | undefined;
   usage: (AgentUsage & { takenAt: number }) | undefined;
   asking: Promise<void> | undefined;
+  /** When it did not answer; undefined if it did. */
+  silentAt: number | undefined;
   wantedAt: number;
 }
 
@@ -102,11 +106,16 @@ export class UsageCollector<A> {
       sample: undefined,
       usage: undefined,
       asking: undefined,
+      silentAt: undefined,
       wantedAt: now,
     };
     known.wantedAt = now;
     this.#agents.set(id, known);
     if (this.#fresh(id) !== undefined) return Promise.resolve();
+    const { silentAt } = known;
+    if (silentAt !== undefined && now - silentAt < collectorLimits.silentMs) {
+      return Promise.resolve();
+    }
     known.asking ??= this.#measure(id, agent, known).finally(() => {
       known.asking = undefined;
     });
@@ -115,6 +124,7 @@ export class UsageCollector<A> {
 
   async #measure(id: string, agent: A, known: Known): Promise<void> {
     const { clock, onSilent, stopping } = this.#options;
+    known.silentAt = undefined;
     try {
       const first = await this.#sample(agent);
       const before = known.sample;
@@ -129,6 +139,7 @@ export class UsageCollector<A> {
       known.usage = this.#usage(first, known.sample);
     } catch (error) {
       known.usage = undefined;
+      known.silentAt = clock.monotonic();
       onSilent(id, error);
     }
   }

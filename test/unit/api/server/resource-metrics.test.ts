@@ -198,6 +198,19 @@ describe('the collector', () => {
     expect(silent).toEqual(['a']);
   });
 
+  it('leaves an agent alone for a while that did not answer, and asks it again then', async () => {
+    const { clock, asked, silent, state, usages } = agents();
+    state.away.add('a');
+    for (let count = 0; count < 3; count += 1) expect((await usages('a')).size).toBe(0);
+    expect([asked, silent]).toEqual([['a'], ['a']]);
+    await clock.advance(collectorLimits.silentMs);
+    await usages('a');
+    expect(asked).toHaveLength(2);
+    state.away.clear();
+    await clock.advance(collectorLimits.silentMs);
+    expect((await usages('a')).size).toBe(1);
+  });
+
   it('waits for nobody for long', async () => {
     const { clock, state, usages } = agents();
     state.stuck.add('a');
