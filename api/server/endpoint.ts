@@ -21,6 +21,7 @@ import type { CachedItems, Item } from './registry/item.ts';
 import { Lister } from './registry/lister.ts';
 import { Registry } from './registry/registry.ts';
 import type { StoredItems } from './registry/store.ts';
+import { strategyOf } from './registry/strategy.ts';
 import { Watcher } from './registry/watcher.ts';
 import { itemAnswer, listAnswer, watchAnswer, viewOf, type View } from './represent.ts';
 import { valueAnswer, type Answer, type AuthenticatedRequest } from './request.ts';
@@ -237,7 +238,9 @@ export class Endpoint implements Served {
     );
     const { context, warnings } = writeContext(request, 'DeleteOptions', options.dryRun);
     const { deleted, item } = await this.registry.delete(refOf(info), options, context);
-    if (!deleted) return itemAnswer(view, item, 200, warnings);
+    if (!deleted || strategyOf(this.resource).showsDeleted) {
+      return itemAnswer(view, item, 200, warnings);
+    }
     const { name, uid } = item.object.metadata;
     const { group } = this.resource.gvk;
     return valueAnswer(

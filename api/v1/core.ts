@@ -208,7 +208,7 @@ const leaseSpecSchema = z.strictObject({
   leaseDurationSeconds: z.int().min(1).optional().describe('Term after an unchanged renewTime.'),
   acquireTime: z.string().optional().describe('When the holder took it.'),
   renewTime: z.string().optional().describe('When the holder last said that it is there.'),
-  leaseTransitions: z.int().optional().describe('How often the holder changed.'),
+  leaseTransitions: z.int().min(0).optional().describe('How often the holder changed.'),
   strategy: z.string().optional().describe('Kept for clients that set it.'),
   preferredHolder: z.string().optional().describe('Kept for clients that set it.'),
 });

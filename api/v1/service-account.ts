@@ -21,7 +21,6 @@ const fields = {
     .describe('Secrets that belong to the account. Kept for clients; grants nothing.'),
   imagePullSecrets: z
     .array(z.strictObject({ name: z.string().optional().describe('Name of the Secret.') }))
-    .meta(mergedBy('name'))
     .optional()
     .describe('Kept for clients that set it: tasks pull no images by it.'),
   automountServiceAccountToken: z

@@ -155,7 +155,7 @@ class CustomShape {
     if (unknown.length > 0 || !metadata.ok) {
       return { ok: false, errors: metadata.ok ? [] : metadata.errors, unknown };
     }
-    const complete = { ...this.#completed(document), ...checked };
+    const complete = { ...this.#completed(pruned.value), ...checked };
     const errors = [
       ...this.#validatorBeside(Object.keys(checked)).errors(complete),
       ...this.#scaleErrors(complete),
@@ -197,9 +197,9 @@ class CustomShape {
     });
   }
 
-  #completed(document: JsonObject): JsonObject {
+  #completed(document: unknown): JsonObject {
     const value = withDefaults(document, this.#schema);
-    return isObject(value) ? value : document;
+    return isObject(value) ? value : {};
   }
 
   complete(object: KubeObject): KubeObject {

@@ -1,5 +1,5 @@
 import { timestamp, type Clock } from '../../machinery/clock.ts';
-import { without } from '../../machinery/json.ts';
+import { without, type JsonObject } from '../../machinery/json.ts';
 import type { KubeObject, ObjectMeta } from '../../machinery/metadata.ts';
 import { nameSuffix, type Random } from '../../machinery/random.ts';
 import type { Resource } from '../../machinery/resource.ts';
@@ -40,6 +40,19 @@ function nameOf(sent: ObjectMeta, random: Random): string {
   if (generateName === undefined || generateName === '') return '';
   const base = generateName.slice(0, generatedPrefixLength);
   return `${base}${nameSuffix(random, generatedSuffixLength)}`;
+}
+
+/**
+ * What was sent of an object whose status is a part of its own: that of a user's kind is looked at only
+ * where it can be set, so that what tools write there in passing refuses nothing.
+ */
+export function withoutForeignStatus(
+  { unknownFields, subresources }: Resource,
+  document: JsonObject,
+): JsonObject {
+  return unknownFields === 'prune' && subresources.status && Object.hasOwn(document, 'status')
+    ? without(document, 'status')
+    : document;
 }
 
 export function withoutStatus<T extends object>(object: T): T {

@@ -59,9 +59,14 @@ export function ownableOf(config: JsonObject): JsonObject {
   const picked: JsonObject = {};
   for (const key of ownedMetadata) {
     const value = isObject(metadata) ? metadata[key] : undefined;
-    if (value !== undefined) picked[key] = value;
+    if (value !== undefined && !isEmpty(value)) picked[key] = value;
   }
   return Object.keys(picked).length === 0 ? rest : { ...rest, metadata: picked };
+}
+
+/** Empty lists and maps of metadata are not stored: nobody can own them. */
+function isEmpty(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
 }
 
 /** What may be set through a part of the object, where status is a subresource. */

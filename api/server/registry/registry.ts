@@ -24,7 +24,7 @@ import type {
 } from './context.ts';
 import { checkPreconditions, markedForDeletion, mustWait, type DeleteOptions } from './deletion.ts';
 import { asSubmitted, parseDocument } from './document.ts';
-import { drafted, withoutStatus } from './draft.ts';
+import { drafted, withoutForeignStatus, withoutStatus } from './draft.ts';
 import { erased } from './erase.ts';
 import type { Item } from './item.ts';
 import { objectStorageKey } from './keys.ts';
@@ -147,7 +147,8 @@ export class Registry {
   ): Promise<Item> {
     const { resource } = this;
     const { rest } = withoutManagedFields(document);
-    const parsed = parseDocument(resource, this.schema, rest, context);
+    const shape = withoutForeignStatus(resource, rest);
+    const parsed = parseDocument(resource, this.schema, shape, context);
     for (let attempt = 1; ; attempt += 1) {
       const draft = drafted(resource, parsed, namespace, this.#sources);
       const object = own(await this.#completed(draft, undefined, namespace));
@@ -288,8 +289,10 @@ export class Registry {
     context: WriteContext,
   ): Promise<KubeObject> {
     const { resource } = this;
-    checkIdentity(resource, ref, document, stored.object, mode);
-    const parsed = parseDocument(resource, this.schema, document, context, stored.object);
+    const whole = checkIdentity(resource, ref, document, stored.object, mode);
+    const main = mode.subresource === undefined;
+    const sentPart = main ? withoutForeignStatus(resource, whole) : whole;
+    const parsed = parseDocument(resource, this.schema, sentPart, context, stored.object);
     const old = stored.object;
     const given = { ...parsed, metadata: completedMetadata(parsed.metadata, old.metadata) };
     // What finalize is told to leave out must not come back by default.

@@ -25,6 +25,8 @@ export interface Strategy {
   terminating(object: KubeObject): KubeObject;
   /** Why this object can never be deleted, if so. */
   undeletable(name: string): string | undefined;
+  /** Who deletes an object is shown it, as typed clients of the kind expect; else a Status. */
+  showsDeleted: boolean;
 }
 
 const plain: Strategy = {
@@ -36,6 +38,7 @@ const plain: Strategy = {
     metadata: { ...object.metadata, deletionGracePeriodSeconds: 0 },
   }),
   undeletable: () => undefined,
+  showsDeleted: false,
 };
 
 /** Namespaces that exist from the start and for ever. */
@@ -60,6 +63,8 @@ const definitions: Strategy = {
   terminating: (object) => terminating(plain.terminating(object) as CustomResourceDefinition),
 };
 
+const accountsAndQuotas: Strategy = { ...plain, showsDeleted: true };
+
 const jobs: Strategy = { ...plain, keep: keepDefaultNetwork };
 
 /** autoscaling/v1 keeps a part of what is stored as spec in annotations. */
@@ -77,7 +82,9 @@ export function strategyOf(resource: Pick<Resource, 'gvk'>): Strategy {
   const { gvk } = customResourceDefinitionResource;
   if (group === gvk.group && kind === gvk.kind) return definitions;
   if (isAutoscaler(resource)) return autoscalers;
-  return group === '' && kind === 'Namespace' ? namespaces : plain;
+  if (group !== '') return plain;
+  if (kind === 'ServiceAccount' || kind === 'ResourceQuota') return accountsAndQuotas;
+  return kind === 'Namespace' ? namespaces : plain;
 }
 
 export function isAutoscaler({ gvk: { group, kind } }: Pick<Resource, 'gvk'>): boolean {

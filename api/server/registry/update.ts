@@ -49,18 +49,37 @@ export function checkNew(resource: Resource, ref: ObjectRef, document: JsonObjec
   }
 }
 
-/** Throws unless `document` is about the stored object, in the version that is stored. */
+/**
+ * Whether an update that names no version replaces whatever is stored: as upstream, so do those of the
+ * core kinds, of which typed clients send what they have at hand; Leases are taken from nobody unseen.
+ */
+function replacesUnseen({ strategicMerge, gvk }: Resource): boolean {
+  return strategicMerge && gvk.kind !== 'Lease';
+}
+
+/**
+ * The document with its kind, which those of core kinds may leave out. Throws unless it is about the stored
+ * object, in the version that is stored.
+ */
 export function checkIdentity(
   resource: Resource,
   ref: ObjectRef,
   document: JsonObject,
   stored: KubeObject,
   mode: UpdateMode,
-): void {
-  const { metadata } = asSubmitted(resource, document);
+): JsonObject {
+  const { document: whole, metadata } = asSubmitted(resource, document);
   checkPlace(ref, metadata);
   const { uid, resourceVersion } = metadata;
+  if (mode.verb === 'put' && typeof uid === 'string' && uid !== '' && uid !== stored.metadata.uid) {
+    throw conflict(
+      resource,
+      ref.name,
+      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${stored.metadata.uid}`,
+    );
+  }
   if (resourceVersion === undefined || resourceVersion === '' || resourceVersion === null) {
+    if (replacesUnseen(resource)) return whole;
     // kubectl and client-go send 0x0 here for kinds that do not allow unconditional updates.
     throw invalid({ ...resource, gvk: { ...resource.gvk, kind: resource.plural } }, ref.name, [
       {
@@ -70,14 +89,8 @@ export function checkIdentity(
       },
     ]);
   }
-  if (mode.verb === 'put' && typeof uid === 'string' && uid !== '' && uid !== stored.metadata.uid) {
-    throw conflict(
-      resource,
-      ref.name,
-      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${stored.metadata.uid}`,
-    );
-  }
   if (resourceVersion !== stored.metadata.resourceVersion) throw conflict(resource, ref.name);
+  return whole;
 }
 
 /** A document without its managedFields, which Ownership reads, and what it says there. */

@@ -209,6 +209,17 @@ describe('items of a list', () => {
     ]);
   });
 
+  it.each([{ labels: {} }, { annotations: {} }, { finalizers: [] }, { ownerReferences: [] }])(
+    'and maps of metadata that are empty are nobody’s: %j',
+    async (empty) => {
+      const body = widget('a', undefined, empty);
+      expect((await apply(body)).code).toBe(201);
+      expect(owners(await apply(body, { by: 'two' }))['two Apply']).not.toHaveProperty(
+        'f:metadata',
+      );
+    },
+  );
+
   it('of metadata, finalizers, let the object go with the last of them', async () => {
     await apply(widget('a', undefined, { finalizers: ['x.dev/hold'] }));
     await api.send('DELETE', one);

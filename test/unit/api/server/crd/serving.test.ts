@@ -138,6 +138,17 @@ describe('kinds of users', () => {
     );
   });
 
+  it('look at a status only where it can be set', async () => {
+    await define();
+    const strange = { ...widget('a'), status: { phase: 7, conditions: 'none' } };
+    const made = await here.send('POST', widgets, { body: strange });
+    expect(made).toMatchObject({ code: 201 });
+    expect(made.body).not.toHaveProperty('status');
+    const body = { ...strange, metadata: at(made.body, 'metadata') };
+    expect(await here.send('PUT', `${widgets}/a`, { body })).toMatchObject({ code: 200 });
+    expect(await here.send('PUT', `${widgets}/a/status`, { body })).toMatchObject({ code: 422 });
+  });
+
   it('have the same owners in all of their versions', async () => {
     await define(widgetsOf(group, ['v1', 'v2']));
     const in2 = widgets.replace('/v1/', '/v2/');
