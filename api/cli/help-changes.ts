@@ -87,6 +87,14 @@ Examples:
   cosm rollout undo job/web --to-revision=3
   cosm rollout restart job/web`;
 
+/** What is said instead of doing what kubectl rollout does besides. */
+export const noPause = {
+  pause:
+    'there is no pause: "cosm rollout undo" takes a rollout back, updateStrategy.maxUnavailable of the job says how many instances it may take at a time, and what is not to roll out yet is best not applied yet',
+  resume:
+    'there is no pause, so nothing waits to be resumed: "cosm rollout status" shows how far a rollout is, and "cosm describe" what it waits for',
+} as const;
+
 export const rolloutStatus = `
 Exit codes: 0 done; 1 the job does not exist, or has been Stalled for ten seconds; 3 the time was up. cosm
 wait --for=healthy waits for the ServerSet too.

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { CommandModule } from './context.ts';
+import { CommandError } from './errors.ts';
 import * as help from './help-changes.ts';
 
 type Run = (load: () => Promise<CommandModule>) => (this: Command) => Promise<void>;
@@ -156,4 +157,14 @@ function addRolloutCommands(program: Command, lazily: Run): void {
     .option(...output)
     .option(...manager)
     .action(lazily(async () => ({ run: (await rollouts()).restart })));
+  for (const [name, why] of Object.entries(help.noPause)) {
+    rollout
+      .command(name, { hidden: true })
+      .description(`Refused: ${why}.`)
+      .argument('[word...]')
+      .allowUnknownOption()
+      .action(() => {
+        throw new CommandError('usage', why);
+      });
+  }
 }

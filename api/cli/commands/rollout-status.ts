@@ -51,7 +51,9 @@ async function follow(
   let said = '';
   const timers: { deadline?: Timer; stall?: Timer | undefined } = {};
   if (timeoutMs !== undefined) {
-    timers.deadline = context.clock.after(timeoutMs, () => stop('timeout', `timed out: ${said}`));
+    timers.deadline = context.clock.after(timeoutMs, () =>
+      stop('timeout', `timed out: ${said === '' ? 'nothing known yet' : said}`),
+    );
   }
   try {
     const signal = AbortSignal.any([context.signal, over.signal]);

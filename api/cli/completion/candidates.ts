@@ -84,7 +84,8 @@ async function candidatesOf(situation: Situation): Promise<Completion> {
     return words(options.map(({ long, description }) => ({ word: long ?? '', description })));
   }
   if (command.commands.length > 0 && operands.length === 0) {
-    const named = command.commands.filter((each) => !each.name().startsWith('_'));
+    const shown = command.createHelp().visibleCommands(command);
+    const named = command.commands.filter((each) => shown.includes(each));
     return words(named.map((each) => ({ word: each.name(), description: each.description() })));
   }
   if (command.name() === 'sync') return { candidates: [], files: true };
