@@ -57,13 +57,13 @@ beforeAll(async () => {
     }),
   );
   await running(cluster.client, name, replicas);
-}, 120_000);
+}, 240_000);
 afterAll(async () => {
   await remove(cluster.client, name);
   await record.stop();
   await cluster.stop();
   rmSync(directory, { recursive: true, force: true });
-}, 120_000);
+}, 240_000);
 
 beforeEach(async () => {
   const { connectString } = cluster.zookeeper;
@@ -94,7 +94,7 @@ async function seesTheReady(client: Client, count = replicas): Promise<Task[]> {
 
 /** Sizes of the sets that the reader saw since it had seen all tasks. */
 function counts(): number[] {
-  return reader.looks.slice(settled).map(({ members }) => members.length);
+  return reader.counts(settled);
 }
 
 function expectNoShardTwice(): void {
@@ -116,7 +116,7 @@ const hasRolledOut = (client: Client, script: string): Promise<Task[]> =>
     return tasks.every(({ spec }) => spec.containers[0]?.script === script) && tasks;
   });
 
-describe('a reader that is not ours', { timeout: 90_000 }, () => {
+describe('a reader that is not ours', { timeout: 180_000 }, () => {
   it('sees a rollout without a gap and without a member that is not ready', async () => {
     const before = uids(await running(cluster.client, name, replicas));
     await update(cluster.client, version(2));
@@ -185,8 +185,9 @@ describe('a reader that is not ours', { timeout: 90_000 }, () => {
     await cluster.emulator.resumeAgent(index);
     const after = await seesTheReady(cluster.client);
     expect(uids(after).filter((uid) => uids(lost).includes(uid))).toEqual([]);
-    // Mesos says late that they are out of sight; their members go as soon as it has said so.
-    expect(record.wrong(reader.looks, 1_000)).toEqual([]);
+    // Mesos says late that they are out of sight; their members go as soon as it has said so, which takes a
+    // busy machine a while.
+    expect(record.wrong(reader.looks, 10_000)).toEqual([]);
     expect(Math.min(...counts())).toBe(replicas - lost.length);
     expectNoShardTwice();
   });

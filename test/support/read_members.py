@@ -2,9 +2,10 @@
 
 Usage: read_members.py [--follow] [--ca FILE] HOST:PORT PATH
 
-Without --follow: one array of members. With it: one line for every look, {"begin", "end", "members"} with
-times in milliseconds, at the start and after every change of the path, until standard input ends. A look
-that a lost connection interrupts is made again; nothing is printed for it.
+Without --follow: one array of members. With it: one line for every look, {"begin", "end", "whole",
+"members"} with times in milliseconds, at the start and after every change of the path, until standard input
+ends. A look is whole if no node came or went while it was made: else the members may never have been all of
+one moment. A look that a lost connection interrupts is made again; nothing is printed for it.
 
 The rules are those that the Python, Java and Finagle clients share: only children whose name begins
 with member_ count, serviceEndpoint{host, port}, additionalEndpoints and status are required, other keys
@@ -46,19 +47,21 @@ def member(name, data):
 
 def look(client, path, watch=None):
     try:
-        names = client.get_children(path, watch)
+        names, before = client.get_children(path, watch, include_data=True)
     except NoNodeError:
         # It may have come meanwhile: then the watch is on the node, and the next look finds it.
         if watch is not None and client.exists(path, watch) is not None:
             return look(client, path, watch)
-        return []
+        return [], True
     members = []
     for name in sorted(name for name in names if name.startswith("member_")):
         try:
             members.append(member(name, client.get(path + "/" + name, watch)[0]))
         except NoNodeError:
             pass
-    return [each for each in members if each["status"] == "ALIVE"]
+    after = client.exists(path)
+    whole = after is not None and (after.czxid, after.cversion) == (before.czxid, before.cversion)
+    return [each for each in members if each["status"] == "ALIVE"], whole
 
 
 def follow(client, path):
@@ -79,12 +82,13 @@ def follow(client, path):
         changed.clear()
         begin = time.time()
         try:
-            members = look(client, path, lambda event: changed.set())
+            members, whole = look(client, path, lambda event: changed.set())
         except (ConnectionClosedError, ConnectionLoss, SessionExpiredError):
             if client.connected:
                 changed.set()
             continue
-        line = {"begin": begin * 1000, "end": time.time() * 1000, "members": members}
+        times = {"begin": begin * 1000, "end": time.time() * 1000}
+        line = {**times, "whole": whole, "members": members}
         with printing:
             print(json.dumps(line), flush=True)
 
@@ -105,7 +109,7 @@ def main():
         if options.follow:
             follow(client, options.path)
         else:
-            print(json.dumps(look(client, options.path)))
+            print(json.dumps(look(client, options.path)[0]))
     finally:
         client.stop()
         client.close()

@@ -23,9 +23,13 @@ export type ReadMember = z.infer<typeof memberSchema>;
 const lookSchema = z.strictObject({
   begin: z.number(),
   end: z.number(),
+  whole: z.boolean(),
   members: z.array(memberSchema),
 });
-/** One look at a path. It begins and ends at these times, in milliseconds of the wall clock. */
+/**
+ * One look at a path. It begins and ends at these times, in milliseconds of the wall clock. It is whole if no
+ * node came or went meanwhile: else its members may never have been all of one moment.
+ */
 export type Look = z.infer<typeof lookSchema>;
 
 export interface ReaderOptions {
@@ -73,6 +77,14 @@ export class FollowingReader {
       await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 20))]);
     }
     return reader;
+  }
+
+  /** How many members it saw in each look from `first` on that was whole. */
+  counts(first = 0): number[] {
+    return this.looks
+      .slice(first)
+      .filter(({ whole }) => whole)
+      .map(({ members }) => members.length);
   }
 
   /** What it saw last. */

@@ -23,14 +23,23 @@ interface Serving {
 }
 
 const prefix = '/mesocosm/registry/mesocosm.dev/tasks/';
-/** A reader and this record may hear of the same change so far apart. */
-const skewMs = 250;
+/** A reader and this record may hear of the same change so far apart, while this process gets its turn. */
+const skewMs = 500;
+/** How often it is noted that it does. */
+const tickMs = 20;
 
 /** Notes, from etcd itself, since when and until when each task serves. */
 export class ServingRecord {
   readonly #etcd: Etcd3;
   readonly #serving = new Map<string, Serving[]>();
   #watcher: Watcher | undefined;
+  /** What has come by now, has come after this: it had been read otherwise. */
+  #idle = Date.now();
+  readonly #ticks = setInterval(() => {
+    // Once everything was read that was there when the timer ran.
+    const ran = Date.now();
+    setImmediate(() => (this.#idle = ran));
+  }, tickMs);
 
   private constructor(etcd: Etcd3) {
     this.#etcd = etcd;
@@ -64,6 +73,7 @@ export class ServingRecord {
   }
 
   async stop(): Promise<void> {
+    clearInterval(this.#ticks);
     await this.#watcher?.cancel();
     this.#etcd.close();
   }
@@ -77,7 +87,7 @@ export class ServingRecord {
       if (hosts?.join() === last.hosts.join()) return;
       last.to = now;
     }
-    if (hosts !== undefined) times.push({ from: now, to: undefined, hosts });
+    if (hosts !== undefined) times.push({ from: this.#idle, to: undefined, hosts });
   }
 
   /**
