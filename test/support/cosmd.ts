@@ -65,8 +65,9 @@ export class Cosmd {
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk: Buffer) => (this.#log += chunk.toString()));
     }
-    await until(async () => !this.running || (await accepts(this.port)), 30_000);
+    const accepting = await until(async () => !this.running || (await accepts(this.port)), 60_000);
     if (!this.running) throw new Error(`cosmd ended:\n${this.#log}`);
+    if (!accepting) throw new Error(`cosmd does not listen:\n${this.#log}`);
   }
 
   /** SIGKILL, SIGSTOP, SIGCONT… */

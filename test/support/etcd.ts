@@ -133,17 +133,17 @@ async function healthy(child: ChildProcess, url: string): Promise<void> {
   child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
     log = (log + chunk).slice(-4000);
   });
-  const giveUp = performance.now() + 20_000;
+  const giveUp = performance.now() + 60_000;
   while (!(await isHealthy(url))) {
     if (child.exitCode !== null) throw new Error(`etcd ended with ${child.exitCode}: ${log}`);
-    if (performance.now() > giveUp) throw new Error(`etcd is not healthy after 20 s: ${log}`);
+    if (performance.now() > giveUp) throw new Error(`etcd is not healthy after 60 s: ${log}`);
     await delay(20);
   }
 }
 
 async function isHealthy(url: string): Promise<boolean> {
   try {
-    const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(1000) });
+    const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(5000) });
     return (await response.text()).includes('"true"');
   } catch {
     return false;

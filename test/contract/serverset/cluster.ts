@@ -348,7 +348,8 @@ export function connect(
 ): ZooKeeperClient {
   return openZooKeeper({
     connectString,
-    sessionTimeoutMs: 3000,
+    // Who does not lead is to outlast a server, or a process, that stands still for a moment.
+    sessionTimeoutMs: 20_000,
     clock: wallClock,
     random,
     ...options,

@@ -118,7 +118,7 @@ describe('a path whose quota is exceeded', () => {
 describe('the limit of 1 MiB', () => {
   it('refuses a member above it, names the mend, and lets go of no connection', async () => {
     cluster = await Cluster.start();
-    const leader = await cluster.lead();
+    const leader = await cluster.lead({ zookeeper: { sessionTimeoutSeconds: 20 } });
     await cluster.publish('web', { network: 'net-0' });
     await cluster.publish('api');
     await cluster.ready('api', 0);

@@ -60,7 +60,7 @@ describe('a set whose path changes', () => {
 
   it('lets a task that stops meanwhile drain where it is', async () => {
     await cluster.lead();
-    const { metadata } = await cluster.publish('web', { drainSeconds: 1 });
+    const { metadata } = await cluster.publish('web', { drainSeconds: 2 });
     const task = await cluster.ready('web', 0);
     await cluster.shows(path, ['10.0.0.1']);
     await cluster.stopTask(task);

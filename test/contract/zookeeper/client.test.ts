@@ -21,7 +21,8 @@ async function startRealHarness(): Promise<ZooKeeperHarness> {
       if (own === undefined) throw new Error('more clients than proxies');
       const client = openZooKeeper({
         connectString: `${own.host}:${own.port}${chroot}`,
-        sessionTimeoutMs: 2000,
+        // A server, or a process, that stands still for a moment is to end none.
+        sessionTimeoutMs: 4000,
         clock: systemClock(),
         random: systemRandom(),
       });

@@ -8,15 +8,14 @@ import { startZooKeeper, type RealZooKeeper } from '../../support/zookeeper.ts';
 import { failsWith, nothing } from './contract-subject.ts';
 import { logEvents, until } from './event-log.ts';
 
-const tickTime = 250;
-/** What the server grants at most: twenty ticks. */
-const longestSessionMs = 20 * tickTime;
+/** Short enough to wait for its end, and for a silent link to be noticed. */
+const briefSessionMs = 3000;
 
 let server: RealZooKeeper;
 let proxy: TcpProxy;
 
 beforeEach(async () => {
-  server = await startZooKeeper({ tickTime });
+  server = await startZooKeeper({ tickTime: 250 });
   proxy = await startTcpProxy(server);
 });
 afterEach(async () => {
@@ -27,7 +26,8 @@ afterEach(async () => {
 async function connected(options: Partial<ZooKeeperOptions> = {}): Promise<ZooKeeperClient> {
   const client = openZooKeeper({
     connectString: `${proxy.host}:${proxy.port}`,
-    sessionTimeoutMs: 3000,
+    // Who is not to lose it is to outlast a server, or a process, that stands still for a moment.
+    sessionTimeoutMs: 20_000,
     clock: systemClock(),
     random: systemRandom(),
     ...options,
@@ -87,7 +87,7 @@ describe('a server that is killed and started again', () => {
 
 describe('a black hole', () => {
   it('is noticed though nothing says so; what was sent is unknown', async () => {
-    const client = await connected();
+    const client = await connected({ sessionTimeoutMs: briefSessionMs });
     const log = logEvents(client);
     proxy.blackHole();
     await failsWith(client.create('/a', nothing), 'CONNECTION_LOSS', 'unknown');
@@ -97,7 +97,7 @@ describe('a black hole', () => {
   });
 
   it('for answers only leaves writes that happened, and says that they may have', async () => {
-    const client = await connected();
+    const client = await connected({ sessionTimeoutMs: briefSessionMs });
     const outside = await observer();
     proxy.blackHole('toClient');
     const lost = failsWith(client.create('/a', nothing), 'CONNECTION_LOSS', 'unknown');
@@ -109,7 +109,7 @@ describe('a black hole', () => {
   });
 
   it('that ends in time costs nothing but time', async () => {
-    const client = await connected({ sessionTimeoutMs: longestSessionMs });
+    const client = await connected();
     const log = logEvents(client);
     proxy.blackHole();
     const created = client.create('/a', nothing);
@@ -121,7 +121,7 @@ describe('a black hole', () => {
   });
 
   it('on every new connection does not keep the client from trying again', async () => {
-    const client = await connected();
+    const client = await connected({ sessionTimeoutMs: briefSessionMs });
     const log = logEvents(client);
     proxy.blackHole();
     proxy.cut();
@@ -136,10 +136,7 @@ describe('a black hole', () => {
 
 describe('a request whose time is up', () => {
   it('is unknown; its late answer disturbs nobody and sets no watch', async () => {
-    const client = await connected({
-      requestTimeoutMs: 1_000,
-      sessionTimeoutMs: longestSessionMs,
-    });
+    const client = await connected({ requestTimeoutMs: 3_000 });
     const outside = await observer();
     await client.create('/a', nothing);
     const log = logEvents(client);

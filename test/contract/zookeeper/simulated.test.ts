@@ -18,7 +18,8 @@ function startSimulation(): Promise<ZooKeeperHarness> {
     clock: systemClock(),
     random: seededRandom(1),
     replicas: 1,
-    sessionTimeoutMs: 300,
+    // Who comes back in time is to, though this process stands still for a moment.
+    sessionTimeoutMs: 2_000,
   });
   return Promise.resolve({
     open: ({ chroot = '' } = {}) => new SimulatedClient({ ensemble, chroot }),

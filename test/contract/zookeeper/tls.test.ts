@@ -40,10 +40,11 @@ function ours(more: Partial<TlsOptions> = {}): TlsOptions {
 function open(
   tls: TlsOptions,
   { host, port }: { host: string; port: number } = { host: server.host, port: server.securePort },
+  sessionTimeoutMs = 20_000,
 ): ZooKeeperClient {
   const client = openZooKeeper({
     connectString: `${host}:${port}`,
-    sessionTimeoutMs: 3000,
+    sessionTimeoutMs,
     dial: tlsDial(tls),
     clock: systemClock(),
     random: systemRandom(),
@@ -152,7 +153,7 @@ describe('a black hole under TLS', () => {
   it('is noticed within two thirds of the session timeout, and left when it ends', async () => {
     const proxy = await startTcpProxy({ host: server.host, port: server.securePort });
     onTestFinished(() => proxy.stop());
-    const client = open(ours(), proxy);
+    const client = open(ours(), proxy, 3000);
     await client.whenConnected();
     const log = logEvents(client);
     proxy.blackHole();
