@@ -172,7 +172,7 @@ const faults: Fault[] = [
   },
 ];
 
-describe('the API refuses', { timeout: 60_000 }, () => {
+describe('the API refuses', { timeout: 180_000 }, () => {
   it.each(faults)('$what, by its field, with the reason and the mend', async (fault) => {
     const { code, status } = await post(JSON.stringify(fault.job));
     expect(code).toBe(422);
@@ -242,34 +242,39 @@ function place(text: string, word: string): string {
   return `${lines.length}:${(lines.at(-1)?.length ?? 0) + 1}`;
 }
 
-describe('cosm apply of a good document and a bad one changes nothing', { timeout: 60_000 }, () => {
-  const documents = (bad: unknown): string => `${stringify(job({}, 'good'))}---\n${stringify(bad)}`;
+describe(
+  'cosm apply of a good document and a bad one changes nothing',
+  { timeout: 180_000 },
+  () => {
+    const documents = (bad: unknown): string =>
+      `${stringify(job({}, 'good'))}---\n${stringify(bad)}`;
 
-  it('when a field is unknown', async () => {
-    const text = documents({ ...job(), spec: { ...job().spec, replica: 33 } });
-    expect(await apply(text)).toEqual({
-      code: 1,
-      stdout: '',
-      stderr: `bad.yaml:${place(text, '33')}: spec.replica: unknown field "spec.replica": remove it or check its spelling\nerror: 1 mistake; nothing was changed\n`,
+    it('when a field is unknown', async () => {
+      const text = documents({ ...job(), spec: { ...job().spec, replica: 33 } });
+      expect(await apply(text)).toEqual({
+        code: 1,
+        stdout: '',
+        stderr: `bad.yaml:${place(text, '33')}: spec.replica: unknown field "spec.replica": remove it or check its spelling\nerror: 1 mistake; nothing was changed\n`,
+      });
     });
-  });
 
-  it('when a network is not offered', async () => {
-    const text = documents(job({ template: { networks: [{ name: 'no-such-net' }] } }));
-    const { code, stdout, stderr } = await apply(text);
-    expect([code, stdout]).toEqual([1, '']);
-    expect(stderr).toContain(
-      `bad.yaml:${place(text, 'no-such-net')}: spec.template.spec.networks[0].name: `,
-    );
-    expect(stderr).toContain('ask an operator to offer it');
-    expect(stderr).toContain('nothing was changed');
-  });
+    it('when a network is not offered', async () => {
+      const text = documents(job({ template: { networks: [{ name: 'no-such-net' }] } }));
+      const { code, stdout, stderr } = await apply(text);
+      expect([code, stdout]).toEqual([1, '']);
+      expect(stderr).toContain(
+        `bad.yaml:${place(text, 'no-such-net')}: spec.template.spec.networks[0].name: `,
+      );
+      expect(stderr).toContain('ask an operator to offer it');
+      expect(stderr).toContain('nothing was changed');
+    });
 
-  it('when it is no YAML', async () => {
-    const text = `${stringify(job({}, 'good'))}---\nkind: [x\n`;
-    const { code, stdout, stderr } = await apply(text);
-    expect([code, stdout]).toEqual([1, '']);
-    expect(stderr).toMatch(/^bad\.yaml:\d+:\d+: invalid YAML: /);
-    expect(stderr).toContain('nothing was changed');
-  });
-});
+    it('when it is no YAML', async () => {
+      const text = `${stringify(job({}, 'good'))}---\nkind: [x\n`;
+      const { code, stdout, stderr } = await apply(text);
+      expect([code, stdout]).toEqual([1, '']);
+      expect(stderr).toMatch(/^bad\.yaml:\d+:\d+: invalid YAML: /);
+      expect(stderr).toContain('nothing was changed');
+    });
+  },
+);

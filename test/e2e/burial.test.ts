@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => cluster.stop());
 
-describe('a Job of which a task is unreachable for ever', { timeout: 90_000 }, () => {
+describe('a Job of which a task is unreachable for ever', { timeout: 180_000 }, () => {
   it('is deleted once an operator declares the task dead, which is killed if it returns', async () => {
     const constraints = [{ attribute: 'hostname', operator: 'Unique' as const }];
     const job = service('lost', { replicas: 2, published: true, template: { constraints } });

@@ -136,7 +136,7 @@ describe('a static address', () => {
   });
 });
 
-describe('addresses by instance', { timeout: 90_000 }, () => {
+describe('addresses by instance', { timeout: 180_000 }, () => {
   it('come and go with their instances, and change places when these stop together', async () => {
     const [low, high] = [`${staticPrefix}210`, `${staticPrefix}211`];
     const asking = (...ips: string[]) => ({

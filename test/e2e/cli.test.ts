@@ -99,7 +99,7 @@ describe('the built cosm', () => {
     const outcome = finish(child);
     let shown = '';
     child.stdout?.on('data', (text: string) => (shown += text));
-    expect(await until(() => shown.includes('piped'), 10_000)).toBe(true);
+    expect(await until(() => shown.includes('piped'), 60_000)).toBe(true);
     child.kill('SIGINT');
     expect(await outcome).toMatchObject({ code: 130, stderr: '' });
   });

@@ -51,7 +51,7 @@ const volumes = [
 
 it(
   'gives tasks of one container and of several what they refer to',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   async () => {
     const { client } = cluster;
     const jobs = client.of(jobResource);

@@ -31,15 +31,11 @@ afterAll(() => cluster.stop());
 beforeEach(async () => {
   if (cluster.cosmds[1]?.running === false) await cluster.cosmds[1].start();
   await running(cluster.client, 'web', 3);
-  await eventually(
-    'all truths agree',
-    async () => {
-      const { code, stdout } = await cosm('drift', 'job/web', '--strict');
-      if (code === 0) return true;
-      throw new Error(stdout);
-    },
-    30_000,
-  );
+  await eventually('all truths agree', async () => {
+    const { code, stdout } = await cosm('drift', 'job/web', '--strict');
+    if (code === 0) return true;
+    throw new Error(stdout);
+  });
 });
 
 interface Outcome {
@@ -106,7 +102,7 @@ describe('controllers without the API', () => {
   });
 });
 
-describe('cosm drift', { timeout: 60_000 }, () => {
+describe('cosm drift', { timeout: 180_000 }, () => {
   it('shows for each instance what spec, etcd, master, agent and ZooKeeper say, and ends with 0', async () => {
     const tasks = await running(cluster.client, 'web', 3);
     const { code, report } = await drift();

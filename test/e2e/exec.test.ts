@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -31,7 +32,7 @@ function start(args: readonly string[], stdin?: string): Running {
 
 const cosm = (args: readonly string[], stdin?: string): Promise<Outcome> => start(args, stdin).done;
 
-describe('cosm exec', { timeout: 60_000 }, () => {
+describe('cosm exec', { timeout: 180_000 }, () => {
   it('prints what the command writes and ends as the command ends', async () => {
     const command = ['sh', '-c', 'echo out; echo err >&2; exit 7'];
     expect(await cosm(['exec', single.metadata.name, '--', ...command])).toEqual({
@@ -99,9 +100,9 @@ describe('cosm exec', { timeout: 60_000 }, () => {
     shell.stdout.setEncoding('utf8').on('data', (text: string) => (shown += text));
     const closed = once(shell, 'close');
     // A prompt: the shell believes that a person types.
-    expect(await until(() => shown.includes('# '), 20_000), shown).toBe(true);
+    expect(await until(() => shown.includes('# '), 60_000), shown).toBe(true);
     shell.stdin.write('stty size; sleep 1000\r');
-    expect(await until(() => /\n33 99\r+\n/.test(shown), 10_000), shown).toBe(true);
+    expect(await until(() => /\n33 99\r+\n/.test(shown), 60_000), shown).toBe(true);
     shell.stdin.write('\u0003');
     shell.stdin.write('exit 5\r');
     expect(await closed, shown).toEqual([5, null]);
@@ -109,17 +110,18 @@ describe('cosm exec', { timeout: 60_000 }, () => {
   });
 
   it('ends the command when it is interrupted', async () => {
-    const mark = ['exec', 'job/single', '--', 'sh', '-c', 'echo begun; exec sleep 765'];
-    const session = start(mark);
+    const mark = `600.${Number.parseInt(randomBytes(3).toString('hex'), 16)}`;
+    const command = `echo begun; exec sleep ${mark}`;
+    const session = start(['exec', 'job/single', '--', 'sh', '-c', command]);
     await session.shows('begun');
     session.interrupt();
     expect((await session.done).code).toBe(130);
     const look = ['exec', 'job/single', '--', 'sh', '-c', 'cat /proc/[0-9]*/cmdline'];
-    await expect.poll(async () => (await cosm(look)).stdout).not.toContain('sleep\u0000765');
+    await expect.poll(async () => (await cosm(look)).stdout).not.toContain(`sleep\u0000${mark}`);
   });
 });
 
-describe('cosm attach', { timeout: 60_000 }, () => {
+describe('cosm attach', { timeout: 180_000 }, () => {
   it('follows both streams from now on until it is interrupted', async () => {
     const attached = start(['attach', group.metadata.name, '-c', 'side']);
     await attached.shows('tick\ntick\n');
@@ -130,7 +132,7 @@ describe('cosm attach', { timeout: 60_000 }, () => {
   });
 });
 
-it('ends sessions and attachments with the task', { timeout: 60_000 }, async () => {
+it('ends sessions and attachments with the task', { timeout: 180_000 }, async () => {
   const { name } = single.metadata;
   const session = start(['exec', name, '--', 'sh', '-c', 'echo begun; exec sleep 1000']);
   const attached = start(['attach', name]);

@@ -55,7 +55,7 @@ async function eventsOf(kind: string, name: string, reason: string): Promise<str
     .map(({ message }) => message ?? '');
 }
 
-describe('the probes of a task', { timeout: 90_000 }, () => {
+describe('the probes of a task', { timeout: 180_000 }, () => {
   it('do not reach a server that is bound to its CNI address alone, and say so', async () => {
     const script = serverOn('process.env.COSM_IP');
     const probe = { periodSeconds: 0.3 };
@@ -78,7 +78,9 @@ describe('the probes of a task', { timeout: 90_000 }, () => {
   it('ask for the health of a gRPC server by the program that the image brings', async () => {
     const probePath = join(notes, 'probe');
     // Stands for grpc_health_probe: writes down what it is asked.
-    writeFileSync(probePath, `#!/bin/sh\necho "$@" >${notes}/asked\n`);
+    // At once, as it may be asked again while the test reads.
+    const write = `echo "$@" >${notes}/asked.$$; mv ${notes}/asked.$$ ${notes}/asked`;
+    writeFileSync(probePath, `#!/bin/sh\n${write}\n`);
     chmodSync(probePath, 0o755);
     await create('grpc', {
       script: 'exec sleep 1000',
@@ -92,7 +94,7 @@ describe('the probes of a task', { timeout: 90_000 }, () => {
   });
 
   it('do not kill a task that starts slowly, within its grace', async () => {
-    const probe = { httpGet: { port: 'http' as const }, periodSeconds: 0.3 };
+    const probe = { httpGet: { port: 'http' as const }, periodSeconds: 0.3, timeoutSeconds: 30 };
     await create('slow', {
       script: serverOn('"127.0.0.1"', 2),
       readinessProbe: probe,
@@ -105,13 +107,18 @@ describe('the probes of a task', { timeout: 90_000 }, () => {
   });
 });
 
-describe('a group of which one container turns unhealthy', { timeout: 90_000 }, () => {
+describe('a group of which one container turns unhealthy', { timeout: 180_000 }, () => {
   /** Healthy for a moment in its first run, and for good in the next. */
   const sidecar = `touch ok; [ ! -e "$NOTES/failed" ] || exec sleep 1000
     touch "$NOTES/failed"; sleep 2; rm ok; exec sleep 1000`;
 
   it('is replaced once, as a whole, and the Events name the container', async () => {
-    const liveness = { periodSeconds: 0.3, failureThreshold: 2, gracePeriodSeconds: 1 };
+    const liveness = {
+      periodSeconds: 0.3,
+      timeoutSeconds: 30,
+      failureThreshold: 2,
+      gracePeriodSeconds: 20,
+    };
     const containers: Container[] = [
       {
         name: 'main',
@@ -151,10 +158,11 @@ describe('a group of which one container turns unhealthy', { timeout: 90_000 }, 
     await eventually('the Events are written', async () => {
       const ofTask = await eventsOf('Task', name, 'Unhealthy');
       const ofJob = await eventsOf('Job', 'pair', 'Unhealthy');
-      return ofTask.join() === words && ofJob.join() === `${name}: ${words}`;
+      const [restarted = ''] = await eventsOf('Job', 'pair', 'Restarted');
+      if (ofTask.join() === words && ofJob.join() === `${name}: ${words}`)
+        return restarted.includes(words);
+      throw new Error(`they are ${ofTask.join()}; ${ofJob.join()}`);
     });
-    const [restarted] = await eventsOf('Job', 'pair', 'Restarted');
-    expect(restarted).toContain(words);
     await remove(cluster.client, 'pair');
   });
 });

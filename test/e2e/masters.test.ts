@@ -38,7 +38,7 @@ async function failOver(): Promise<{ before: Framework; after: Framework }> {
   return { before, after };
 }
 
-describe('a master failed over', { timeout: 90_000 }, () => {
+describe('a master failed over', { timeout: 180_000 }, () => {
   it('leaves all tasks running under the same framework, and takes new ones', async () => {
     await cluster.client
       .of(jobResource)

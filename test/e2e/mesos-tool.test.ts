@@ -44,7 +44,7 @@ agents:
   - hostname: db.test
     attributes: {rack: r7, level: 10}
   - hostname: web.test
-timings: {zkSessionTimeout: 2000}
+timings: {zkSessionTimeout: 5000}
 `,
   );
 });
@@ -119,7 +119,7 @@ test('a cluster comes up, bears every fault, and leaves nothing behind', async (
   expect(existsSync(join(directory, 'state'))).toBe(false);
   expect(remains()).toEqual([]);
   expect(await tool('down')).toMatchObject({ code: 0 });
-}, 120_000);
+}, 240_000);
 
 interface Ended {
   code: number;

@@ -48,7 +48,7 @@ async function forge({ metadata }: Task): Promise<void> {
   });
 }
 
-describe('observation', { timeout: 90_000 }, () => {
+describe('observation', { timeout: 180_000 }, () => {
   it('mends addresses that are not what the agents say, of single tasks and of groups', async () => {
     const networks = [{ name: 'dev-net' }, { name: 'data-net' }];
     const jobs = cluster.client.of(jobResource);
@@ -79,7 +79,7 @@ describe('observation', { timeout: 90_000 }, () => {
   });
 });
 
-describe('a Network that operators change', { timeout: 90_000 }, () => {
+describe('a Network that operators change', { timeout: 180_000 }, () => {
   it('tells which Jobs contradict it, and breaks none, not even when it is deleted', async () => {
     const networks = cluster.client.of(networkResource);
     await networks.create({

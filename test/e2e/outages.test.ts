@@ -64,7 +64,7 @@ const kills = (calls: readonly SchedulerCall[]): string[] =>
 
 const uids = (tasks: readonly Task[]): string[] => tasks.map(({ metadata }) => metadata.uid);
 
-describe('etcd killed and started again', { timeout: 90_000 }, () => {
+describe('etcd killed and started again', { timeout: 180_000 }, () => {
   it('while tasks run touches none of them, and cosmd goes on', async () => {
     await cluster.client.of(jobResource).create(service('store', { replicas: 3, published: true }));
     const before = await running(cluster.client, 'store', 3);
@@ -122,7 +122,7 @@ describe('etcd killed and started again', { timeout: 90_000 }, () => {
   });
 });
 
-describe('ZooKeeper', { timeout: 90_000 }, () => {
+describe('ZooKeeper', { timeout: 180_000 }, () => {
   it('restarted keeps every member, and later ones are written as ever', async () => {
     await cluster.client.of(jobResource).create(service('path', { replicas: 3, published: true }));
     const tasks = await running(cluster.client, 'path', 3);
@@ -198,7 +198,7 @@ function stalled(name: string, reason: string): Promise<string> {
   });
 }
 
-describe('cosmd started again while nothing happens', { timeout: 90_000 }, () => {
+describe('cosmd started again while nothing happens', { timeout: 180_000 }, () => {
   it.each(['stop', 'kill'] as const)(
     'after a %s touches no task and rewrites no status',
     async (end) => {

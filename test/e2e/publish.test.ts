@@ -83,7 +83,7 @@ async function answerOf(ip: string, port: number): Promise<string> {
   return (await fetch(url, { signal: AbortSignal.timeout(5_000) })).text();
 }
 
-describe('a job of real processes on two CNI networks', { timeout: 90_000 }, () => {
+describe('a job of real processes on two CNI networks', { timeout: 180_000 }, () => {
   it('runs, has the addresses that CNI gave, answers on each, and is published by the right one', async () => {
     await cluster.client.of(jobResource).create(web('web', 3));
     const tasks = await running(cluster.client, 'web', 3);

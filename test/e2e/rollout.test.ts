@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, type PromiseWithChild } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -30,7 +30,7 @@ const runs = (command: string): object => ({
 });
 const version2 = 'exec server --version 2 --port 8080';
 
-describe('a rolling update', { timeout: 90_000 }, () => {
+describe('a rolling update', { timeout: 180_000 }, () => {
   it('never has fewer ready tasks or members than its budget allows, and replaces every task', async () => {
     const unknown = watchLaunches(cluster);
     const job = service('rolling', {
@@ -77,13 +77,23 @@ describe('a rolling update', { timeout: 90_000 }, () => {
       const broken = tasks.filter(({ spec }) => spec.containers[0]?.script === 'sleep 1000');
       return broken.length === 2 && broken.every((task) => phaseOf(task) === 'Running');
     });
-    const waiting = cosm('rollout', 'status', 'job/rolling', '-n', namespace, '--timeout=60s');
+    const waiting = startCosm(
+      'rollout',
+      'status',
+      'job/rolling',
+      '-n',
+      namespace,
+      '--timeout=120s',
+    );
+    let shown = '';
+    waiting.child.stdout?.on('data', (text: string) => (shown += text));
+    await eventually('it says what it waits for', () => shown.includes('\n'));
     expect(await cosm('rollout', 'undo', 'job/rolling', '-n', namespace)).toBe(
       'job.mesocosm.dev/rolling rolled back\n',
     );
     const after = await updated(version2);
     await mirrored(cluster, 'rolling');
-    expect(await waiting).toMatch(/\njob "rolling" successfully rolled out\n$/);
+    expect((await waiting).stdout).toMatch(/\njob "rolling" successfully rolled out\n$/);
     const uid = ({ metadata }: Task): string => metadata.uid;
     expect(after.slice(2).map(uid)).toEqual(good.slice(2).map(uid));
     const ready = readyOverTime(await etcdHistory(cluster.etcd.endpoint), 'rolling');
@@ -92,7 +102,7 @@ describe('a rolling update', { timeout: 90_000 }, () => {
   });
 });
 
-describe('a change of networks', { timeout: 60_000 }, () => {
+describe('a change of networks', { timeout: 180_000 }, () => {
   it('withdraws no member before its task is replaced, though the set asks for the new one at once', async () => {
     const requests = { cpu: '100m', memory: '32Mi' };
     const job = service('moving', {
@@ -121,7 +131,7 @@ describe('a change of networks', { timeout: 60_000 }, () => {
   });
 });
 
-describe('cosm sync', { timeout: 60_000 }, () => {
+describe('cosm sync', { timeout: 180_000 }, () => {
   it('waits until controllers have done what was applied, and then until what was pruned is gone', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'cosm-sync-'));
     onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
@@ -149,11 +159,15 @@ describe('cosm sync', { timeout: 60_000 }, () => {
   });
 });
 
-/** What the built cosm prints, which must end well. */
-async function cosm(...args: string[]): Promise<string> {
+/** The built cosm, which must end well. */
+function startCosm(...args: string[]): PromiseWithChild<{ stdout: string }> {
   const program = resolve(import.meta.dirname, '../../.local/build/cosm.mjs');
   const env = { ...process.env, KUBECONFIG: cluster.kubeconfig };
-  return (await promisify(execFile)(process.execPath, [program, ...args], { env })).stdout;
+  return promisify(execFile)(process.execPath, [program, ...args], { env });
+}
+
+async function cosm(...args: string[]): Promise<string> {
+  return (await startCosm(...args)).stdout;
 }
 
 /** The tasks once all six are ready and run `script`. */
