@@ -37,7 +37,7 @@ export function measuredStorage(storage: Storage, metrics: Metrics, clock: Clock
       timed('update', key, () => storage.update(key, value, expected, options)),
     delete: (key, expected, options) =>
       timed('delete', key, () => storage.delete(key, expected, options)),
-    watch: (prefix, from, signal) => storage.watch(prefix, from, signal),
+    watch: (...watched) => storage.watch(...watched),
     head: () => timed('head', '', () => storage.head()),
     compact: (revision) => storage.compact(revision),
     problems: () => storage.problems(),

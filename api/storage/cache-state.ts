@@ -77,6 +77,9 @@ export interface DecodedList<T> {
   resources: ReadonlyMap<string, DecodedResource<T>>;
 }
 
+/** The object as of another revision. */
+export type AtRevision<T> = (object: T, modRevision: Revision) => T;
+
 export type Decode<T> = (key: string, value: Uint8Array, modRevision: Revision) => T;
 
 export interface CacheLimits {
@@ -101,14 +104,20 @@ export function resourceOf(key: string): string | undefined {
  */
 export class CacheState<T> {
   readonly #decode: Decode<T>;
+  readonly #atRevision: AtRevision<T> | undefined;
   readonly #limits: CacheLimits;
   #resources = new Map<string, CachedResource<T>>();
   #revision: Revision = 0;
   #loadedAt: Revision = 0;
   #logBytes = 0;
 
-  constructor(options: { decode: Decode<T>; limits: CacheLimits }) {
+  constructor(options: {
+    decode: Decode<T>;
+    atRevision: AtRevision<T> | undefined;
+    limits: CacheLimits;
+  }) {
     this.#decode = options.decode;
+    this.#atRevision = options.atRevision;
     this.#limits = options.limits;
   }
 
@@ -234,10 +243,12 @@ export class CacheState<T> {
     const { key, modRevision, createRevision } = event;
     const previous = resource.entries.get(key);
     resource.broken.delete(key);
-    // Of a delete the last value counts, decoded again because it carries the deletion's revision.
-    const value = event.value ?? event.previous?.value ?? new Uint8Array();
+    const { value } = event;
     try {
-      const entry = this.entry({ key, value, modRevision, createRevision });
+      const entry =
+        value === undefined
+          ? this.#last(event, previous)
+          : this.entry({ key, value, modRevision, createRevision });
       resource.entries =
         event.type === 'put' ? resource.entries.set(entry) : resource.entries.delete(key);
       return { type: event.type, key, modRevision, entry, previous };
@@ -247,6 +258,23 @@ export class CacheState<T> {
       if (event.type === 'put') resource.broken.set(key, error);
       return { type: 'broken', key, modRevision, error };
     }
+  }
+
+  /** What a deletion ended, which carries the deletion's revision. */
+  #last(event: KeyEvent, known: CachedEntry<T> | undefined): CachedEntry<T> {
+    const { key, modRevision, createRevision } = event;
+    if (known !== undefined && this.#atRevision !== undefined) {
+      const object = this.#atRevision(known.object, modRevision);
+      return {
+        ...known,
+        object,
+        modRevision,
+        serialised: undefined,
+        serialisedMetadata: undefined,
+      };
+    }
+    const value = event.previous?.value ?? new Uint8Array();
+    return this.entry({ key, value, modRevision, createRevision });
   }
 
   #log(resource: CachedResource<T>, event: LoggedEvent<T>): void {

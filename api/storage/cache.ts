@@ -17,6 +17,7 @@ import { sleep, type Clock } from '../machinery/clock.ts';
 import { jitter, type Random } from '../machinery/random.ts';
 import {
   CacheState,
+  type AtRevision,
   type CachedEntry,
   type CachedResource,
   type CacheEvent,
@@ -26,7 +27,7 @@ import {
 } from './cache-state.ts';
 import { compactedError } from './keys.ts';
 import { Notifier } from './notifier.ts';
-import { StorageError, type Revision, type Storage } from './storage.ts';
+import { StorageError, type Revision, type Storage, type WatchOptions } from './storage.ts';
 
 export type { CachedEntry, CacheEvent, CacheLimits, Decode } from './cache-state.ts';
 
@@ -64,6 +65,11 @@ export interface WatchCacheOptions<T> {
   clock: Clock;
   random: Random;
   decode: Decode<T>;
+  /**
+   * What was deleted is the object that the cache has, as of the deletion: the store need not tell. It is
+   * asked to if absent.
+   */
+  atRevision?: AtRevision<T>;
   /** 10,000 events for each resource and 64 MiB for all together, if not told otherwise. */
   limits?: Partial<CacheLimits>;
   /** Told when the connection to the store failed and is tried anew. */
@@ -95,6 +101,7 @@ export class WatchCache<T> {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #onError: (error: StorageError) => void;
+  readonly #watchOptions: WatchOptions;
   readonly #state: CacheState<T>;
   readonly #advanced = new Notifier();
   #connected = false;
@@ -108,8 +115,10 @@ export class WatchCache<T> {
     this.#clock = options.clock;
     this.#random = options.random;
     this.#onError = options.onError;
+    this.#watchOptions = { previous: options.atRevision === undefined };
     this.#state = new CacheState({
       decode: options.decode,
+      atRevision: options.atRevision,
       limits: { events: 10_000, bytes: 64 * 1024 * 1024, ...options.limits },
     });
   }
@@ -142,7 +151,8 @@ export class WatchCache<T> {
         this.#state.load(await this.#inSlices(this.#state.decoded(everything)));
         this.#connected = true;
         this.#advanced.notify();
-        for await (const batch of this.#storage.watch('/', this.revision + 1, signal)) {
+        const from = this.revision + 1;
+        for await (const batch of this.#storage.watch('/', from, signal, this.#watchOptions)) {
           failures = 0;
           this.#state.apply(batch);
           this.#advanced.notify();

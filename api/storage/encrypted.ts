@@ -8,6 +8,7 @@ import type {
   StorageProblem,
   StoredValue,
   WatchBatch,
+  WatchOptions,
   WriteOptions,
   WriteResult,
 } from './storage.ts';
@@ -65,8 +66,9 @@ export class EncryptedStorage implements Storage {
     prefix: string,
     from: Revision,
     signal: AbortSignal,
+    options?: WatchOptions,
   ): AsyncGenerator<WatchBatch, void> {
-    for await (const batch of this.#storage.watch(prefix, from, signal)) {
+    for await (const batch of this.#storage.watch(prefix, from, signal, options)) {
       yield { ...batch, events: batch.events.map((event) => this.#event(event)) };
     }
   }

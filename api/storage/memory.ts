@@ -15,6 +15,7 @@ import {
   type StorageProblem,
   type StoredValue,
   type WatchBatch,
+  type WatchOptions,
   type WriteOptions,
   type WriteResult,
 } from './storage.ts';
@@ -107,7 +108,12 @@ export class MemoryStorage implements Storage {
     return this.#write(key, undefined, expected, options);
   }
 
-  async *watch(prefix: string, from: Revision, signal: AbortSignal): AsyncGenerator<WatchBatch> {
+  async *watch(
+    prefix: string,
+    from: Revision,
+    signal: AbortSignal,
+    { previous = true }: WatchOptions = {},
+  ): AsyncGenerator<WatchBatch> {
     let after = from - 1;
     if (after > this.#revision) throw futureError(after, this.#revision);
     while (!signal.aborted && !this.#closed) {
@@ -119,7 +125,8 @@ export class MemoryStorage implements Storage {
       }
       after = last.modRevision;
       const wanted = events.filter((event) => event.key.startsWith(prefix));
-      if (wanted.length > 0) yield { revision: after, events: wanted };
+      if (wanted.length === 0) continue;
+      yield { revision: after, events: previous ? wanted : wanted.map(withoutPrevious) };
     }
   }
 
@@ -253,4 +260,10 @@ export class MemoryStorage implements Storage {
 
 function stateAt(history: KeyHistory, revision: Revision): StoredValue | undefined {
   return history.states.findLast((state) => state.modRevision <= revision)?.stored;
+}
+
+/** The event as etcd tells it to those who know what it replaced. */
+function withoutPrevious(event: KeyEvent): KeyEvent {
+  const createRevision = event.type === 'delete' ? 0 : event.createRevision;
+  return { ...event, previous: undefined, createRevision };
 }

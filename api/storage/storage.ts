@@ -79,11 +79,14 @@ export interface KeyEvent {
   key: string;
   /** The value written, or undefined for a delete. */
   value: Uint8Array | undefined;
-  /** What the event replaced or deleted; undefined if, and only if, the event creates the key. */
+  /**
+   * What the event replaced or deleted; undefined if, and only if, the event creates the key, or if the
+   * watch need not tell.
+   */
   previous: StoredValue | undefined;
   /** Revision of this event: of the put, or of the delete. */
   modRevision: Revision;
-  /** Revision at which the object, put or deleted, was created. */
+  /** Revision at which the object, put or deleted, was created; 0 of a delete that need not tell. */
   createRevision: Revision;
 }
 
@@ -95,6 +98,14 @@ export interface KeyEvent {
 export interface WatchBatch {
   revision: Revision;
   events: KeyEvent[];
+}
+
+export interface WatchOptions {
+  /**
+   * false: events need not tell what they replaced, for somebody who knows it. It saves etcd a read, and
+   * us the old value, for each event.
+   */
+  previous?: boolean;
 }
 
 export interface Storage {
@@ -119,7 +130,12 @@ export interface Storage {
    * any more, and `future` when the store has not reached it (on a resumption: it went back in time, as
    * after a restore from a backup). Either way: list again. Also `denied` and `internal`.
    */
-  watch(prefix: string, from: Revision, signal: AbortSignal): AsyncIterable<WatchBatch>;
+  watch(
+    prefix: string,
+    from: Revision,
+    signal: AbortSignal,
+    options?: WatchOptions,
+  ): AsyncIterable<WatchBatch>;
   /**
    * Whether the value at `key` is to be written again although it stays the same: it is encrypted by a key
    * that writes no more. Absent from stores that encrypt nothing.

@@ -96,8 +96,10 @@ export function withFaults(storage: Storage, rules: readonly FaultRule[], clock:
       write('update', key, () => storage.update(key, value, expected, options)),
     delete: (key, expected, options) =>
       write('delete', key, () => storage.delete(key, expected, options)),
-    watch: (prefix, from, signal) =>
-      faultyWatch(faultOf('watch', prefix), storage.watch(prefix, from, signal), signal, clock),
+    watch: (prefix, from, signal, options) => {
+      const watch = storage.watch(prefix, from, signal, options);
+      return faultyWatch(faultOf('watch', prefix), watch, signal, clock);
+    },
     head: () => unary('head', '', () => storage.head()),
     compact: (revision) => unary('compact', '', () => storage.compact(revision)),
     problems: () => storage.problems(),

@@ -38,18 +38,20 @@ export class Keyspace {
   }
 
   /**
-   * An event of a watch. Throws StorageError `compacted` if etcd does not tell what the event replaced:
-   * it looks that up when it sends the event, and a compaction may have been faster.
+   * An event of a watch. Throws StorageError `compacted` if etcd does not tell what the event replaced
+   * though it was `asked` to: it looks that up when it sends the event, and a compaction may have been
+   * faster.
    */
-  event(event: IEvent): KeyEvent {
+  event(event: IEvent, asked = true): KeyEvent {
     const key = this.#strip(event.kv.key);
     const modRevision = revisionOf(event.kv.mod_revision);
     const previous = this.#previous(event.prev_kv);
     const deleted = isDelete(event);
     const createRevision = deleted
-      ? previous?.createRevision
+      ? (previous?.createRevision ?? (asked ? undefined : 0))
       : revisionOf(event.kv.create_revision);
-    if (createRevision === undefined || (previous === undefined && createRevision < modRevision)) {
+    const untold = asked && previous === undefined;
+    if (createRevision === undefined || (untold && createRevision < modRevision)) {
       throw compactedError(modRevision - 1);
     }
     return {

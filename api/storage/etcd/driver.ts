@@ -8,6 +8,7 @@ import type {
   StorageProblem,
   StoredValue,
   WatchBatch,
+  WatchOptions,
   WriteOptions,
   WriteResult,
 } from '../storage.ts';
@@ -98,8 +99,13 @@ export class EtcdStorage implements Storage {
     return this.#write(key, undefined, expected, options);
   }
 
-  watch(prefix: string, from: Revision, signal: AbortSignal): AsyncIterable<WatchBatch> {
-    return watchEtcd(this.#client, this.#keyspace, prefix, from, signal);
+  watch(
+    prefix: string,
+    from: Revision,
+    signal: AbortSignal,
+    { previous = true }: WatchOptions = {},
+  ): AsyncIterable<WatchBatch> {
+    return watchEtcd(this.#client, this.#keyspace, { prefix, from, previous }, signal);
   }
 
   async head(): Promise<Revision> {

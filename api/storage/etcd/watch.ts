@@ -8,6 +8,13 @@ import { requireLeader, type EtcdClient } from './client.ts';
 import { revisionOf, type Keyspace } from './codec.ts';
 import { storageErrorOf } from './errors.ts';
 
+export interface Watched {
+  prefix: string;
+  from: Revision;
+  /** Whether events tell what they replaced. */
+  previous: boolean;
+}
+
 /**
  * The watch of the contract over etcd's. It resumes after what it has delivered (the last batch's
  * revision), never after what a reply's header says the store has reached: between the two may lie
@@ -19,17 +26,16 @@ import { storageErrorOf } from './errors.ts';
 export async function* watchEtcd(
   client: EtcdClient,
   keyspace: Keyspace,
-  prefix: string,
-  from: Revision,
+  watched: Watched,
   signal: AbortSignal,
 ): AsyncGenerator<WatchBatch> {
   const ended = AbortSignal.any([signal, client.closed]);
   const over = (): boolean => ended.aborted;
-  let complete = Math.max(0, from - 1);
+  let complete = Math.max(0, watched.from - 1);
   for (let failures = 0; !over(); failures += 1) {
     try {
       await assertResumable(client, keyspace, complete);
-      for await (const batch of connection(client, keyspace, prefix, complete, ended)) {
+      for await (const batch of connection(client, keyspace, watched, complete, ended)) {
         failures = 0;
         complete = batch.revision;
         yield batch;
@@ -65,7 +71,7 @@ async function assertResumable(
 async function* connection(
   client: EtcdClient,
   keyspace: Keyspace,
-  prefix: string,
+  { prefix, previous }: Watched,
   complete: Revision,
   ended: AbortSignal,
 ): AsyncGenerator<WatchBatch> {
@@ -74,7 +80,7 @@ async function* connection(
     create_request: {
       ...keyspace.range(prefix),
       start_revision: complete + 1,
-      prev_kv: true,
+      prev_kv: previous,
       fragment: true,
       progress_notify: true,
     },
@@ -95,7 +101,7 @@ async function* connection(
       if (response.created) continue;
       const batch = assembler.add({
         revision: revisionOf(response.header.revision),
-        events: response.events.map((event) => keyspace.event(event)),
+        events: response.events.map((event) => keyspace.event(event, previous)),
         fragment: response.fragment,
       });
       if (batch !== undefined) yield batch;

@@ -6,6 +6,7 @@ import type {
   Storage,
   StorageErrorCode,
   WatchBatch,
+  WatchOptions,
   WriteOptions,
   WriteResult,
 } from '../../../api/storage/storage.ts';
@@ -47,12 +48,13 @@ export async function collect(
   prefix: string,
   from: Revision,
   enough: (events: KeyEvent[]) => boolean,
+  options?: WatchOptions,
 ): Promise<WatchBatch[]> {
   const stop = new AbortController();
   const batches: WatchBatch[] = [];
   const events: KeyEvent[] = [];
   if (enough(events)) return batches;
-  for await (const batch of storage.watch(prefix, from, stop.signal)) {
+  for await (const batch of storage.watch(prefix, from, stop.signal, options)) {
     batches.push(batch);
     events.push(...batch.events);
     if (enough(events)) break;

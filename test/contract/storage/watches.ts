@@ -41,6 +41,26 @@ export function watchContract(under: () => StorageUnderTest): void {
       });
     });
 
+    it('tells the same to those who need not hear what was there before', async () => {
+      const first = await create('/a/x', '1');
+      const second = await update('/a/x', '2', first);
+      const third = await remove('/a/x', second);
+      const { storage } = under();
+      const all = (events: readonly unknown[]): boolean => events.length >= 3;
+      const batches = await collect(storage, '/a/', first, all, { previous: false });
+      const events = batches.flatMap((batch) => batch.events);
+      expect(events.map(brief)).toEqual([
+        'put /a/x 1 was -',
+        'put /a/x 2 was -',
+        'delete /a/x - was -',
+      ]);
+      expect(events.map((event) => [event.modRevision, event.createRevision])).toEqual([
+        [first, first],
+        [second, first],
+        [third, 0],
+      ]);
+    });
+
     it('shows only keys under its prefix', async () => {
       const from = (await under().storage.head()) + 1;
       for (const key of ['/a/1', '/ab', '/b/1', '/a', '/a/2']) await create(key, key);

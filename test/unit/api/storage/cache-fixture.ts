@@ -17,9 +17,15 @@ export function decode(_key: string, value: Uint8Array, resourceVersion: Revisio
   return { value: decoded, resourceVersion };
 }
 
+function atRevision({ value }: Decoded, resourceVersion: Revision): Decoded {
+  return { value, resourceVersion };
+}
+
 export interface CacheFixtureOptions {
   limits?: Partial<CacheLimits>;
   rules?: FaultRule[];
+  /** The store tells what each event replaced; the cache goes by what it has if absent. */
+  told?: boolean;
 }
 
 /** A cache over a memory store, run on virtual time. */
@@ -43,6 +49,7 @@ export class CacheFixture {
       random: seededRandom(1),
       decode,
       onError: (error) => this.errors.push(error),
+      ...(options.told === true ? {} : { atRevision }),
       ...(options.limits === undefined ? {} : { limits: options.limits }),
     });
     this.running = this.cache.run(this.stop.signal);

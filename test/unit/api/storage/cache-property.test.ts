@@ -36,8 +36,8 @@ class World {
   readonly history: Past[] = [];
   readonly stored = new Map<string, { value: string; revision: Revision }>();
 
-  constructor(rules: FaultRule[]) {
-    this.fixture = new CacheFixture({ limits: { events: kept }, rules });
+  constructor(rules: FaultRule[], told: boolean) {
+    this.fixture = new CacheFixture({ limits: { events: kept }, rules, told });
   }
 
   async write(key: string, value: string, remove: boolean): Promise<void> {
@@ -101,14 +101,16 @@ describe('WatchCache, whatever happens', () => {
       fc.asyncProperty(
         fc.array(step, { minLength: 1, maxLength: 90 }),
         breaks,
-        async (steps, breaks) => {
+        fc.boolean(),
+        async (steps, breaks, told) => {
           const left = [...breaks];
-          const world = new World([
+          const rules: FaultRule[] = [
             ({ operation }) => {
               const batches = operation === 'watch' ? left.shift() : undefined;
               return batches === undefined ? undefined : { kind: 'compacted', batches };
             },
-          ]);
+          ];
+          const world = new World(rules, told);
           const { cache, clock } = world.fixture;
           await settle();
           const subscribers: Subscriber[] = [];

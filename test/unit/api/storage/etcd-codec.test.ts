@@ -49,6 +49,13 @@ describe('Keyspace', () => {
     for (const lost of [event('PUT', '7', '5'), event('DELETE', '7', '0')]) {
       expect(() => keyspace.event(lost)).toThrow('compacted');
     }
+    // Nobody asked, so nothing is missing.
+    expect(keyspace.event(event('PUT', '7', '5'), false).createRevision).toBe(5);
+    expect(keyspace.event(event('DELETE', '7', '0'), false)).toMatchObject({
+      type: 'delete',
+      modRevision: 7,
+      createRevision: 0,
+    });
   });
 });
 
