@@ -47,7 +47,7 @@ import type { AgentAccess } from './pods/agents.ts';
 import { podsOf } from './pods/endpoint.ts';
 import { podMetricsOf } from './resource-metrics/endpoint.ts';
 import type { Directory, User } from './registry/context.ts';
-import { UnreadableObjectError, type ItemCache } from './registry/item.ts';
+import { UnreadableObjectError, withRevision, type ItemCache } from './registry/item.ts';
 import { listPrefix, objectStorageKey, resourcePrefix } from './registry/keys.ts';
 import { Outbox } from './registry/outbox.ts';
 import { ItemStore } from './registry/store.ts';
@@ -158,6 +158,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         throw error;
       }
     },
+    atRevision: withRevision,
     limits: cacheLimits,
     onError: (error) => {
       logger.warn({ error: error.message, code: error.code }, 'the store cannot be followed');
