@@ -38,6 +38,7 @@ export function measuredStorage(storage: Storage, metrics: Metrics, clock: Clock
     delete: (key, expected, options) =>
       timed('delete', key, () => storage.delete(key, expected, options)),
     watch: (...watched) => storage.watch(...watched),
+    outdated: (key) => storage.outdated?.(key) ?? Promise.resolve(false),
     head: () => timed('head', '', () => storage.head()),
     compact: (revision) => storage.compact(revision),
     problems: () => storage.problems(),

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, expect, it } from 'vitest';
 import { systemClock } from '../../../../api/machinery/clock.ts';
+import { Metrics } from '../../../../api/machinery/metrics.ts';
+import { measuredStorage } from '../../../../api/server/storage-metrics.ts';
 import { EncryptedStorage } from '../../../../api/storage/encrypted.ts';
 import { KeyRing, type EncryptionKey } from '../../../../api/storage/encryption.ts';
 import { MemoryStorage } from '../../../../api/storage/memory.ts';
@@ -19,7 +21,9 @@ afterEach(() => harness?.stop());
 async function serverWith(storage: MemoryStorage, ...keys: EncryptionKey[]): Promise<Harness> {
   const ring = new KeyRing({ keys, nonce: randomBytes });
   const encrypted = new EncryptedStorage({ storage, ring, prefixes: ['/core/secrets/'] });
-  harness = await startHarness({ storage: encrypted });
+  // Timed, as every server's store is.
+  const measured = measuredStorage(encrypted, new Metrics(), systemClock());
+  harness = await startHarness({ storage: measured });
   return harness;
 }
 
