@@ -120,6 +120,8 @@ export interface ApiServer {
   setTls(tls: TlsOptions): boolean;
   /** Keys of service accounts' tokens from now on. Answers whether they are others than before. */
   setServiceAccountKeys(keys: ServiceAccountKeys): boolean;
+  /** Who must have signed the OIDC provider from now on, in PEM. Answers whether they are others than before. */
+  setOidcCa(ca: string | Buffer): boolean;
   /** Where HTTPS listens, once started. */
   readonly address: { host: string; port: number } | undefined;
 }
@@ -294,6 +296,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     transport: (user) => new InProcessTransport(dispatcher, user),
     setTls: (tls) => listener?.setTls(tls) ?? false,
     setServiceAccountKeys: (keys) => identity.setKeys(keys),
+    setOidcCa: (ca) => identity.setOidcCa(ca),
     get address() {
       return listener?.address;
     },

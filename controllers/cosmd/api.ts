@@ -11,7 +11,7 @@ import type { Runnable } from '../runtime/runnable.ts';
 import { ConfigError, type Config } from './config.ts';
 import { splitAddress, tlsFilesOf, tlsOf } from './listen.ts';
 import { accessOf } from './masters.ts';
-import { auditOptions, identityOptions, serviceAccountKeys } from './identity.ts';
+import { auditOptions, identityOptions, oidcAuthorities, serviceAccountKeys } from './identity.ts';
 import { reloading } from './reloading.ts';
 import { version } from './version.ts';
 
@@ -64,25 +64,42 @@ export function apiServerOf({ config, logger, ...context }: ApiContext): ApiServ
 /** Takes on what the files of `api` say when they change. */
 export function reloadsOf(
   { config: { api }, clock, logger }: Pick<ApiContext, 'config' | 'clock' | 'logger'>,
-  server: Pick<ApiServer, 'setTls' | 'setServiceAccountKeys'>,
+  server: Pick<ApiServer, 'setTls' | 'setServiceAccountKeys' | 'setOidcCa'>,
 ): Runnable[] {
   const files = api && tlsFilesOf(api);
   if (api === undefined || files === undefined) return [];
-  const { serviceAccounts } = api;
-  const certificate = reloading({
-    what: 'certificate of the API and authorities of its clients',
-    files: Object.values(files),
-    reload: () => server.setTls(tlsOf('api', files, clock.now())),
-    clock,
-    logger,
-  });
-  if (serviceAccounts === undefined) return [certificate];
-  const keys = reloading({
-    what: 'keys of service accounts',
-    files: [serviceAccounts.signingKeyFile, ...serviceAccounts.keyFiles],
-    reload: () => server.setServiceAccountKeys(serviceAccountKeys(serviceAccounts)),
-    clock,
-    logger,
-  });
-  return [certificate, keys];
+  const { serviceAccounts, oidc } = api;
+  const reloads = [
+    reloading({
+      what: 'certificate of the API and authorities of its clients',
+      files: Object.values(files),
+      reload: () => server.setTls(tlsOf('api', files, clock.now())),
+      clock,
+      logger,
+    }),
+  ];
+  if (serviceAccounts !== undefined) {
+    reloads.push(
+      reloading({
+        what: 'keys of service accounts',
+        files: [serviceAccounts.signingKeyFile, ...serviceAccounts.keyFiles],
+        reload: () => server.setServiceAccountKeys(serviceAccountKeys(serviceAccounts)),
+        clock,
+        logger,
+      }),
+    );
+  }
+  const caFile = oidc?.caFile;
+  if (caFile !== undefined) {
+    reloads.push(
+      reloading({
+        what: 'authorities of the OIDC provider',
+        files: [caFile],
+        reload: () => server.setOidcCa(oidcAuthorities(caFile)),
+        clock,
+        logger,
+      }),
+    );
+  }
+  return reloads;
 }

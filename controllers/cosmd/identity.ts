@@ -18,6 +18,7 @@ import {
   TokenFileError,
   type TokenFile,
 } from '../../api/server/authentication/static-tokens.ts';
+import { assertAuthorities, TlsError } from '../../api/server/http/tls.ts';
 import { ConfigError, readBytes, readText, type Config } from './config.ts';
 
 type ApiConfig = NonNullable<Config['api']>;
@@ -96,8 +97,16 @@ function oidcOptions({
 }: NonNullable<ApiConfig['oidc']>): NonNullable<IdentityOptions['oidc']> {
   return {
     claims,
-    ...(caFile === undefined ? {} : { ca: readBytes(caFile, 'api.oidc.caFile') }),
+    ...(caFile === undefined ? {} : { ca: oidcAuthorities(caFile) }),
   };
+}
+
+/** Who must have signed the OIDC provider, in PEM. Throws ConfigError. */
+export function oidcAuthorities(caFile: string): Buffer {
+  const field = 'api.oidc.caFile';
+  const pem = readBytes(caFile, field);
+  checked(field, () => assertAuthorities(pem, 'the authorities of the provider'));
+  return pem;
 }
 
 /** What is wrong with a file is said with the field that names it. */
@@ -106,11 +115,15 @@ function checked<T>(field: string, read: () => T): T {
     return read();
   } catch (error) {
     if (error instanceof ConfigError) throw error;
-    if (error instanceof TokenFileError || error instanceof SigningKeyError || isSystem(error)) {
+    if (isOfFiles(error) || isSystem(error)) {
       throw new ConfigError(`${field}: ${error.message}`, { cause: error });
     }
     throw error;
   }
+}
+
+function isOfFiles(error: unknown): error is Error {
+  return [TokenFileError, SigningKeyError, TlsError].some((kind) => error instanceof kind);
 }
 
 function isSystem(error: unknown): error is NodeJS.ErrnoException {

@@ -47,6 +47,8 @@ export interface Identity {
   issuer: IssuerDocuments | undefined;
   /** From now on these sign and verify. Answers whether they are others than before. */
   setKeys(keys: ServiceAccountKeys): boolean;
+  /** Who must have signed the OIDC provider from now on. Answers whether they are others than before. */
+  setOidcCa(ca: string | Buffer): boolean;
   close(): Promise<void>;
 }
 
@@ -110,6 +112,7 @@ export function identityOf(
       issuer?.setKeys(allKeys(keys));
       return true;
     },
+    setOidcCa: (ca) => keys?.setCa(ca) ?? false,
     close: async () => {
       refusals.close();
       await keys?.close();

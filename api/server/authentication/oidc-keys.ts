@@ -3,6 +3,7 @@ import { Agent, request } from 'undici';
 import { z } from 'zod';
 import type { Clock } from '../../machinery/clock.ts';
 import { decodeJson, decodeUtf8 } from '../decode.ts';
+import { isSamePem } from '../http/tls.ts';
 import { TokenError } from './authenticator.ts';
 
 /** Every bound of the talk with a provider. */
@@ -35,25 +36,40 @@ type KeySet = (header: JWSHeaderParameters) => Promise<CryptoKey>;
 /** The keys of an OpenID Connect provider (Discovery 1.0), asked for over https when they are needed. */
 export class IssuerKeys {
   readonly #options: IssuerKeysOptions;
-  readonly #agent: Agent;
+  #ca: string | Buffer | undefined;
+  #agent: Agent;
+  /** Whether the provider has others to vouch for it than when it was asked. */
+  #isOutdated = false;
   #keys: { set: KeySet; at: number } | undefined;
   #asked = -Infinity;
   #asking: Promise<void> | undefined;
 
   constructor(options: IssuerKeysOptions) {
     this.#options = options;
-    this.#agent = new Agent({
-      connections: 2,
-      connect: options.ca === undefined ? {} : { ca: options.ca },
-      headersTimeout: limits.answerMs,
-      bodyTimeout: limits.answerMs,
-    });
+    this.#ca = options.ca;
+    this.#agent = agentOf(options.ca);
+  }
+
+  /**
+   * Who must have signed the provider from now on: it is asked anew when a token comes next. Answers whether
+   * they are others than before.
+   */
+  setCa(ca: string | Buffer): boolean {
+    if (this.#ca !== undefined && isSamePem(this.#ca, ca)) return false;
+    const former = this.#agent;
+    this.#ca = ca;
+    this.#agent = agentOf(ca);
+    this.#asked = -Infinity;
+    this.#isOutdated = true;
+    // What is under way comes to its end.
+    former.close().catch((error: unknown) => this.#options.onError(String(error)));
+    return true;
   }
 
   /** The key that a token says it is signed with. Throws TokenError or JWKSNoMatchingKey. */
   async find(header: JWSHeaderParameters): Promise<CryptoKey> {
     const age = this.#options.clock.monotonic() - (this.#keys?.at ?? -Infinity);
-    if (age > limits.freshMs) await this.#ask();
+    if (this.#isOutdated || age > limits.freshMs) await this.#ask();
     try {
       return await this.#known()(header);
     } catch (error) {
@@ -79,6 +95,7 @@ export class IssuerKeys {
     if (this.#asking !== undefined) return this.#asking;
     if (now - this.#asked < limits.pauseMs) return Promise.resolve();
     this.#asked = now;
+    this.#isOutdated = false;
     this.#asking = this.#download().finally(() => {
       this.#asking = undefined;
     });
@@ -127,4 +144,13 @@ export class IssuerKeys {
       timer.cancel();
     }
   }
+}
+
+function agentOf(ca: string | Buffer | undefined): Agent {
+  return new Agent({
+    connections: 2,
+    connect: ca === undefined ? {} : { ca },
+    headersTimeout: limits.answerMs,
+    bodyTimeout: limits.answerMs,
+  });
 }

@@ -27,10 +27,12 @@ export function assertUsableTls(tls: TlsOptions): void {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
     throw new TlsError(`the key and the certificate cannot be used: ${code}`, { cause: error });
   }
-  // What is no certificate there is left out without a word.
-  if (certificatesIn(tls.clientCa).length === 0) {
-    throw new TlsError('the authorities of clients hold no certificate in PEM');
-  }
+  assertAuthorities(tls.clientCa, 'the authorities of clients');
+}
+
+/** Throws TlsError unless there is a certificate among them: Node leaves out what is none without a word. */
+export function assertAuthorities(pem: string | Buffer, what: string): void {
+  if (certificatesIn(pem).length === 0) throw new TlsError(`${what} hold no certificate in PEM`);
 }
 
 /** Throws TlsError, too, for a certificate that does not count at `now`, in milliseconds since the epoch. */

@@ -2,11 +2,13 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { rootCertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ConfigError, parseConfig, type Config } from '../../../../controllers/cosmd/config.ts';
 import { auditOptions, identityOptions } from '../../../../controllers/cosmd/identity.ts';
 
 let directory: string;
+const [authority = ''] = rootCertificates;
 const file = (name: string): string => join(directory, name);
 
 beforeAll(() => {
@@ -16,7 +18,7 @@ beforeAll(() => {
   writeFileSync(file('public.pem'), pair.publicKey.export({ type: 'spki', format: 'pem' }));
   writeFileSync(file('tokens.csv'), 'hunter2,ann,1,dev\n');
   writeFileSync(file('broken.csv'), 'hunter2\n');
-  writeFileSync(file('ca.pem'), 'CA');
+  writeFileSync(file('ca.pem'), authority);
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
@@ -68,7 +70,7 @@ describe('who may come in', () => {
       usernameClaim: 'sub',
       signingAlgorithms: ['RS256'],
     });
-    expect(String(options.oidc?.ca)).toBe('CA');
+    expect(String(options.oidc?.ca)).toBe(authority);
     const tokens = options.staticTokens?.file;
     expect(await tokens?.version()).toBe(options.staticTokens?.version);
     writeFileSync(file('next.csv'), 'other,bob,2\n');
@@ -86,12 +88,16 @@ describe('who may come in', () => {
     ],
     [
       () =>
-        `serviceAccounts: {issuer: "https://a", signingKeyFile: ${file('sign.pem')}, keyFiles: [${file('ca.pem')}]}`,
+        `serviceAccounts: {issuer: "https://a", signingKeyFile: ${file('sign.pem')}, keyFiles: [${file('broken.csv')}]}`,
       'api.serviceAccounts.keyFiles[0]: holds no key in PEM',
     ],
     [
       () => `serviceAccounts: {issuer: "http://a", signingKeyFile: ${file('sign.pem')}}`,
       'api.serviceAccounts.issuer: must be an https:// address',
+    ],
+    [
+      () => `oidc: {issuer: "https://id.test", clientId: c, caFile: ${file('broken.csv')}}`,
+      'api.oidc.caFile: the authorities of the provider hold no certificate in PEM',
     ],
     [() => 'oidc: {issuer: "http://id.test", clientId: c}', 'api.oidc.issuer: must be an https://'],
     [

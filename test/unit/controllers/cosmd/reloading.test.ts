@@ -18,6 +18,7 @@ import { parseConfig } from '../../../../controllers/cosmd/config.ts';
 import { reloading } from '../../../../controllers/cosmd/reloading.ts';
 import { runAll } from '../../../../controllers/runtime/manager.ts';
 import { ensureCertificates, type Certificates } from '../../../../hack/local/certificates.ts';
+import { OidcProvider } from '../../../support/oidc-provider.ts';
 import { VirtualClock } from '../../../support/virtual-clock.ts';
 
 let directory: string;
@@ -84,18 +85,26 @@ describe('the certificates and keys of the API', () => {
   let stop: () => Promise<void>;
   const live = (name: string): string => join(directory, name);
 
-  beforeAll(() => {
+  let provider: OidcProvider;
+
+  beforeAll(async () => {
     const authorities = mkdtempSync(join(tmpdir(), 'mesocosm-authorities-'));
     first = ensureCertificates(join(authorities, 'first'));
     second = ensureCertificates(join(authorities, 'second'));
+    const { certFile, keyFile } = second.server;
+    provider = new OidcProvider({ cert: readFileSync(certFile), key: readFileSync(keyFile) });
+    provider.newKey('only');
+    await provider.start();
   });
   afterAll(() => {
+    provider.stop();
     rmSync(join(first.caFile, '../..'), { recursive: true, force: true });
   });
 
   beforeEach(async () => {
     log = '';
     install(first, 'server', 'ca', 'key');
+    copyFileSync(first.caFile, live('oidc.crt'));
     const config = parseConfig(
       `
 clusterName: dev
@@ -106,6 +115,7 @@ api:
   keyFile: ${live('server.key')}
   clientCaFile: ${live('ca.crt')}
   serviceAccounts: {issuer: "https://api.test", signingKeyFile: ${live('sa.key')}}
+  oidc: {issuer: "${provider.issuer}", clientId: mesocosm, caFile: ${live('oidc.crt')}}
 `,
       'cosmd.yaml',
       ['api'],
@@ -278,6 +288,24 @@ api:
     writeFileSync(live('sa.key'), 'nothing');
     await logged('api.serviceAccounts.signingKeyFile: is no private key in PEM');
     expect(log).not.toContain('PRIVATE');
+    writeFileSync(live('oidc.crt'), 'nothing');
+    await logged('api.oidc.caFile: the authorities of the provider hold no certificate');
+  });
+
+  it('ask the provider of ID tokens by the authorities that the file has', async () => {
+    const api = server.transport({ name: 'root', groups: ['system:masters'] });
+    const counts = async (): Promise<boolean | undefined> => {
+      const path = '/apis/authentication.k8s.io/v1/tokenreviews';
+      const exp = Math.floor(systemClock().now() / 1000) + 300;
+      const token = await provider.sign({ iss: provider.issuer, aud: 'mesocosm', sub: 'ann', exp });
+      const body = { spec: { token } };
+      const answer = await api.request({ method: 'POST', path, body });
+      return (answer.body as { status: { authenticated?: boolean } }).status.authenticated;
+    };
+    expect(await counts()).not.toBe(true);
+    copyFileSync(second.caFile, live('oidc.crt'));
+    await nowCounts();
+    expect(await counts()).toBe(true);
   });
 
   it('sign tokens by the key that the file has', async () => {

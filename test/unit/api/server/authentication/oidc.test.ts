@@ -1,10 +1,9 @@
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { once } from 'node:events';
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { exportJWK, SignJWT, type JWTPayload } from 'jose';
+import { rootCertificates } from 'node:tls';
+import { SignJWT, type JWTPayload } from 'jose';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ensureCertificates } from '../../../../../hack/local/certificates.ts';
 import { TokenError } from '../../../../../api/server/authentication/authenticator.ts';
@@ -14,68 +13,12 @@ import {
   userOfClaims,
   type OidcClaims,
 } from '../../../../../api/server/authentication/oidc.ts';
+import { OidcProvider } from '../../../../support/oidc-provider.ts';
 import { VirtualClock } from '../../../../support/virtual-clock.ts';
-
-/** An OpenID Connect provider on loopback. */
-class Provider {
-  readonly server: Server;
-  issuer = '';
-  asked: string[] = [];
-  /** Answers instead of the right ones, by path. */
-  answers = new Map<string, { status: number; body: string; headers?: Record<string, string> }>();
-  keys: { kid: string; key: KeyObject }[] = [];
-
-  constructor(tls: { cert: Buffer; key: Buffer }) {
-    this.server = createServer(tls, (request, response) => {
-      void this.#answer(request.url ?? '').then(({ status, body, headers }) => {
-        response.writeHead(status, { 'content-type': 'application/json', ...headers });
-        response.end(body);
-      });
-    });
-  }
-
-  async start(): Promise<void> {
-    this.server.listen(0, '127.0.0.1');
-    await once(this.server, 'listening');
-    const address = this.server.address();
-    if (address === null || typeof address === 'string') throw new Error('no address');
-    this.issuer = `https://127.0.0.1:${address.port}`;
-  }
-
-  newKey(kid: string): void {
-    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-    this.keys.push({ kid, key: privateKey });
-  }
-
-  sign(payload: JWTPayload, kid = this.keys.at(-1)?.kid, algorithm = 'RS256'): Promise<string> {
-    const known = this.keys.find((one) => one.kid === kid);
-    if (known === undefined || kid === undefined) throw new Error(`no key ${String(kid)}`);
-    return new SignJWT(payload).setProtectedHeader({ alg: algorithm, kid }).sign(known.key);
-  }
-
-  async #answer(
-    path: string,
-  ): Promise<{ status: number; body: string; headers?: Record<string, string> }> {
-    this.asked.push(path);
-    const given = this.answers.get(path);
-    if (given !== undefined) return given;
-    if (path === '/.well-known/openid-configuration') {
-      const document = { issuer: this.issuer, jwks_uri: `${this.issuer}/keys` };
-      return { status: 200, body: JSON.stringify(document) };
-    }
-    const keys = await Promise.all(
-      this.keys.map(async ({ kid, key }) => {
-        const { kty, n, e } = await exportJWK(key);
-        return { kty, n, e, kid, use: 'sig', alg: 'RS256' };
-      }),
-    );
-    return { status: 200, body: JSON.stringify({ keys }) };
-  }
-}
 
 let directory: string;
 let ca: Buffer;
-let provider: Provider;
+let provider: OidcProvider;
 let clock: VirtualClock;
 let errors: string[];
 const opened: IssuerKeys[] = [];
@@ -85,7 +28,7 @@ beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'mesocosm-oidc-'));
   const { caFile, server } = ensureCertificates(directory);
   ca = readFileSync(caFile);
-  provider = new Provider({
+  provider = new OidcProvider({
     cert: readFileSync(server.certFile),
     key: readFileSync(server.keyFile),
   });
@@ -97,8 +40,7 @@ afterEach(async () => {
   provider.answers.clear();
 });
 afterAll(() => {
-  provider.server.closeAllConnections();
-  provider.server.close();
+  provider.stop();
   rmSync(directory, { recursive: true, force: true });
 });
 
@@ -324,5 +266,21 @@ describe('the keys of a provider', () => {
     expect(await refusal(tokens, await provider.sign(payload()))).toContain('not known now');
     expect(errors).toHaveLength(1);
     expect(provider.asked).toEqual([]);
+  });
+
+  it('are asked for anew of a provider that others have signed, and count until it answers', async () => {
+    const [strange = ''] = rootCertificates;
+    const tokens = tokensOf({}, Buffer.from(strange));
+    const [keys] = opened;
+    expect(await refusal(tokens, await provider.sign(payload()))).toContain('not known now');
+    expect(keys?.setCa(strange)).toBe(false);
+    expect(keys?.setCa(ca)).toBe(true);
+    // Though it has just been asked in vain.
+    expect(await tokens.authenticate(await provider.sign(payload()), api)).toBeDefined();
+    expect(asks()).toBe(1);
+    expect(keys?.setCa(strange)).toBe(true);
+    const late = await provider.sign(payload({ jti: 'late' }));
+    expect(await tokens.authenticate(late, api)).toBeDefined();
+    expect([errors.length, asks()]).toEqual([2, 1]);
   });
 });
