@@ -48,6 +48,11 @@ export class Kinds {
     return this.all.find(({ gvk }) => apiVersionOf(gvk) === apiVersion && gvk.kind === kind);
   }
 
+  knows(word: string): boolean {
+    const wanted = word.toLowerCase();
+    return this.all.some((kind) => namesOf(kind).includes(wanted));
+  }
+
   /** The kind that a person calls `job`, `jobs`, `mj`, `Job`, `jobs.mesocosm.dev` or `jobs.v1.mesocosm.dev`. */
   find(word: string): Kind {
     const wanted = word.toLowerCase();
@@ -111,13 +116,16 @@ export class Kinds {
   }
 
   #unknown(word: string): UnknownKind {
-    const known = this.all.map(({ plural, shortNames }) =>
+    // Of kinds of one name the first is what the name means.
+    const first = this.all.filter(
+      ({ plural }, index) => this.all.findIndex((other) => other.plural === plural) === index,
+    );
+    const known = first.map(({ plural, shortNames }) =>
       shortNames.length === 0 ? plural : `${plural} (${shortNames.join(', ')})`,
     );
     const near = closestWord(word.toLowerCase(), this.all.flatMap(namesOf));
     const hint = near === undefined ? '' : `; did you mean "${near}"?`;
-    const kinds = [...new Set(known)].join(', ');
-    return new UnknownKind('usage', `no kind "${word}"${hint} (kinds: ${kinds})`);
+    return new UnknownKind('usage', `no kind "${word}"${hint} (kinds: ${known.join(', ')})`);
   }
 }
 

@@ -57,7 +57,9 @@ function targetRefErrors(
   const isUnchanged = before('kind') === kind && (before('apiVersion') ?? '') === apiVersion;
   if (isUnchanged || /^[^/]+\/[^/]+$/.test(apiVersion)) return [];
   const field = 'spec.scaleTargetRef.apiVersion';
-  const mend = `write the group and version of ${kind}, ${apiVersionOf({ group, version })} for a Job`;
+  const ours = apiVersionOf({ group, version });
+  const mend =
+    kind === 'Job' ? `write ${ours}` : `write group and version of the kind, ${ours} for a Job`;
   return [apiVersion === '' ? missing(field, mend) : wrong(field, apiVersion, mend)];
 }
 

@@ -17,7 +17,7 @@ import { withConnection } from '../connection.ts';
 import type { Context, Invocation } from '../context.ts';
 import { driftLines } from '../drift/table.ts';
 import { CommandError } from '../errors.ts';
-import { parseNamedTargets } from '../kinds.ts';
+import { builtInKinds, parseNamedTargets } from '../kinds.ts';
 import { parseOptions } from '../options.ts';
 import { formatDocument, listOf } from '../output/objects.ts';
 import { painterFor } from '../output/paint.ts';
@@ -78,6 +78,11 @@ async function show({ context, args, options }: Invocation): Promise<DriftVerdic
 
 function namesOf(args: readonly string[]): string[] {
   if (args.length === 0) return [];
+  const [first = ''] = args;
+  // Somebody has named a job as if there were nothing else.
+  if (args.length === 1 && !first.includes('/') && !builtInKinds.knows(first)) {
+    throw new CommandError('usage', `"${first}" is no kind; a job is named job/${first}`);
+  }
   const targets = parseNamedTargets(args);
   const other = targets.find(({ resource }) => resource.plural !== jobResource.plural);
   if (other !== undefined) {

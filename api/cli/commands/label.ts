@@ -80,7 +80,9 @@ async function write(
       throw new CommandError('failed', `${object}: ${values}; --overwrite gives another value`);
     }
     for (const key of absentees(present, changes)) {
-      stderr.write(`Warning: ${qualifiedName(resource, name)} has no ${command} ${key}\n`);
+      stderr.write(
+        `Warning: ${qualifiedName(resource, name)} has no ${command === 'annotate' ? 'annotation' : 'label'} ${key}\n`,
+      );
     }
     // What was looked at must still be so: nobody's value is overwritten unseen.
     const resourceVersion = parsed.overwrite ? undefined : versionOf(live);

@@ -71,10 +71,18 @@ interface Subject {
 /** The task that is named, or those of the job that have written. */
 async function subject(connection: Connection, { job, name }: Wish): Promise<Subject> {
   const { client, namespace } = connection;
-  if (!job) return { tasks: [await client.of(taskResource).get({ namespace, name })], gone: [] };
+  if (!job) {
+    const task = await client.of(taskResource).find({ namespace, name });
+    if (task !== undefined) return { tasks: [task], gone: [] };
+    const meant = (await jobOf(connection, name)) === undefined ? '' : `; of the job: job/${name}`;
+    throw new CommandError('failed', `${notFound(taskResource, name).message}${meant}`);
+  }
   const labelSelector = `${jobLabel}=${name}`;
   const { items } = await client.of(taskResource).list({ namespace, labelSelector });
-  const found = await jobOf(connection, name, items);
+  const found =
+    items.length > 0
+      ? await jobOf(connection, name)
+      : await client.of(jobResource).find({ namespace, name });
   if (found === undefined && items.length === 0) throw notFound(jobResource, name);
   const written = found === undefined ? [] : tasksThatWrote(items, found);
   const tasks = written.length > 0 ? written : tasksToRead(items);
@@ -87,15 +95,11 @@ async function subject(connection: Connection, { job, name }: Wish): Promise<Sub
 }
 
 /** Undefined if there is none any more, or whoever asks may read its tasks alone. */
-async function jobOf(
-  { client, namespace }: Connection,
-  name: string,
-  tasks: readonly Task[],
-): Promise<Job | undefined> {
+async function jobOf({ client, namespace }: Connection, name: string): Promise<Job | undefined> {
   try {
     return await client.of(jobResource).find({ namespace, name });
   } catch (error) {
-    if (tasks.length > 0 && isApiError(error, 'Forbidden')) return undefined;
+    if (isApiError(error, 'Forbidden')) return undefined;
     throw error;
   }
 }

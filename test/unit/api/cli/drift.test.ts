@@ -171,6 +171,14 @@ describe('cosm drift', () => {
     }
   });
 
+  it('says how a job is named', async () => {
+    expect(await cosm.run(['drift', 'web'])).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: 'error: "web" is no kind; a job is named job/web\n',
+    });
+  });
+
   it('shows with -A also what no job explains', async () => {
     framework.master.set('prod.gone-0-x', {
       taskId: 'prod.gone-0-x',

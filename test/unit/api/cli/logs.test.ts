@@ -187,7 +187,14 @@ report-6-a: log gone: it is Finished, and agent node-1 no longer has its sandbox
     });
     await cosm.run(['apply', '-f', '-'], { stdin: jobYaml('idle') });
     expect((await cosm.run(['logs', 'job/idle'])).stderr).toContain('cosm describe job/idle');
-    expect((await cosm.run(['logs', 'nope'])).code).toBe(1);
+    expect(await cosm.run(['logs', 'nope'])).toMatchObject({
+      code: 1,
+      stderr: 'error: tasks.mesocosm.dev "nope" not found\n',
+    });
+    expect(await cosm.run(['logs', 'idle'])).toMatchObject({
+      code: 1,
+      stderr: 'error: tasks.mesocosm.dev "idle" not found; of the job: job/idle\n',
+    });
     expect((await cosm.run(['logs', 'net/x'])).code).toBe(2);
   });
 

@@ -230,13 +230,13 @@ describe('a HorizontalPodAutoscaler', () => {
     [{ metrics: [{ type: 'Pods' }] }, 'spec.metrics[0].type', 'supported values: "Resource"'],
     [
       { scaleTargetRef: { kind: 'Job', name: 'web' } },
-      'spec.scaleTargetRef.apiVersion: Required value: write the group and version of Job',
-      'mesocosm.dev/v1 for a Job',
+      'spec.scaleTargetRef.apiVersion',
+      'Required value: write mesocosm.dev/v1',
     ],
     [
-      { scaleTargetRef: { ...scaleTargetRef, apiVersion: 'v1' } },
-      'spec.scaleTargetRef.apiVersion: Invalid value: "v1"',
-      'mesocosm.dev/v1 for a Job',
+      { scaleTargetRef: { apiVersion: 'v1', kind: 'Widget', name: 'web' } },
+      'spec.scaleTargetRef.apiVersion',
+      'Invalid value: "v1": write group and version of the kind, mesocosm.dev/v1 for a Job',
     ],
     [{ metrics: [{ type: 'Resource' }] }, 'spec.metrics[0].resource', 'Required value'],
     [{ metrics: [cpu(0)] }, 'target.averageUtilization', 'must be greater than 0'],
