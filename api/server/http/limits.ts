@@ -27,8 +27,11 @@ export const limits = {
    */
   pingMs: 60_000,
   glanceMs: 10_000,
-  /** Requests of one connection of HTTP/2 that are given up before they are answered. */
-  brokenStreams: { burst: 1_000, perSecond: 50 },
+  /**
+   * Requests of one connection of HTTP/2 that are given up before they are answered. Fewer than what
+   * nghttp2 takes of resets (1,000 and 33 a second): it tells the other end, and nobody here.
+   */
+  brokenStreams: { burst: 500, perSecond: 30 },
   /** What is longer is sent in chunks, and gzipped for clients that take it; Kubernetes' own bound. */
   chunkBytes: 128 * 1024,
   /** A client that takes less than a chunk in this time is cut off, so that nothing is kept for it. */
