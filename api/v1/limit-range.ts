@@ -59,6 +59,8 @@ const order = ['min', 'defaultRequest', 'default', 'max'] as const;
 function validate({ spec }: LimitRange): FieldError[] {
   return (spec?.limits ?? []).flatMap((item, index) => {
     const path = `spec.limits[${index}]`;
+    // As upstream, a type is limited once, and there is one type.
+    if (index > 0) return [twice(item, path)];
     const malformed = lists.flatMap((list) =>
       sizes.flatMap((size) => quantityErrors(item[list]?.[size], `${path}.${list}[${size}]`)),
     );
@@ -66,6 +68,11 @@ function validate({ spec }: LimitRange): FieldError[] {
       ? malformed
       : sizes.flatMap((size) => orderErrors(item, size, path));
   });
+}
+
+function twice({ type }: LimitRangeItem, path: string): FieldError {
+  const message = `Duplicate value: ${JSON.stringify(type)}`;
+  return { field: `${path}.type`, message, reason: 'FieldValueDuplicate' };
 }
 
 function quantityErrors(value: string | number | undefined, field: string): FieldError[] {

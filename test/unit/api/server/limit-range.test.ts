@@ -197,4 +197,14 @@ describe('a LimitRange', () => {
     };
     expect((await api.send('POST', ranges, { body })).code).toBe(code);
   });
+
+  it('that limits one type twice is refused', async () => {
+    const item = { type: 'Container', max: { cpu: 1 } };
+    const body = { kind: 'LimitRange', metadata: { name: 'x' }, spec: { limits: [item, item] } };
+    const refused = await api.send('POST', ranges, { body });
+    expect(refused.code).toBe(422);
+    expect(textAt(refused.body, 'message')).toContain(
+      'spec.limits[1].type: Duplicate value: "Container"',
+    );
+  });
 });
