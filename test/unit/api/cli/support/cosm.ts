@@ -24,7 +24,7 @@ export interface Call {
   stdin?: string;
   env?: Record<string, string>;
   terminal?: boolean;
-  /** How much faster time passes: for what waits long. */
+  /** How much faster time passes for what waits long, but not for answers. */
   hurry?: number;
   /** Called with each text on standard output as it is written. */
   onOutput?: (text: string) => void;
@@ -110,7 +110,7 @@ export function startCommand(args: readonly string[], cwd: string, call: Call): 
     stdout: () => stdout.text,
     stderr: () => stderr.text,
     shows: async (text) => {
-      const shown = await until(() => (stdout.text + stderr.text).includes(text), 10_000);
+      const shown = await until(() => (stdout.text + stderr.text).includes(text), 60_000);
       if (!shown) {
         throw new Error(`no "${text}" in:\n${stdout.text}\n--- stderr:\n${stderr.text}`);
       }
@@ -122,9 +122,14 @@ export function startCommand(args: readonly string[], cwd: string, call: Call): 
   };
 }
 
+/** The bounds of one request and of the silence of a watch: on a busy machine they would be hit if hurried. */
+const patience: ReadonlySet<number> = new Set([30_000, 150_000]);
+
 function hurried(factor: number): Clock {
   const clock = systemClock();
-  return { ...clock, after: (ms, callback) => clock.after(ms / factor, callback) };
+  const after: Clock['after'] = (ms, callback) =>
+    clock.after(patience.has(ms) ? ms : ms / factor, callback);
+  return { ...clock, after };
 }
 
 class Capture implements Output {
