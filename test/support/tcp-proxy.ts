@@ -11,6 +11,8 @@ export interface TcpProxy {
   readonly port: number;
   /** Connections that are open on the client's side. */
   readonly connections: number;
+  /** Bytes of clients that have come and that a black hole holds back, as far as it has read them. */
+  readonly held: number;
   /** Resets every open connection; new ones are accepted. */
   cut(): void;
   /** Cuts once `bytes` more bytes have gone from the server to the client. */
@@ -67,6 +69,10 @@ class Proxy implements TcpProxy {
 
   get connections(): number {
     return this.#pairs.size;
+  }
+
+  get held(): number {
+    return [...this.#pairs].reduce((sum, { client }) => sum + client.readableLength, 0);
   }
 
   cut(): void {

@@ -84,7 +84,7 @@ describe('etcd as operators run it', () => {
     const { endpoint } = await start();
     const storage = open([endpoint, 'http://127.0.0.1:1'], {
       prefix: '/r',
-      requestTimeoutMs: 3_000,
+      requestTimeoutMs: 5_000,
     });
     const version = /etcd Version: (\S+)/.exec(
       spawnSync('etcd', ['--version'], { encoding: 'utf8' }).stdout,

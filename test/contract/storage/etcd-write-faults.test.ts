@@ -37,6 +37,18 @@ describe('calls to etcd over a bad link', () => {
   const modRevision = async (key: string): Promise<number | undefined> =>
     (await direct.get(key))?.modRevision;
 
+  /** How many transactions etcd has answered, refused ones too. */
+  const transactions = async (): Promise<number> => {
+    const metrics = await (await fetch(`${server.endpoint}/metrics`)).text();
+    const lines = metrics.matchAll(/^grpc_server_handled_total\{.*grpc_method="Txn".*\} (\d+)$/gm);
+    return [...lines].reduce((sum, [, count]) => sum + Number(count), 0);
+  };
+  /** Whether etcd has answered one more than by now. */
+  const nextTransaction = async (): Promise<() => Promise<boolean>> => {
+    const before = await transactions();
+    return async () => (await transactions()) > before;
+  };
+
   /** Performs `write` so that etcd takes it and the answer is lost; `then` happens before it is asked. */
   const loseAnswer = async (
     write: () => Promise<WriteResult>,
@@ -57,7 +69,7 @@ describe('calls to etcd over a bad link', () => {
     proxy.blackHole('toServer');
     const result = write();
     result.catch(() => undefined);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await waitUntil(() => proxy.held > 0);
     proxy.cut();
     proxy.resume();
     return result;
@@ -126,9 +138,6 @@ describe('calls to etcd over a bad link', () => {
     it('is told as a conflict, never as written, when it was refused', async () => {
       const first = await create('/x', '1');
       const second = await update('/x', '2', first);
-      // Nothing shows that etcd has taken a refused write: give it a moment.
-      const taken = (): Promise<boolean> =>
-        new Promise((resolve) => setTimeout(resolve, 100, true));
       for (const write of [
         () => proxied.create('/x', bytes('mine')),
         () => proxied.update('/x', bytes('mine'), first),
@@ -136,13 +145,16 @@ describe('calls to etcd over a bad link', () => {
         () => proxied.update('/x', bytes('2'), second + 1000),
         () => proxied.update('/x', bytes('2'), first - 1),
       ]) {
-        expect(await loseAnswer(write, taken)).toMatchObject({
+        expect(await loseAnswer(write, await nextTransaction())).toMatchObject({
           outcome: 'conflict',
           current: { modRevision: second },
         });
       }
       await remove('/x', second);
-      const late = await loseAnswer(() => proxied.update('/x', bytes('3'), second), taken);
+      const late = await loseAnswer(
+        () => proxied.update('/x', bytes('3'), second),
+        await nextTransaction(),
+      );
       expect(late).toMatchObject({ outcome: 'conflict', current: undefined });
     });
 
@@ -151,14 +163,12 @@ describe('calls to etcd over a bad link', () => {
       const first = await create('/x', '1');
       const fence = { leaseKey: '/lease', epoch };
       await remove('/lease', epoch);
-      const taken = (): Promise<boolean> =>
-        new Promise((resolve) => setTimeout(resolve, 100, true));
       for (const write of [
         () => proxied.create('/y', bytes('1'), { fence }),
         () => proxied.update('/x', bytes('2'), first, { fence }),
         () => proxied.delete('/x', first, { fence }),
       ]) {
-        expect((await loseAnswer(write, taken)).outcome).toBe('fenced');
+        expect((await loseAnswer(write, await nextTransaction())).outcome).toBe('fenced');
       }
       expect(await value('/x')).toBe('1');
     });
@@ -214,7 +224,7 @@ describe('calls to etcd over a bad link', () => {
     await create('/x', '1');
     const both = openEtcd([`http://127.0.0.1:${proxy.port}`, server.endpoint], {
       prefix,
-      requestTimeoutMs: 3_000,
+      requestTimeoutMs: 6_000,
     });
     await both.head();
     proxy.blackHole();
