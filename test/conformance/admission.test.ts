@@ -215,7 +215,7 @@ metadata:
       'name',
     ];
     await eventually(child, /^$/);
-    await kubectl.run('delete', 'namespace', 'leaving', '--timeout=30s');
+    await kubectl.run('delete', 'namespace', 'leaving', '--timeout=60s');
     expect((await kubectl.try(['get', 'namespace', 'leaving'])).stderr).toContain('not found');
   });
 

@@ -31,7 +31,7 @@ describe.each(versions)('kubectl 1.$minor and kinds of users', ({ file, minor })
   it('applies a definition, waits for it, and applies an object of it', async () => {
     const crd = await kubectl.file('crd.json', JSON.stringify(widgetsOf(group)));
     expect(await kubectl.run('apply', '-f', crd)).toContain('created');
-    await kubectl.run('wait', '--for=condition=Established', `crd/${definition}`, '--timeout=10s');
+    await kubectl.run('wait', '--for=condition=Established', `crd/${definition}`, '--timeout=60s');
     const web = await kubectl.file('web.json', widget('web', { color: 'red', replicas: 2 }));
     expect(await kubectl.run('apply', '-f', web)).toBe(`widget.${group}/web created\n`);
     expect(await kubectl.run('apply', '-f', web)).toBe(`widget.${group}/web unchanged\n`);
@@ -41,7 +41,7 @@ describe.each(versions)('kubectl 1.$minor and kinds of users', ({ file, minor })
   it('finds it by every name and shows its columns', async () => {
     for (const name of ['widgets', 'widget', 'wd', definition, 'Widget']) {
       const table = await kubectl.run('get', name);
-      expect(table).toMatch(/^NAME +REPLICAS +PHASE +AGE\nweb +2 +\d+s\n$/);
+      expect(table).toMatch(/^NAME +REPLICAS +PHASE +AGE\nweb +2 +\d+[sm]\S*\n$/);
     }
     expect(await kubectl.run('get', 'wd', '-o', 'wide')).toMatch(
       /^NAME +REPLICAS +PHASE +IMAGE +AGE\n/,
@@ -165,7 +165,7 @@ describe.each(versions)('kubectl 1.$minor and kinds of users', ({ file, minor })
       'wait',
       '--for=condition=Established',
       'crd/resourcegroups.kpt.dev',
-      '--timeout=10s',
+      '--timeout=60s',
     );
     const inventory = await kubectl.file(
       'inventory.json',
@@ -183,7 +183,7 @@ describe.each(versions)('kubectl 1.$minor and kinds of users', ({ file, minor })
   });
 
   it('deletes a definition with its objects', async () => {
-    await kubectl.run('delete', 'crd', definition, '--timeout=20s');
+    await kubectl.run('delete', 'crd', definition, '--timeout=60s');
     const { code, stderr } = await kubectl.try(['get', 'widgets']);
     expect(code).toBe(1);
     expect(stderr).toContain('could not find the requested resource');
@@ -192,7 +192,7 @@ describe.each(versions)('kubectl 1.$minor and kinds of users', ({ file, minor })
       '-f',
       await kubectl.file('again.json', JSON.stringify(widgetsOf(group))),
     );
-    await kubectl.run('wait', '--for=condition=Established', `crd/${definition}`, '--timeout=10s');
+    await kubectl.run('wait', '--for=condition=Established', `crd/${definition}`, '--timeout=60s');
     expect(await kubectl.run('get', `widgets.v1.${group}`, '-o', 'name')).toBe('');
     expect(running.complaints).toEqual([]);
   });

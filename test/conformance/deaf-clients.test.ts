@@ -78,7 +78,7 @@ describe('a client of HTTP/2 that has no room for its answers', () => {
     );
     // Each answer is counted with 4 KiB, and its bytes.
     await expect.poll(untaken).toBeGreaterThan(400 * 4 * 1024);
-    expect([seated(), queued()]).toEqual([0, 0]);
+    await expect.poll(() => [seated(), queued()]).toEqual([0, 0]);
     expect(await isServed('bob')).toBe(true);
     for (const socket of sockets) socket.destroy();
     await expect.poll(untaken).toBe(0);
@@ -120,7 +120,7 @@ describe('requests behind a watch on one connection of HTTP/1.1', () => {
   it('have no seats', async () => {
     const watch = get(`${one}?watch=true`);
     const { socket } = await ask(running.port, identityOf('ann'), watch + get(one).repeat(60));
-    expect([seated(), queued(), untaken()]).toEqual([0, 0, 0]);
+    await expect.poll(() => [seated(), queued(), untaken()]).toEqual([0, 0, 0]);
     expect(await isServed('bob')).toBe(true);
     socket.destroy();
   });

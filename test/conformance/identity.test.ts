@@ -277,6 +277,13 @@ describe('who issues tokens', () => {
   });
 });
 
+/** What was written down of a request, which happens a moment after its answer. */
+async function audited(id: unknown): Promise<IdentityServer['events']> {
+  const lines = (): IdentityServer['events'] => events.filter(({ auditID }) => auditID === id);
+  await expect.poll(lines).not.toEqual([]);
+  return lines();
+}
+
 describe('a request', () => {
   const jobs = '/apis/mesocosm.dev/v1/namespaces/default/jobs';
 
@@ -338,7 +345,7 @@ describe('a request', () => {
     const bearer = { authorization: `Bearer ${tokens.root}` };
     const answer = await send(jobs, { ...bearer, 'impersonate-user': 'eve' });
     expect(answer.status).toBe(403);
-    expect(events.filter(({ auditID }) => auditID === answer.headers['audit-id'])).toMatchObject([
+    expect(await audited(answer.headers['audit-id'])).toMatchObject([
       {
         user: { username: 'root' },
         impersonatedUser: { username: 'eve', groups: ['system:authenticated'] },
@@ -347,7 +354,7 @@ describe('a request', () => {
       },
     ]);
     const stranger = await send(jobs, {}, 'POST', '{}');
-    expect(events.filter(({ auditID }) => auditID === stranger.headers['audit-id'])).toMatchObject([
+    expect(await audited(stranger.headers['audit-id'])).toMatchObject([
       { user: {}, verb: 'create', responseStatus: { code: 401, reason: 'Unauthorized' } },
     ]);
   });
@@ -359,7 +366,7 @@ describe('a request', () => {
     const made = await send(jobs, bearer);
     expect(made.headers['audit-id']).toMatch(/^[0-9a-f-]{36}$/);
     for (const id of ['my-own-id', made.headers['audit-id']]) {
-      const found = events.filter(({ auditID }) => auditID === id);
+      const found = await audited(id);
       expect(found).toHaveLength(1);
       expect(found[0]).toMatchObject({
         stage: 'ResponseComplete',

@@ -130,7 +130,9 @@ describe.each(versions)('kubectl 1.$minor', ({ file, minor }) => {
 
   it('prints tables, wide tables and every other form', async () => {
     const table = await kubectl.run('get', 'jobs');
-    expect(table).toMatch(/^NAME +READY +UP-TO-DATE +STATUS +AGE\nweb +0\/4 +0 +\S+ +\d+s\n$/);
+    expect(table).toMatch(
+      /^NAME +READY +UP-TO-DATE +STATUS +AGE\nweb +0\/4 +0 +\S+ +\d+[sm]\S*\n$/,
+    );
     expect(await kubectl.run('get', 'mj', '-o', 'wide')).toMatch(
       /NETWORKS +SERVERSET\n.*dev-net +<none>\n/,
     );
@@ -217,11 +219,11 @@ describe.each(versions)('kubectl 1.$minor', ({ file, minor }) => {
   });
 
   it('waits for a condition and for deletion', async () => {
-    const waiting = kubectl.start('wait', 'job/web', '--for=condition=Ready', '--timeout=30s');
+    const waiting = kubectl.start('wait', 'job/web', '--for=condition=Ready', '--timeout=60s');
     await setReady('web', 'False');
     await setReady('web', 'True');
     expect(await waiting.ended()).toBe(0);
-    const deletion = kubectl.start('wait', 'job/other', '--for=delete', '--timeout=30s', '-v=6');
+    const deletion = kubectl.start('wait', 'job/other', '--for=delete', '--timeout=60s', '-v=6');
     await deletion.untilLogged(/watch=true/);
     await kubectl.run('delete', 'job', 'other');
     expect(await deletion.ended()).toBe(0);
@@ -233,7 +235,7 @@ describe.each(versions)('kubectl 1.$minor', ({ file, minor }) => {
       'wait',
       'job/web',
       '--for=jsonpath={.spec.replicas}=9',
-      '--timeout=30s',
+      '--timeout=60s',
     );
     await kubectl.run('scale', 'job/web', '--replicas=9');
     expect(await waiting.ended()).toBe(0);

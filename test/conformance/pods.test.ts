@@ -199,13 +199,13 @@ describe.each(versions)('kubectl 1.$minor', ({ file, minor }) => {
     const waiting = kubectl.start('get', 'pods', '-w', '--field-selector', `metadata.name=${name}`);
     await makeTask(client, name, { job: 'late' });
     await waiting.until(/0\/1\s+Pending/);
-    const ready = kubectl.start('wait', `pod/${name}`, '--for=condition=Ready', '--timeout=30s');
+    const ready = kubectl.start('wait', `pod/${name}`, '--for=condition=Ready', '--timeout=60s');
     await setTaskStatus(client, name, on(name));
     await waiting.until(/1\/1\s+Running/);
     expect(await ready.ended()).toBe(0);
     await waiting.stop();
     // Without a finalizer it goes at once.
-    await kubectl.run('delete', 'pod', name, '--timeout=30s');
+    await kubectl.run('delete', 'pod', name, '--timeout=60s');
     expect(await client.of(taskResource).find({ namespace: 'default', name })).toBeUndefined();
   });
 

@@ -242,7 +242,7 @@ describe('clients that watch', () => {
     const [server] = servers;
     const kubectl = administrator(newest.file, server);
     const waiting = kubectl.try(
-      ['wait', 'cm/c00', '--for=jsonpath={.data.value}=done', '--timeout=30s', '-v=6'],
+      ['wait', 'cm/c00', '--for=jsonpath={.data.value}=done', '--timeout=60s', '-v=6'],
       { KUBE_FEATURE_WatchListClient: 'true' },
     );
     await send(

@@ -50,21 +50,21 @@ export async function startFileAgent(): Promise<FileAgent> {
     },
   });
   const used: FileAgent['used'] = new Map();
-  const getContainers = () => ({
-    get_containers: {
-      containers: [...used].map(([executor, { cores, bytes }]) => ({
-        framework_id: { value: 'F-1' },
-        executor_id: { value: executor },
-        container_id: { value: `C-${executor}` },
-        resource_statistics: {
-          timestamp: Date.now() / 1000,
-          cpus_user_time_secs: (cores * Date.now()) / 1000,
-          cpus_system_time_secs: 0,
-          mem_rss_bytes: bytes,
-        },
-      })),
-    },
-  });
+  const getContainers = () => {
+    const timestamp = Date.now() / 1000;
+    const containers = [...used].map(([executor, { cores, bytes }]) => ({
+      framework_id: { value: 'F-1' },
+      executor_id: { value: executor },
+      container_id: { value: `C-${executor}` },
+      resource_statistics: {
+        timestamp,
+        cpus_user_time_secs: cores * timestamp,
+        cpus_system_time_secs: 0,
+        mem_rss_bytes: bytes,
+      },
+    }));
+    return { get_containers: { containers } };
+  };
   const answer = (call: z.infer<typeof callSchema>) => {
     switch (call.type) {
       case 'READ_FILE':

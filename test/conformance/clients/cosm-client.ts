@@ -45,7 +45,7 @@ export function cosmClient(home: string, kubeconfig: string): Client {
     scale: (name, replicas) => run('scale', `job/${name}`, `--replicas=${replicas}`),
     remove: (name) => run('delete', 'job', name, '--wait=false'),
     removeAll: (labels) => run('delete', 'jobs', '-l', labels, '--wait=false'),
-    untilReady: (name) => run('wait', `job/${name}`, '--for=condition=Ready', '--timeout=30s'),
+    untilReady: (name) => run('wait', `job/${name}`, '--for=condition=Ready', '--timeout=60s'),
     whoAmI: () => run('auth', 'whoami', '-o', 'jsonpath={.status.userInfo.username}'),
     mayI: async (verb, resource) => {
       const { code, stdout, stderr } = await attempt(['auth', 'can-i', verb, resource]);

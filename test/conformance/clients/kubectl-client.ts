@@ -60,7 +60,7 @@ export function kubectlClient(version: KubectlVersion, home: string, kubeconfig:
       return Promise.resolve(watchingLines(stream));
     },
     untilReady: async (name) =>
-      run('wait', `job/${name}`, '--for=condition=Ready', '--timeout=30s'),
+      run('wait', `job/${name}`, '--for=condition=Ready', '--timeout=60s'),
     mayI: async (verb, resource) => {
       const { code, stdout } = await kubectl.try(['auth', 'can-i', verb, resource]);
       if (code > 1) throw new Refused(stdout);

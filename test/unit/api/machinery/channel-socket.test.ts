@@ -61,7 +61,7 @@ describe('channels over a WebSocket', () => {
         sent += 1;
       }
     })();
-    expect(await until(() => wire.isPaused, 5_000)).toBe(true);
+    expect(await until(() => wire.isPaused, 60_000)).toBe(true);
     // Buffers of the kernel fill up; ours do not.
     expect(await until(() => sent > count - 16, 500)).toBe(false);
     let received = 0;
@@ -76,7 +76,7 @@ describe('channels over a WebSocket', () => {
   it('end for both when either says goodbye, though something is left unread', async () => {
     const { left, right } = await pair();
     await left.send(0, megabyte);
-    await right.close({ code: 1000, reason: 'done' }, 5_000);
+    await right.close({ code: 1000, reason: 'done' }, 60_000);
     expect(await left.closed).toEqual({ code: 1000, reason: 'done' });
     expect(left.signal.aborted).toBe(true);
     await expect(left.send(0, Buffer.from('late'))).rejects.toThrow();

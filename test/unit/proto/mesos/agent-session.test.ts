@@ -92,7 +92,7 @@ describe('a session', () => {
       },
       signal: new AbortController().signal,
     });
-    expect(await until(() => input.length === 4, 5_000)).toBe(true);
+    expect(await until(() => input.length === 4, 60_000)).toBe(true);
     exit(5 << 8);
     expect(await running).toBe(5 << 8);
     expect(shown).toBe('STDOUT:hello');
@@ -167,7 +167,7 @@ describe('a session', () => {
     });
     expect(await until(() => asked > count - 128, 700)).toBe(false);
     release();
-    expect(await until(() => input.length === count + 2, 10_000)).toBe(true);
+    expect(await until(() => input.length === count + 2, 60_000)).toBe(true);
     exit(0);
     leaving.abort(new Error('enough'));
     await expect(running).rejects.toThrow('enough');

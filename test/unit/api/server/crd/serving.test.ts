@@ -21,7 +21,7 @@ function widget(name: string, spec: object = { color: 'red' }, metadata: object 
 
 /** Asks until the answer is as it should be: what happens in the background takes a moment. */
 async function until<T>(ask: () => Promise<T>, good: (answer: T) => boolean): Promise<T> {
-  const end = Date.now() + 10_000;
+  const end = Date.now() + 60_000;
   for (;;) {
     const answer = await ask();
     if (good(answer)) return answer;
