@@ -316,6 +316,13 @@ function policyOf(
     if (orphan === '') return undefined;
     return orphan === true || orphan === 'true' ? 'Orphan' : 'Background';
   }
+  if (orphan !== '') {
+    throw invalidOptions('DeleteOptions', {
+      field: 'propagationPolicy',
+      message: `Invalid value: ${JSON.stringify(policy)}: orphanDependents and deletionPropagation cannot be both set`,
+      reason: 'FieldValueInvalid',
+    });
+  }
   if (policy === 'Background' || policy === 'Foreground' || policy === 'Orphan') return policy;
   throw invalidOptions('DeleteOptions', {
     field: 'propagationPolicy',

@@ -29,6 +29,13 @@ describe('deletion', () => {
     expect((await api.send('GET', `${widgets}/a`)).code).toBe(404);
   });
 
+  it('is not done on options that contradict each other', async () => {
+    await create('a');
+    const body = { propagationPolicy: 'Background', orphanDependents: true };
+    expect(await api.send('DELETE', `${widgets}/a`, { body })).toMatchObject({ code: 422 });
+    expect((await api.send('GET', `${widgets}/a`)).code).toBe(200);
+  });
+
   it('waits for finalizers and ends with the last of them', async () => {
     await create('a', { finalizers: ['x.dev/one', 'x.dev/two'] });
     const marked = await api.send('DELETE', `${widgets}/a`);
