@@ -1,5 +1,13 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 
@@ -37,7 +45,10 @@ export function claimRouting(directory: string, paths = hostPaths): string[] {
   mkdirSync(paths.claims, { recursive: true });
   const started = startOf(process.pid, paths) ?? '';
   const claim: Claim = { directory: resolve(directory), pid: process.pid, started, before };
-  writeFileSync(fileOf(directory, paths), JSON.stringify(claim));
+  const file = fileOf(directory, paths);
+  // At once: another emulator may be reading all of them.
+  writeFileSync(`${file}.new`, JSON.stringify(claim));
+  renameSync(`${file}.new`, file);
   return others.filter((other) => !isAlive(other, paths)).map((other) => other.directory);
 }
 
@@ -56,9 +67,23 @@ export function releaseRouting(directory: string, paths = hostPaths): void {
 
 function claimsIn({ claims }: HostPaths): Claim[] {
   if (!existsSync(claims)) return [];
-  return readdirSync(claims).map((name) =>
-    claimSchema.parse(JSON.parse(readFileSync(join(claims, name), 'utf8'))),
-  );
+  return readdirSync(claims)
+    .filter((name) => !name.endsWith('.new'))
+    .flatMap((name) => {
+      const text = textOf(join(claims, name));
+      return text === undefined ? [] : [claimSchema.parse(JSON.parse(text))];
+    });
+}
+
+/** Undefined if the file is gone, as when another emulator has ended meanwhile. */
+function textOf(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ENOENT' || code === 'ESRCH') return undefined;
+    throw error;
+  }
 }
 
 function fileOf(directory: string, { claims }: HostPaths): string {
@@ -78,8 +103,6 @@ function isAlive({ pid, started }: Claim, paths: HostPaths): boolean {
 
 /** Field 22 of proc(5)'s stat; the name before it may have spaces and brackets. */
 function startOf(pid: number, { proc }: HostPaths): string | undefined {
-  const path = join(proc, String(pid), 'stat');
-  if (!existsSync(path)) return undefined;
-  const text = readFileSync(path, 'utf8');
-  return text.slice(text.lastIndexOf(')') + 2).split(' ')[19];
+  const text = textOf(join(proc, String(pid), 'stat'));
+  return text?.slice(text.lastIndexOf(')') + 2).split(' ')[19];
 }

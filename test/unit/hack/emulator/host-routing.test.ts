@@ -80,3 +80,11 @@ test('nothing is set back twice, or without a claim', () => {
   releaseRouting('/a', paths);
   expect(forward()).toBe('1');
 });
+
+test('a claim that is being written is none yet', () => {
+  expect(claimRouting('/a', paths)).toEqual([]);
+  writeFileSync(join(paths.claims, 'other.new'), '{');
+  expect(claimRouting('/b', paths)).toEqual([]);
+  releaseRouting('/a', paths);
+  releaseRouting('/b', paths);
+});

@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { codec, contentTypes, type Format } from '../../../../proto/mesos/codec.ts';
 import type {
@@ -120,11 +122,17 @@ test('whoever hangs up ends the session, with what it has left behind', async ()
 });
 
 test('the end of the task ends its sessions, and then nobody knows them', async () => {
-  await framework.launch(shellTask('short', 'sleep 2'));
-  const { container_status: short } = await framework.status('short', 'TASK_RUNNING');
+  await framework.launch(shellTask('short', 'until [ -e end ]; do sleep 0.1; done'));
+  const { container_status: short, agent_id } = await framework.status('short', 'TASK_RUNNING');
   const gone = short?.container_id?.value ?? '';
   id = { value: 'outlives', parent: { value: gone } };
-  expect((await session('sleep 1000')).status).toBe(9);
+  const outlives = session('sleep 1000');
+  // Once this one is over the agent has heard of the other, and of who waits for it.
+  await session('true', 'first');
+  const slave = `agent0/slaves/${agent_id?.value}/frameworks/${framework.id}`;
+  const sandbox = join(emulator.workDir, slave, 'executors/short/runs/latest');
+  writeFileSync(join(sandbox, 'end'), '');
+  expect((await outlives).status).toBe(9);
   id = { value: 'late', parent: { value: gone } };
   await expect
     .poll(async () => (await post(launchSession('true'), { streamed: true })).text())

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -9,6 +10,9 @@ import type {
 } from '../../../../proto/mesos/generated/messages.ts';
 import { TestEmulator } from '../../../support/emulator.ts';
 import { TestFramework, shellTask } from '../../../support/test-framework.ts';
+
+/** Seconds that a command is to sleep: told from every other process by them. */
+const secondsOfOurs = (): string => `600.${Number.parseInt(randomBytes(3).toString('hex'), 16)}`;
 
 let emulator: TestEmulator;
 let framework: TestFramework;
@@ -77,11 +81,13 @@ test('an unknown network fails the task as a launch that failed', async () => {
 });
 
 test('a task that ignores SIGTERM is killed after its grace, with all its children', async () => {
-  const script = "trap '' TERM; (setsid sleep 987 &) ; while true; do sleep 0.1; done";
+  const seconds = secondsOfOurs();
+  const script = `trap '' TERM; (setsid sleep ${seconds} &) ; while true; do sleep 0.1; done`;
   await framework.launch(shellTask('stubborn', script));
   const { agent_id } = await framework.status('stubborn', 'TASK_RUNNING');
   // Its shell runs before it has come as far as its trap.
-  await expect.poll(commandLines).toContain('sleep 987 ');
+  const sleeper = `sleep ${seconds} `;
+  await expect.poll(commandLines).toContain(sleeper);
   await framework.call({
     type: 'KILL',
     kill: {
@@ -93,7 +99,7 @@ test('a task that ignores SIGTERM is killed after its grace, with all its childr
   await framework.status('stubborn', 'TASK_KILLING');
   const { message } = await framework.status('stubborn', 'TASK_KILLED');
   expect(message).toBe('Command terminated with signal Killed');
-  await expect.poll(() => commandLines().filter((line) => line.includes('sleep 987'))).toEqual([]);
+  await expect.poll(() => commandLines().filter((line) => line === sleeper)).toEqual([]);
 });
 
 test('a command over its memory is ended by the agent', async () => {
@@ -256,15 +262,17 @@ test('a task that ends while its agent is away is reported as an executor that t
 test('stopping the emulator leaves no process, namespace or interface', async () => {
   const other = await TestEmulator.start({ mode: 'process', agents: 1 });
   const client = await TestFramework.subscribe(other.master);
-  await client.launch(shellTask('leftover', 'sleep 4242', ['dev-net', 'data-net', 'edge-net']));
+  const command = `sleep ${secondsOfOurs()}`;
+  await client.launch(shellTask('leftover', command, ['dev-net', 'data-net', 'edge-net']));
   await client.status('leftover', 'TASK_RUNNING');
-  expect(commandLines().some((line) => line.includes('sleep 4242'))).toBe(true);
+  const ours = (): string[] => commandLines().filter((line) => line.includes(command));
+  await expect.poll(ours).not.toEqual([]);
   expect(namespaceMounts(other.workDir)).toHaveLength(1);
   const bridges = bridgesOf(other);
   expect(bridges).toHaveLength(2);
   client.close();
   await other.stop();
-  expect(commandLines().filter((line) => line.includes('sleep 4242'))).toEqual([]);
+  expect(ours()).toEqual([]);
   expect(namespaceMounts(other.workDir)).toEqual([]);
   expect(networkInterfaceNames().filter((name) => bridges.includes(name))).toEqual([]);
 });
