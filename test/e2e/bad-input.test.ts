@@ -25,10 +25,13 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
+/** What cosmd says of itself, on a busy machine a while after it has started. */
+const ofItself = /^(mesocosm\.dev\/frameworks\/|core\/events\/default\/mesocosm-system\.)/;
+
 /** Nothing that is refused leaves a trace in the store or reaches Mesos. */
 afterEach(async () => {
   const written = (await etcdHistory(cluster.etcd.endpoint)).filter(
-    (write) => write.revision > revision && !isRoutine(write),
+    (write) => write.revision > revision && !isRoutine(write) && !ofItself.test(write.key),
   );
   expect(written).toEqual([]);
   expect(cluster.taps[0]?.launched).toEqual([]);

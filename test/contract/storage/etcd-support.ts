@@ -19,7 +19,7 @@ export function openEtcd(
 /** Resolves once `condition` holds; fails if it does not within `timeoutMs`. */
 export async function waitUntil(
   condition: () => boolean | Promise<boolean>,
-  timeoutMs = 30_000,
+  timeoutMs = 60_000,
 ): Promise<void> {
   const giveUp = performance.now() + timeoutMs;
   while (!(await condition())) {
