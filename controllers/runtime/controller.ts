@@ -89,7 +89,7 @@ export class Controller implements Runnable {
     setMaxListeners(0, ended);
     const workers = Array.from({ length: this.#options.concurrency ?? 1 }, () => this.#work(ended));
     await Promise.all(workers);
-    this.#queue.cancelAll();
+    this.#queue.end();
   }
 
   async #work(signal: AbortSignal): Promise<void> {

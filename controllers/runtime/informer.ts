@@ -137,15 +137,17 @@ export class Informer<T extends KubeObject> implements Runnable {
       case 'Empty':
         return { name: 'Listing' };
       case 'Listing':
-        return this.#list();
+        return this.#list(signal);
       case 'Watching':
         return this.#watch(this.#state.resume, signal);
     }
   }
 
   /** Always asks for the newest state, so that a controller which starts sees all writes before. */
-  async #list(): Promise<State> {
+  async #list(signal: AbortSignal): Promise<State> {
     const { items, resourceVersion } = await this.#allPages();
+    // Those who would be told have ended.
+    if (signal.aborted) return { name: 'Empty' };
     const version = versionNumber(resourceVersion);
     const changes = this.#store.replace(items);
     this.#last = version;

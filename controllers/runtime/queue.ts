@@ -84,6 +84,7 @@ export class DelayingQueue implements Queue {
   readonly #queue: Queue;
   readonly #clock: Clock;
   readonly #timers = new Map<string, { due: number; timer: Timer }>();
+  #ended = false;
 
   constructor(queue: Queue, clock: Clock) {
     this.#queue = queue;
@@ -111,6 +112,7 @@ export class DelayingQueue implements Queue {
   }
 
   addAfter(key: string, ms: number): void {
+    if (this.#ended) return;
     if (ms <= 0) {
       this.add(key);
       return;
@@ -126,8 +128,9 @@ export class DelayingQueue implements Queue {
     this.#timers.set(key, { due, timer });
   }
 
-  /** Forgets every key that is planned for later. */
-  cancelAll(): void {
+  /** Nobody works any more: plans nothing for later, now or from now on. A timer would keep the process. */
+  end(): void {
+    this.#ended = true;
     for (const { timer } of this.#timers.values()) timer.cancel();
     this.#timers.clear();
   }

@@ -57,6 +57,15 @@ describe('Controller', () => {
     expect(keys).toEqual(['a']);
   });
 
+  it('leaves nothing that keeps the process once it has ended, whoever asks it for more', async () => {
+    const { controller, clock, stop } = start(() => Promise.resolve({ requeueAfterMs: 1000 }));
+    controller.enqueue('a');
+    await settle();
+    await stop();
+    controller.enqueueAfter('b', 300_000);
+    expect(clock.pending).toBe(0);
+  });
+
   it('retries what fails, with growing delay, and starts over after a success', async () => {
     const at: number[] = [];
     let failing = true;

@@ -99,6 +99,20 @@ describe('Informer', () => {
     expect(heard).toEqual(['a']);
   });
 
+  it('tells nobody of a list that comes after its end', async () => {
+    await leases().create(draft('a'));
+    const informer = start();
+    const heard: string[] = [];
+    informer.onChange(({ object }) => heard.push(object.metadata.name));
+    transport.fault = () => {
+      stop.abort();
+      return undefined;
+    };
+    await running;
+    expect(transport.lists).toHaveLength(1);
+    expect(heard).toEqual([]);
+  });
+
   it('tells whether a write has arrived', async () => {
     const informer = start();
     await informer.synced(stop.signal);
