@@ -67,6 +67,8 @@ class Inspector implements Runnable {
       for (const problem of found) if (!known.has(identityOf(problem))) await this.#tell(problem);
       await sleep(clock, inspectionMs, signal);
     }
+    // The store is closed when everything has ended.
+    await this.#recorder.idle();
     remove();
   }
 

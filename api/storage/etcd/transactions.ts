@@ -104,11 +104,14 @@ export class Transactions {
     return { outcome: 'written', revision: revisionOf(response.header.revision) };
   }
 
-  /** Finds out what became of a write whose answer was lost, for at most another `timeoutMs`. */
+  /**
+   * Finds out what became of a write whose answer was lost, for at most another `timeoutMs` and not beyond
+   * the close of the client.
+   */
   async #establish(write: Write, failure: WriteFailure): Promise<WriteResult> {
-    const { clock } = this.#client;
+    const { clock, closed } = this.#client;
     const end = clock.monotonic() + write.timeoutMs;
-    const left = (): number => end - clock.monotonic();
+    const left = (): number => (closed.aborted ? 0 : end - clock.monotonic());
     for (let attempt = 0; left() > 0; attempt += 1) {
       try {
         const verdict = await this.#readBack(write, left);
@@ -122,7 +125,7 @@ export class Transactions {
         const later = storageErrorOf(error);
         if (later.code !== 'unavailable') throw this.#unknown(write, later);
       }
-      await sleep(clock, Math.min(this.#client.backoffMs(attempt), left()), this.#client.closed);
+      await sleep(clock, Math.min(this.#client.backoffMs(attempt), left()), closed);
     }
     // An answer, unlike silence, means that nothing is on its way any more.
     throw failure.kind === 'answered' ? failure.error : this.#unknown(write, failure.error);

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../../api/machinery/clock.ts';
 import type { EtcdStorage } from '../../../api/storage/etcd/driver.ts';
 import type { WriteResult } from '../../../api/storage/storage.ts';
 import { startEtcd, type EtcdServer } from '../../support/etcd.ts';
@@ -186,6 +187,26 @@ describe('calls to etcd over a bad link', () => {
     it('is unknown if it is a create that cannot be found', async () => {
       expect(await failure(loseRequest(() => proxied.create('/x', bytes('1'))))).toBe('unknown');
       expect(await direct.get('/x')).toBeUndefined();
+    });
+
+    it('is unknown once the storage is closed, which nobody asks any more', async () => {
+      const real = systemClock();
+      let looks = 0;
+      const monotonic = (): number => {
+        looks += 1;
+        return real.monotonic();
+      };
+      const clock = { ...real, monotonic };
+      const own = openEtcd([`http://127.0.0.1:${proxy.port}`], { prefix, clock });
+      const first = await create('/x', '1');
+      await own.head();
+      proxy.blackHole('toServer');
+      const told = failure(own.update('/x', bytes('2'), first));
+      await waitUntil(() => proxy.held > 0);
+      looks = 0;
+      await own.close();
+      expect(await told).toBe('unknown');
+      expect(looks).toBeLessThan(100);
     });
 
     it('is unknown if etcd stays away', async () => {
