@@ -4,12 +4,7 @@ import { removeMemoryRoot } from './agent/process/cgroup.ts';
 import { childrenOf, descendantsOf, isAlive, signal } from './agent/process/proc.ts';
 import { readRecord, recordedContainers, type ContainerRecord } from './agent/process/record.ts';
 import { Child } from './child.ts';
-import {
-  createSampleNetworks,
-  freeNetworkBase,
-  removeSampleNetworks,
-  type SampleNetworks,
-} from './cni/networks.ts';
+import { createSampleNetworks, removeSampleNetworks, type SampleNetworks } from './cni/networks.ts';
 import { readNetworkConfigs } from './cni/plugin.ts';
 import { Processes } from '../local/processes.ts';
 import { agentSpecs, type EmulatorConfig } from './config.ts';
@@ -168,7 +163,7 @@ export class ProcessEmulator implements Emulator {
     if (cniConfigDir === undefined) {
       return createSampleNetworks({
         prefix: networkPrefix,
-        base: networkBase ?? freeNetworkBase(),
+        base: networkBase,
         directory: this.#networkDir(),
       });
     }

@@ -171,7 +171,7 @@ describe('one connection of HTTP/2', () => {
     const watches = await Promise.all(
       Array.from({ length: 20 }, () => watch(session, `${widgets}?watch=true`)),
     );
-    expect(openWatches()).toBe(20);
+    await eventually(() => openWatches() === 20);
     for (const { stream } of watches) stream.close(constants.NGHTTP2_CANCEL);
     await eventually(() => openWatches() === 0);
     expect((await ask(session, '/readyz')).status).toBe(200);

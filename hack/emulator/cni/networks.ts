@@ -10,8 +10,8 @@ import { requestedIpam, writeRequestedIpam } from './requested-ipam.ts';
 export interface SampleNetworksOptions {
   /** Of interface names; at most 8 characters, and another one for each emulator on the machine. */
   prefix: string;
-  /** First two parts of the IPv4 networks, for example `172.29`; another for each emulator. */
-  base: string;
+  /** First two parts of the IPv4 networks, for example `172.29`; some that are free if absent. */
+  base?: string | undefined;
   /** Where configurations, leases and the record of what to undo go. */
   directory: string;
 }
@@ -38,23 +38,23 @@ export interface SampleNetworks {
 export async function createSampleNetworks(
   options: SampleNetworksOptions,
 ): Promise<SampleNetworks> {
-  const { prefix, base, directory } = options;
+  const { prefix, directory } = options;
   await removeSampleNetworks(directory);
+  for (const left of claimRouting(directory)) await removeSampleNetworks(left);
   const configDir = join(directory, 'conf');
+  mkdirSync(configDir, { recursive: true });
+  const base = await takeBase(options.base);
   const [, second = '0'] = base.split('.');
   const base6 = `fd${second.padStart(2, '0').slice(-2)}`;
   const bridges = [`${prefix}dev0`, `${prefix}data0`, `${prefix}stat0`];
   const pluginDir = join(directory, 'plugins');
-  const hostAddress = `${base}.0.1`;
-  mkdirSync(configDir, { recursive: true });
+  const hostAddress = hostAddressIn(base);
   writeFileSync(recordFile(directory), JSON.stringify({ bridges, hostAddress }));
-  for (const left of claimRouting(directory)) await removeSampleNetworks(left);
-  await mustRun('ip', 'address', 'add', `${hostAddress}/32`, 'dev', 'lo');
   await createBridge(bridges[0] ?? '', [`${base}.11.1/24`]);
   await createBridge(bridges[1] ?? '', [`${base}.12.1/24`, `${base6}:12::1/64`]);
   await createBridge(bridges[2] ?? '', [`${base}.14.1/24`]);
   writeRequestedIpam(pluginDir);
-  const configs = sampleConfigs(options, bridges, base6, hostAddress);
+  const configs = sampleConfigs({ base, directory }, bridges, base6, hostAddress);
   for (const config of configs) {
     writeFileSync(join(configDir, `${config.name}.json`), JSON.stringify(config, undefined, 2));
   }
@@ -73,14 +73,29 @@ export async function removeSampleNetworks(directory: string): Promise<void> {
   rmSync(directory, { recursive: true, force: true });
 }
 
+const hostAddressIn = (base: string): string => `${base}.0.1`;
+
+/** By the host's address in it, which of two emulators that choose the same at once only one gets. */
+async function takeBase(given: string | undefined): Promise<string> {
+  for (;;) {
+    const base = given ?? freeNetworkBase();
+    const add = ['address', 'add', `${hostAddressIn(base)}/32`, 'dev', 'lo'];
+    const { code, stderr } = await runCommand('ip', add);
+    if (code === 0) return base;
+    if (given !== undefined || !stderr.includes('File exists')) {
+      throw new Error(`ip ${add.join(' ')}: exit ${String(code)}: ${stderr}`);
+    }
+  }
+}
+
 /** First two parts of a private IPv4 network that no interface of this machine is in. */
-export function freeNetworkBase(): string {
+function freeNetworkBase(): string {
   const taken = new Set(
     Object.values(networkInterfaces())
       .flatMap((addresses) => addresses ?? [])
       .map(({ address }) => address.split('.').slice(0, 2).join('.')),
   );
-  // From a random one on, so that two emulators that start at once do not meet.
+  // From a random one on, so that two emulators that start at once seldom meet.
   const start = randomInt(50);
   for (let offset = 0; offset < 50; offset++) {
     const base = `10.${200 + ((start + offset) % 50)}`;
@@ -90,7 +105,7 @@ export function freeNetworkBase(): string {
 }
 
 function sampleConfigs(
-  { base, directory }: SampleNetworksOptions,
+  { base, directory }: { base: string; directory: string },
   bridges: readonly string[],
   base6: string,
   hostAddress: string,
