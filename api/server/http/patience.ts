@@ -15,15 +15,19 @@ export class Patience {
   async during<T>(wait: () => Promise<T>): Promise<T> {
     if (this.#leftMs <= 0) return wait();
     const began = this.#clock.monotonic();
-    const timer = this.#clock.after(this.#leftMs, () => {
-      this.#leftMs = 0;
-      this.#onEnd();
-    });
+    const timer = this.#clock.after(this.#leftMs, () => this.#spend(this.#leftMs));
     try {
       return await wait();
     } finally {
       timer.cancel();
-      this.#leftMs -= this.#clock.monotonic() - began;
+      // A wait may end at the very end of the patience, before the timer says so.
+      this.#spend(this.#clock.monotonic() - began);
     }
+  }
+
+  #spend(ms: number): void {
+    if (this.#leftMs <= 0) return;
+    this.#leftMs -= ms;
+    if (this.#leftMs <= 0) this.#onEnd();
   }
 }
