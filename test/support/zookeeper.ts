@@ -127,11 +127,11 @@ class Server implements RealZooKeeper {
     await this.#ready(child);
   }
 
-  command(word: string): Promise<string> {
+  command(word: string, patienceMs = 15_000): Promise<string> {
     return new Promise((resolve) => {
       let answer = '';
       const socket = connect(this.port, this.host, () => socket.write(word));
-      socket.setTimeout(15_000, () => socket.destroy());
+      socket.setTimeout(patienceMs, () => socket.destroy());
       socket.on('data', (text) => (answer += text.toString()));
       socket.on('error', () => socket.destroy());
       socket.on('close', () => resolve(answer));
@@ -196,11 +196,15 @@ class Server implements RealZooKeeper {
 
   async #ready(child: ChildProcess): Promise<void> {
     const deadline = Date.now() + readyWithinMs;
+    // What it is asked in its first moment it may never answer.
+    let patienceMs = 500;
     while (child.exitCode === null && child.signalCode === null && Date.now() < deadline) {
+      const asked = Date.now();
       // `conf` proves that it is this server that answers on the port, `srvr` that it serves.
-      const conf = await this.command('conf');
-      if (conf.includes(this.#dataDirectory) && (await this.command('srvr')).includes('Mode:'))
-        return;
+      const conf = await this.command('conf', patienceMs);
+      const isOurs = conf.includes(this.#dataDirectory);
+      if (isOurs && (await this.command('srvr', patienceMs)).includes('Mode:')) return;
+      if (Date.now() - asked >= patienceMs) patienceMs *= 2;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     throw new Error(`ZooKeeper on port ${this.port} did not become ready:\n${this.#output}`);

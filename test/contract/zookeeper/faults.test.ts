@@ -69,7 +69,7 @@ describe('a server that is killed and started again', () => {
   });
 
   it('without its data ends the session, and the client begins anew', async () => {
-    const client = await connected();
+    const client = await connected({ sessionTimeoutMs: 6_000 });
     await client.create('/a', nothing);
     const events: WatchEvent[] = [];
     await client.getData('/a', { watch: (event) => events.push(event) });
