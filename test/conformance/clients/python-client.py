@@ -1,11 +1,15 @@
 """Does what it is told on standard input with Debian's python3-kubernetes: a JSON command a line in, a
 JSON answer a line out. A watch answers with lines until it is told `stop`."""
 import json
+import signal
 import sys
 import threading
 
 from kubernetes import client, config, dynamic
 from kubernetes.client.exceptions import ApiException
+
+# The library leaves copies of keys and certificates behind unless the process ends by itself.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
 api = config.new_client_from_config(config_file=sys.argv[1])
 merge = "application/merge-patch+json"

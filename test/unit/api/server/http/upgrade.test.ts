@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { createServer, IncomingMessage, type ServerResponse } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { Socket } from 'node:net';
@@ -302,6 +302,8 @@ describe('a session', () => {
     expect(await socket.closed).toMatchObject({ code: 1001 });
     await stopped;
     expect(await until(() => sessions.size === 0, 30_000)).toBe(true);
+    // Its storage is another server's, and stays.
+    rmSync(other.directory, { recursive: true, force: true });
   });
 });
 
