@@ -22,6 +22,9 @@ export interface CachedEntry<T> {
   serialisedMetadata: Uint8Array | undefined;
 }
 
+/** Room in which nothing is, yet or any more. */
+export const unserialised = { serialised: undefined, serialisedMetadata: undefined } as const;
+
 export interface CacheEvent<T> {
   readonly type: 'put' | 'delete';
   readonly key: string;
@@ -219,15 +222,7 @@ export class CacheState<T> {
     const { key, value, modRevision, createRevision } = stored;
     try {
       const object = this.#decode(key, value, modRevision);
-      return {
-        key,
-        object,
-        modRevision,
-        createRevision,
-        size: value.length,
-        serialised: undefined,
-        serialisedMetadata: undefined,
-      };
+      return { key, object, modRevision, createRevision, size: value.length, ...unserialised };
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new StorageError(
@@ -265,13 +260,7 @@ export class CacheState<T> {
     const { key, modRevision, createRevision } = event;
     if (known !== undefined && this.#atRevision !== undefined) {
       const object = this.#atRevision(known.object, modRevision);
-      return {
-        ...known,
-        object,
-        modRevision,
-        serialised: undefined,
-        serialisedMetadata: undefined,
-      };
+      return { ...known, object, modRevision, ...unserialised };
     }
     const value = event.previous?.value ?? new Uint8Array();
     return this.entry({ key, value, modRevision, createRevision });
@@ -281,8 +270,7 @@ export class CacheState<T> {
     resource.log.append(event);
     const read = resource.log.newestBut(followersLag);
     if (read !== undefined && read.type !== 'broken' && read.previous !== undefined) {
-      read.previous.serialised = undefined;
-      read.previous.serialisedMetadata = undefined;
+      Object.assign(read.previous, unserialised);
     }
     resource.logBytes += sizeOf(event);
     this.#logBytes += sizeOf(event);

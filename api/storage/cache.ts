@@ -29,6 +29,7 @@ import { compactedError } from './keys.ts';
 import { Notifier } from './notifier.ts';
 import { StorageError, type Revision, type Storage, type WatchOptions } from './storage.ts';
 
+export { unserialised } from './cache-state.ts';
 export type { CachedEntry, CacheEvent, CacheLimits, Decode } from './cache-state.ts';
 
 /** Objects under a prefix as of one revision. It stays as it is while the cache moves on. */

@@ -3,13 +3,20 @@ import { conditionSchema } from '../machinery/conditions.ts';
 import type { FieldError } from '../machinery/errors.ts';
 import { isObject, valueAt, without } from '../machinery/json.ts';
 import type { ObjectMeta } from '../machinery/metadata.ts';
+import {
+  newMetric,
+  newStatus,
+  oldMetric,
+  oldMetrics,
+  oldStatus,
+  oldStatuses,
+} from './autoscaler-metrics.ts';
 import { ownersAsV1, ownersFromV1 } from './autoscaler-owners.ts';
 import { refusedInAutoscaler } from './autoscaler-rules.ts';
 import {
   autoscalerDefaults,
   behaviorSchema,
   cpuMetric,
-  measures,
   type AutoscalerSpec,
   type AutoscalerStatus,
   type HorizontalPodAutoscaler,
@@ -25,166 +32,6 @@ export const autoscalerAnnotations = {
   currentMetrics: 'autoscaling.alpha.kubernetes.io/current-metrics',
   conditions: 'autoscaling.alpha.kubernetes.io/conditions',
 } as const;
-
-const amount = z.union([z.string(), z.number()]);
-const target = {
-  name: z.enum(measures),
-  targetAverageUtilization: z.int().optional(),
-  targetAverageValue: amount.optional(),
-};
-const current = {
-  name: z.enum(measures),
-  currentAverageUtilization: z.int().optional(),
-  currentAverageValue: amount.optional(),
-};
-
-/** How v1 writes a metric; a metric that is not acted on does not conform. */
-const oldMetrics = z.array(
-  z.strictObject({
-    type: z.enum(['Resource', 'ContainerResource']),
-    resource: z.strictObject(target).optional(),
-    containerResource: z.strictObject({ ...target, container: z.string().min(1) }).optional(),
-  }),
-);
-const oldStatuses = z.array(
-  z.strictObject({
-    type: z.enum(['Resource', 'ContainerResource']),
-    resource: z.strictObject(current).optional(),
-    containerResource: z.strictObject({ ...current, container: z.string().min(1) }).optional(),
-  }),
-);
-
-function oldTarget({
-  type,
-  averageUtilization,
-  averageValue,
-}: NonNullable<MetricSpec['resource']>['target']) {
-  return type === 'Utilization'
-    ? { targetAverageUtilization: averageUtilization }
-    : { targetAverageValue: averageValue };
-}
-
-function oldMetric({
-  type,
-  resource,
-  containerResource,
-}: MetricSpec): z.infer<typeof oldMetrics>[number] {
-  return {
-    type,
-    ...(resource === undefined
-      ? {}
-      : { resource: { name: resource.name, ...oldTarget(resource.target) } }),
-    ...(containerResource === undefined
-      ? {}
-      : {
-          containerResource: {
-            name: containerResource.name,
-            ...oldTarget(containerResource.target),
-            container: containerResource.container,
-          },
-        }),
-  };
-}
-
-function newTarget(source: {
-  targetAverageUtilization?: number | undefined;
-  targetAverageValue?: string | number | undefined;
-}): NonNullable<MetricSpec['resource']>['target'] {
-  const { targetAverageUtilization: averageUtilization, targetAverageValue: averageValue } = source;
-  return {
-    type: averageUtilization === undefined ? 'AverageValue' : 'Utilization',
-    ...(averageUtilization === undefined ? {} : { averageUtilization }),
-    ...(averageValue === undefined ? {} : { averageValue }),
-  };
-}
-
-function newMetric({
-  type,
-  resource,
-  containerResource,
-}: z.infer<typeof oldMetrics>[number]): MetricSpec {
-  return {
-    type,
-    ...(resource === undefined
-      ? {}
-      : { resource: { name: resource.name, target: newTarget(resource) } }),
-    ...(containerResource === undefined
-      ? {}
-      : {
-          containerResource: {
-            name: containerResource.name,
-            container: containerResource.container,
-            target: newTarget(containerResource),
-          },
-        }),
-  };
-}
-
-type Current = NonNullable<MetricStatus['resource']>['current'];
-
-function oldCurrent({ averageUtilization, averageValue }: Current) {
-  return {
-    ...(averageUtilization === undefined ? {} : { currentAverageUtilization: averageUtilization }),
-    ...(averageValue === undefined ? {} : { currentAverageValue: averageValue }),
-  };
-}
-
-function newCurrent(source: {
-  currentAverageUtilization?: number | undefined;
-  currentAverageValue?: string | number | undefined;
-}): Current {
-  const { currentAverageUtilization, currentAverageValue } = source;
-  return {
-    ...(currentAverageUtilization === undefined
-      ? {}
-      : { averageUtilization: currentAverageUtilization }),
-    ...(currentAverageValue === undefined ? {} : { averageValue: currentAverageValue }),
-  };
-}
-
-function oldStatus({
-  type,
-  resource,
-  containerResource,
-}: MetricStatus): z.infer<typeof oldStatuses>[number] {
-  return {
-    type,
-    ...(resource === undefined
-      ? {}
-      : { resource: { name: resource.name, ...oldCurrent(resource.current) } }),
-    ...(containerResource === undefined
-      ? {}
-      : {
-          containerResource: {
-            name: containerResource.name,
-            ...oldCurrent(containerResource.current),
-            container: containerResource.container,
-          },
-        }),
-  };
-}
-
-function newStatus({
-  type,
-  resource,
-  containerResource,
-}: z.infer<typeof oldStatuses>[number]): MetricStatus {
-  return {
-    type,
-    ...(resource === undefined
-      ? {}
-      : { resource: { name: resource.name, current: newCurrent(resource) } }),
-    ...(containerResource === undefined
-      ? {}
-      : {
-          containerResource: {
-            name: containerResource.name,
-            container: containerResource.container,
-            current: newCurrent(containerResource),
-          },
-        }),
-  };
-}
 
 /** The metric that v1 has a field for. */
 function isCpuUtilization({ type, resource }: MetricSpec): boolean {

@@ -1,5 +1,10 @@
 import type { KubeObject } from '../../machinery/metadata.ts';
-import type { CacheBatch, CacheEvent, Snapshot } from '../../storage/cache.ts';
+import {
+  unserialised,
+  type CacheBatch,
+  type CacheEvent,
+  type Snapshot,
+} from '../../storage/cache.ts';
 import type { StoredValue } from '../../storage/storage.ts';
 import { encodeObject, type CachedItems, type Item } from '../registry/item.ts';
 import type { Outgoing } from '../registry/outbox.ts';
@@ -30,8 +35,6 @@ export function versionedItems(
 
 type Entry = CacheEvent<KubeObject>['entry'];
 type Event = CacheEvent<KubeObject>;
-
-const unserialised = { serialised: undefined, serialisedMetadata: undefined } as const;
 
 /** What was made of an item or an event is kept with it, for all readers. */
 class Memo {

@@ -1,6 +1,6 @@
 import { deepFreeze, isObject, without } from '../../machinery/json.ts';
 import type { KubeObject } from '../../machinery/metadata.ts';
-import type { CachedEntry, WatchCache } from '../../storage/cache.ts';
+import { unserialised, type CachedEntry, type WatchCache } from '../../storage/cache.ts';
 import { unreadableReason } from '../../storage/encrypted.ts';
 import type { Revision, StoredValue } from '../../storage/storage.ts';
 
@@ -22,7 +22,7 @@ export type CachedItems = Pick<
 >;
 
 export function itemOf(key: string, object: KubeObject, modRevision: Revision): Item {
-  return { key, object, modRevision, serialised: undefined, serialisedMetadata: undefined };
+  return { key, object, modRevision, ...unserialised };
 }
 
 /** The object as clients get it, in JSON. */

@@ -88,6 +88,11 @@ function listOf(count: number, text: string, format: 'json' | 'yaml' = 'json') {
   return { answer, made, expected };
 }
 
+function watchAnswer(frames: WatchAnswer['frames'], line: WatchAnswer['line']): WatchAnswer {
+  const event: WatchAnswer['event'] = (frame) => ({ type: frame.type, object: {} });
+  return { kind: 'watch', code: 200, headers: {}, warnings: [], frames, event, line };
+}
+
 /** Time that passes with every look at it, and timers that end at once; `pauses` counts those of 0 ms. */
 function restless(stepMs: number): Clock & { pauses: number } {
   const real = systemClock();
@@ -221,18 +226,10 @@ describe('a watch', () => {
         yield Array.from({ length: 100 }, () => ({ type: 'BOOKMARK', revision: 1 }) as const);
       }
     }
-    const answer: WatchAnswer = {
-      kind: 'watch',
-      code: 200,
-      headers: {},
-      warnings: [],
-      frames: frames(),
-      event: (frame) => ({ type: frame.type, object: {} }),
-      line: () => {
-        made.count += 1;
-        return line;
-      },
-    };
+    const answer = watchAnswer(frames(), () => {
+      made.count += 1;
+      return line;
+    });
     return { answer, made };
   }
 
@@ -257,16 +254,7 @@ describe('a watch that cannot be written', () => {
       yield await Promise.resolve([{ type: 'BOOKMARK', revision: 1 } as const]);
       await new Promise(() => undefined);
     };
-    const answer: WatchAnswer = {
-      kind: 'watch',
-      code: 200,
-      headers: {},
-      warnings: [],
-      frames: frames(),
-      event: (frame) => ({ type: frame.type, object: {} }),
-      line: () => [unfit],
-    };
-    const { port, outcome } = await serve(() => answer);
+    const { port, outcome } = await serve(() => watchAnswer(frames(), () => [unfit]));
     await expect(get(port)).rejects.toThrow();
     expect(await outcome).toBeInstanceOf(TypeError);
   });
